@@ -52,7 +52,7 @@ pub trait Layer: Send + Sync {
         format!("{}-{index}", self.name())
     }
 
-    fn annotations(&self) -> Option<&Arc<Annotations>> {
+    fn annotations_of(&self, _index: u32) -> Option<&Arc<Annotations>> {
         None
     }
 }

@@ -3,6 +3,8 @@
 //! Knows: tasks, inputs, sizes, priorities. Does not know: threads, files, Python, arrays.
 //! Invariant: nothing per-task exists before a plan is made of a graph; building costs by layer.
 
+pub mod call;
 pub mod graph;
 
+pub use call::{Builder, Call, Collection, Input};
 pub use graph::{Annotations, Graph, Layer, LayerId, TaskRef};
