@@ -9,6 +9,8 @@ pub mod chunk;
 pub mod dtype;
 pub mod error;
 pub mod op;
+pub mod settings;
+pub mod sizes;
 pub mod value;
 
 pub use buffer::Buffer;
