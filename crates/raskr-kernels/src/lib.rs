@@ -5,6 +5,7 @@
 //! Tested beside each module and against naive models in `tests/`.
 
 pub mod error;
+pub mod math;
 pub mod program;
 pub mod reduce;
 
