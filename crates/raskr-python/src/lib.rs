@@ -7,6 +7,7 @@
 mod enter;
 mod error;
 mod object;
+mod settings;
 
 use pyo3::prelude::*;
 
@@ -18,6 +19,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         error::register(module)?;
+        settings::register(module)?;
         // array::register(module)?;
         Ok(())
     }
