@@ -175,7 +175,7 @@ impl Drop for Buffer {
         let Owner::Heap(capacity) = self.owner else { return };
         LIVE.fetch_sub(capacity, Ordering::Relaxed);
         let start = self.start.as_ptr() as usize;
-        if capacity >= POOLED_MIN && capacity <= POOL_BYTES_MAX / 2 {
+        if (POOLED_MIN..=POOL_BYTES_MAX / 2).contains(&capacity) {
             let mut pool = POOL.lock();
             if pool.bytes + capacity <= POOL_BYTES_MAX {
                 pool.bytes += capacity;

@@ -1,0 +1,112 @@
+//! What a caller may choose for a run, and what it may plug in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use raskr_base::{ErrorClass, Foreign, TaskError, Value};
+use raskr_graph::Plan;
+
+use crate::error::RunError;
+
+/// Takes an output (its place among the graph's outputs, its value) as soon as it is there. An error fails the run.
+pub type OutputHandler = Arc<dyn Fn(usize, Value) -> Result<(), TaskError> + Send + Sync>;
+
+/// How a plan is run.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Threads that run tasks; 0 runs them on the calling thread.
+    pub threads: usize,
+    /// Bytes that values and the estimates of running tasks may take together.
+    pub memory_limit: Option<u64>,
+    /// Folder below which values are spilled; the system's folder for temporary files when not given.
+    pub spill_directory: Option<PathBuf>,
+    /// Bytes that spill files may take on disk.
+    pub spill_limit: Option<u64>,
+    pub listener: Option<Arc<dyn Listener>>,
+    pub interpreter: Arc<dyn Interpreter>,
+    pub codec: Arc<dyn ForeignCodec>,
+    /// Takes outputs over; the run's result then holds [`Value::Unit`] in their place.
+    pub on_output: Option<OutputHandler>,
+}
+
+impl Default for RunOptions {
+    fn default() -> RunOptions {
+        RunOptions {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_limit: None,
+            spill_directory: None,
+            spill_limit: None,
+            listener: None,
+            interpreter: Arc::new(NoInterpreter),
+            codec: Arc::new(NoCodec),
+            on_output: None,
+        }
+    }
+}
+
+/// The lock of an interpreter, as far as the engine needs it.
+pub trait Interpreter: Send + Sync {
+    /// Runs `body` once with the interpreter's lock held. Interpreted operations are run inside, many in one hold.
+    fn scoped(&self, body: &mut dyn FnMut());
+
+    /// Can only one thread at a time be inside? Threads are not woken for short tasks when it is so.
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+}
+
+/// For runs without interpreted operations.
+pub struct NoInterpreter;
+
+impl Interpreter for NoInterpreter {
+    fn scoped(&self, body: &mut dyn FnMut()) {
+        body();
+    }
+
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+}
+
+/// Rebuilds foreign values from their encoding.
+pub trait ForeignCodec: Send + Sync {
+    fn decode(&self, kind: &str, bytes: Vec<u8>) -> Result<Arc<dyn Foreign>, TaskError>;
+}
+
+/// For runs without foreign values.
+pub struct NoCodec;
+
+impl ForeignCodec for NoCodec {
+    fn decode(&self, kind: &str, _: Vec<u8>) -> Result<Arc<dyn Foreign>, TaskError> {
+        Err(TaskError::new(
+            ErrorClass::Internal,
+            format!("no decoder for values of kind '{kind}' was given to the run"),
+        ))
+    }
+}
+
+/// A task at a moment of its life.
+pub struct TaskEvent<'a> {
+    /// Unique within the process.
+    pub run: u64,
+    pub plan: &'a Plan,
+    /// The task's id within the plan.
+    pub task: u32,
+    /// Which of the run's workers has it, counted from 0.
+    pub worker: u32,
+    pub at: Instant,
+}
+
+/// Hears what happens in a run. Called from worker threads, without any lock of the engine's; inside the interpreter
+/// when the task is interpreted.
+pub trait Listener: Send + Sync {
+    fn run_started(&self, _run: u64, _plan: &Plan) {}
+    fn task_started(&self, _event: &TaskEvent<'_>) {}
+    /// `bytes` is the measured size of the value.
+    fn task_finished(&self, _event: &TaskEvent<'_>, _took: Duration, _bytes: u64, _value: &Value) {}
+    /// Also called for a failure that is followed by another try.
+    fn task_failed(&self, _event: &TaskEvent<'_>, _took: Duration, _error: &TaskError) {}
+    /// All workers have left the run.
+    fn run_finished(&self, _run: u64, _plan: &Plan, _error: Option<&RunError>) {}
+}
