@@ -12,9 +12,11 @@ pub mod order;
 pub mod plan;
 #[cfg(test)]
 mod testing;
+pub mod token;
 
 pub use call::{Builder, Call, Collection, Input};
 pub use csr::Csr;
 pub use error::GraphError;
 pub use graph::{Annotations, Graph, Layer, LayerId, TaskRef};
 pub use plan::{Plan, PlanOptions};
+pub use token::{Token, TokenHasher};
