@@ -7,6 +7,7 @@
 pub mod error;
 pub mod math;
 pub mod program;
+pub mod random;
 pub mod reduce;
 
 pub use error::KernelError;

@@ -1,0 +1,211 @@
+//! Filling slices: which counters serve which elements, tile by tile.
+
+use super::ars::{Cipher, as_words, integers_as_words};
+use super::integers::Bounded;
+use super::lanes::{Width, vectorised};
+use super::loops::{
+    Integers, Numbers, OneNumber, OnePair, Pairs, Singles, Streams, WholeNumbers, element, single_uniform,
+};
+use super::stream::{ElementStream, FromStream};
+use super::transforms::{FromPair, FromWord, Line};
+
+/// Elements that are made at once: a tile stays in the first-level cache between its words and its numbers.
+const TILE: usize = 1024;
+/// Blocks that are gathered at once when elements do not follow each other.
+const GATHERED: usize = 64;
+
+/// A generator under a key with the machine's means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    pub cipher: Cipher,
+    pub width: Width,
+}
+
+impl Draw {
+    pub fn new(key: [u64; 2]) -> Draw {
+        Draw { cipher: Cipher::new(key), width: Width::widest() }
+    }
+
+    /// The words of the elements `start`, `start + step`, ...
+    pub fn words(&self, start: u64, step: i64, out: &mut [u64]) {
+        if step == 1 {
+            return self.cipher.words(start, out);
+        }
+        for (chunk, words) in out.chunks_mut(GATHERED).enumerate() {
+            let at = |k: usize| element(start, step, chunk * GATHERED + k);
+            let mut blocks = [[0; 2]; GATHERED];
+            let blocks = &mut blocks[..words.len()];
+            self.gather(0, |k| at(k) >> 1, blocks);
+            for (k, (word, block)) in words.iter_mut().zip(blocks).enumerate() {
+                *word = block[(at(k) & 1) as usize];
+            }
+        }
+    }
+
+    /// The blocks of up to [`GATHERED`] indexes.
+    fn gather(&self, sub: u64, index: impl Fn(usize) -> u64, out: &mut [[u64; 2]]) {
+        let mut counters = [[0, sub]; GATHERED];
+        let counters = &mut counters[..out.len()];
+        for (k, counter) in counters.iter_mut().enumerate() {
+            counter[0] = index(k);
+        }
+        self.cipher.gather(counters, out);
+    }
+
+    pub fn fill_line(&self, start: u64, step: i64, out: &mut [f64], line: Line) {
+        if step != 1 {
+            return self.fill_words(start, step, out, line);
+        }
+        let (head, body) = out.split_at_mut(((start & 1) as usize).min(out.len()));
+        let (body, tail) = body.split_at_mut(body.len() & !1);
+        if let [first] = head {
+            *first = self.one_of_word(start, line);
+        }
+        let mut index = start + head.len() as u64;
+        for tile in body.chunks_mut(TILE) {
+            let count = tile.len() as u64;
+            if !self.cipher.uniform_blocks(index >> 1, tile, line.line) {
+                self.transform(tile, line);
+            }
+            index += count;
+        }
+        if let [last] = tail {
+            *last = self.one_of_word(index, line);
+        }
+    }
+
+    fn transform<T: FromWord>(&self, tile: &mut [f64], transform: T) {
+        vectorised(self.width, Numbers(tile, transform));
+    }
+
+    pub fn fill_words<T: FromWord>(&self, start: u64, step: i64, out: &mut [f64], transform: T) {
+        for (k, tile) in out.chunks_mut(TILE).enumerate() {
+            self.words(element(start, step, k * TILE), step, as_words(tile));
+            self.transform(tile, transform);
+        }
+    }
+
+    pub fn fill_words_as_integers<T: FromWord>(&self, start: u64, step: i64, out: &mut [i64], transform: T) {
+        for (k, tile) in out.chunks_mut(TILE).enumerate() {
+            self.words(element(start, step, k * TILE), step, integers_as_words(tile));
+            vectorised(self.width, WholeNumbers(tile, transform));
+        }
+    }
+
+    pub fn fill_pairs<T: FromPair>(&self, start: u64, step: i64, out: &mut [f64], transform: T) {
+        if step != 1 {
+            return self.fill_scattered_pairs(start, step, out, transform);
+        }
+        let (head, body) = out.split_at_mut(((start & 1) as usize).min(out.len()));
+        let (body, tail) = body.split_at_mut(body.len() & !1);
+        if let [first] = head {
+            *first = self.one_of_pair(start, transform);
+        }
+        let mut index = start + head.len() as u64;
+        for tile in body.chunks_mut(TILE) {
+            self.cipher.blocks(index >> 1, 0, as_words(tile));
+            index += tile.len() as u64;
+            vectorised(self.width, Pairs(tile, transform));
+        }
+        if let [last] = tail {
+            *last = self.one_of_pair(index, transform);
+        }
+    }
+
+    fn fill_scattered_pairs<T: FromPair>(&self, start: u64, step: i64, out: &mut [f64], transform: T) {
+        for (chunk, values) in out.chunks_mut(GATHERED).enumerate() {
+            let at = |k: usize| element(start, step, chunk * GATHERED + k);
+            let mut blocks = [[0; 2]; GATHERED];
+            let blocks = &mut blocks[..values.len()];
+            self.gather(0, |k| at(k) >> 1, blocks);
+            let mut pairs = [[0.0; 2]; GATHERED];
+            let pairs = &mut pairs[..values.len()];
+            for (pair, block) in pairs.iter_mut().zip(blocks) {
+                *pair = block.map(f64::from_bits);
+            }
+            vectorised(self.width, Pairs(pairs.as_flattened_mut(), transform));
+            for (k, (value, pair)) in values.iter_mut().zip(pairs).enumerate() {
+                *value = pair[(at(k) & 1) as usize];
+            }
+        }
+    }
+
+    #[inline]
+    pub fn one_of_word<T: FromWord>(&self, index: u64, transform: T) -> f64 {
+        let word = self.cipher.word(index);
+        vectorised(self.width, OneNumber(word, transform))
+    }
+
+    #[inline]
+    pub fn one_of_pair<T: FromPair>(&self, index: u64, transform: T) -> f64 {
+        let words = self.cipher.block(index >> 1, 0);
+        let (one, other) = vectorised(self.width, OnePair(words, transform));
+        if index & 1 == 0 { one } else { other }
+    }
+
+    /// Uniforms of 24 bits: element `i` has half `i % 2` of the word of element `i / 2`.
+    pub fn fill_single_uniforms(&self, start: u64, step: i64, out: &mut [f32]) {
+        if step != 1 {
+            for (k, value) in out.iter_mut().enumerate() {
+                let index = element(start, step, k);
+                *value = single_uniform(self.cipher.word(index >> 1) >> (32 * (index & 1)));
+            }
+            return;
+        }
+        let (head, body) = out.split_at_mut(((start & 1) as usize).min(out.len()));
+        if let [first] = head {
+            *first = single_uniform(self.cipher.word(start >> 1) >> 32);
+        }
+        let mut words = [0; TILE / 4];
+        let mut index = start.div_ceil(2);
+        for values in body.chunks_mut(TILE / 2) {
+            let words = &mut words[..values.len().div_ceil(2)];
+            self.cipher.words(index, words);
+            index += words.len() as u64;
+            vectorised(self.width, Singles(values, words));
+        }
+    }
+
+    pub fn fill_streams<T: FromStream>(&self, start: u64, step: i64, out: &mut [f64], sampler: T) {
+        for (chunk, values) in out.chunks_mut(GATHERED).enumerate() {
+            let first = element(start, step, chunk * GATHERED);
+            let mut blocks = [[0; 2]; GATHERED];
+            let blocks = &mut blocks[..values.len()];
+            if step == 1 {
+                self.cipher.blocks(first, 1, blocks.as_flattened_mut());
+            } else {
+                self.gather(1, |k| element(first, step, k), blocks);
+            }
+            vectorised(self.width, Streams { cipher: &self.cipher, first, step, blocks, values, sampler });
+        }
+    }
+
+    #[inline]
+    pub fn one_of_stream<T: FromStream>(&self, index: u64, sampler: T) -> f64 {
+        let blocks = &[self.cipher.block(index, 1)];
+        let mut values = [0.0];
+        vectorised(
+            self.width,
+            Streams { cipher: &self.cipher, first: index, step: 1, blocks, values: &mut values, sampler },
+        );
+        values[0]
+    }
+
+    pub fn fill_integers(&self, start: u64, step: i64, out: &mut [i64], bounded: Bounded) {
+        for (k, tile) in out.chunks_mut(TILE).enumerate() {
+            let first = element(start, step, k * TILE);
+            self.words(first, step, integers_as_words(tile));
+            let rejected = vectorised(self.width, Integers(tile, bounded));
+            if rejected {
+                self.words(first, step, integers_as_words(tile));
+                for (j, value) in tile.iter_mut().enumerate() {
+                    *value = bounded.value(*value as u64, || ElementStream::new(&self.cipher, element(first, step, j)));
+                }
+            }
+        }
+    }
+
+    pub fn one_integer(&self, index: u64, bounded: Bounded) -> i64 {
+        bounded.value(self.cipher.word(index), || ElementStream::new(&self.cipher, index))
+    }
+}
