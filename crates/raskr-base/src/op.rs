@@ -1,5 +1,6 @@
 //! `Op`: what a task does, on whichever executor runs it.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{ErrorClass, TaskError};
@@ -57,6 +58,17 @@ pub trait Op: Send + Sync {
 
     /// Where the user built the operation (`script.py:12`), when known.
     fn origin(&self) -> Option<&str> {
+        None
+    }
+
+    /// A number that operations of about equal duration share, such as calls of one function; by default an operation's
+    /// duration says nothing about others.
+    fn cost_class(&self) -> Option<usize> {
+        None
+    }
+
+    /// The operation itself, for whoever made it to know it again.
+    fn as_any(&self) -> Option<&dyn Any> {
         None
     }
 

@@ -48,6 +48,10 @@ impl Call {
         &self.inputs
     }
 
+    pub fn annotations(&self) -> Option<&Arc<Annotations>> {
+        self.annotations.as_ref()
+    }
+
     /// The key, made by `make` when it is first asked for.
     pub fn key_or_init(&self, make: impl FnOnce() -> String) -> &str {
         self.key.get_or_init(make)
