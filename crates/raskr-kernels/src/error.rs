@@ -17,6 +17,8 @@ pub enum KernelError {
     UnknownRegister(u32),
     #[error("expected {expected}, got {got}")]
     Shape { expected: String, got: String },
+    #[error("index {index} is out of bounds for axis {axis} with size {size}")]
+    Index { index: i64, axis: usize, size: usize },
     #[error("axis {axis} is out of bounds for a region of {ndim} dimensions")]
     Axis { axis: usize, ndim: usize },
     #[error("zero-size array to reduction operation {operation} which has no identity")]
@@ -42,6 +44,7 @@ impl KernelError {
             | KernelError::EmptyReduction { .. }
             | KernelError::NegativePower
             | KernelError::Value(_) => ErrorClass::Value,
+            KernelError::Index { .. } => ErrorClass::Index,
             KernelError::Cancelled => ErrorClass::Cancelled,
         }
     }

@@ -4,6 +4,7 @@
 //! Invariant: a kernel's result depends on its arguments only, never on the thread or the time it runs at.
 //! Tested beside each module and against naive models in `tests/`.
 
+pub mod blocks;
 pub mod error;
 pub mod math;
 pub mod program;

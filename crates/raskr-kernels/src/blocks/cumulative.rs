@@ -1,0 +1,270 @@
+//! Running sums, products, minima and maxima along an axis, with what was carried from the block before.
+
+use std::marker::PhantomData;
+
+use raskr_base::{Chunk, ChunkMut, DType, Dims};
+use serde::{Deserialize, Serialize};
+
+use super::copy::{into_owned, to_contiguous};
+use super::number::{Along, Number, Order, dense, expect_like, with_order};
+use crate::error::KernelError;
+
+/// What is accumulated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum CumulativeKind {
+    Sum,
+    Prod,
+    Min,
+    Max,
+    /// As the plain kinds, with NaN taken for the identity.
+    NanSum,
+    NanProd,
+    NanMin,
+    NanMax,
+}
+
+/// The running values along an axis and their last slice (of length one along the axis). `carry`, shaped like that
+/// slice, is what came before. Bools are accumulated as bytes: cast them first for NumPy's sum.
+pub fn cumulative(
+    kind: CumulativeKind,
+    chunk: Chunk,
+    axis: usize,
+    carry: Option<Chunk>,
+) -> Result<(Chunk, Chunk), KernelError> {
+    let along = Along::new(chunk.shape(), axis)?;
+    let dtype = chunk.dtype();
+    let mut last_shape: Dims = chunk.shape().into();
+    last_shape[axis] = 1;
+    if let Some(carry) = &carry {
+        expect_like(1, carry, dtype, &last_shape)?;
+    }
+    let sums = matches!(kind, CumulativeKind::Sum | CumulativeKind::NanSum);
+    let products = matches!(kind, CumulativeKind::Prod | CumulativeKind::NanProd);
+    if products && dtype.is_time() || sums && matches!(dtype, DType::DateTime(_)) {
+        return Err(KernelError::NoLoop { operation: format!("cumulative {kind:?}"), inputs: vec![dtype] });
+    }
+    let carry = carry.map(|carry| to_contiguous(&carry));
+    let mut out = into_owned(chunk);
+    let last = with_order!(dtype, T, O => {
+        let carry = carry.as_ref().map(dense::<T>);
+        let values = out.as_mut_slice::<T>();
+        let mut last = ChunkMut::new(dtype, &last_shape);
+        let last_values = last.as_mut_slice::<T>();
+        Scan { kind, along, values, carry, last: last_values, order: PhantomData::<O> }.scan();
+        last.freeze()
+    });
+    Ok((out.freeze(), last))
+}
+
+struct Scan<'a, T, O> {
+    kind: CumulativeKind,
+    along: Along,
+    values: &'a mut [T],
+    carry: Option<&'a [T]>,
+    last: &'a mut [T],
+    order: PhantomData<O>,
+}
+
+impl<T: Number, O: Order<T>> Scan<'_, T, O> {
+    fn scan(self) {
+        // The value that counts as nothing; for minima the first element starts, so it is not used.
+        match self.kind {
+            CumulativeKind::Sum => self.run(T::ZERO, |x| x, add::<T, O>),
+            CumulativeKind::Prod => self.run(T::ONE, |x| x, |a, x| a.times(x)),
+            CumulativeKind::NanSum => self.run(T::ZERO, |x| if O::is_nan(x) { T::ZERO } else { x }, add::<T, O>),
+            CumulativeKind::NanProd => {
+                self.run(T::ONE, |x| if O::is_nan(x) { T::ONE } else { x }, |a, x| a.times(x));
+            }
+            CumulativeKind::Min => self.run_from_first(|a, x| if O::is_nan(a) || O::less(a, x) { a } else { x }),
+            CumulativeKind::Max => self.run_from_first(|a, x| if O::is_nan(a) || O::less(x, a) { a } else { x }),
+            CumulativeKind::NanMin => self.run_from_first(|a, x| if O::is_nan(x) || O::less(a, x) { a } else { x }),
+            CumulativeKind::NanMax => self.run_from_first(|a, x| if O::is_nan(x) || O::less(x, a) { a } else { x }),
+        }
+    }
+}
+
+/// Addition that keeps not-a-time; for numbers NaN keeps itself.
+#[inline(always)]
+fn add<T: Number, O: Order<T>>(a: T, x: T) -> T {
+    if O::is_nan(a) {
+        a
+    } else if O::is_nan(x) {
+        x
+    } else {
+        a.plus(x)
+    }
+}
+
+impl<T: Number, O: Order<T>> Scan<'_, T, O> {
+    #[inline(always)]
+    fn run(self, identity: T, enter: impl Fn(T) -> T + Copy, combine: impl Fn(T, T) -> T + Copy) {
+        let Along { outer, len, inner } = self.along;
+        match self.carry {
+            Some(carry) => self.last.copy_from_slice(carry),
+            None => self.last.fill(identity),
+        }
+        for o in 0..outer {
+            let running = &mut self.last[o * inner..][..inner];
+            scan_block(&mut self.values[o * len * inner..][..len * inner], running, enter, combine);
+        }
+    }
+
+    #[inline(always)]
+    fn run_from_first(self, combine: impl Fn(T, T) -> T + Copy) {
+        let Along { outer, len, inner } = self.along;
+        match self.carry {
+            Some(carry) => self.last.copy_from_slice(carry),
+            None if len == 0 => self.last.fill(T::ZERO),
+            None => {
+                // Combining the first element with itself changes nothing.
+                for o in 0..outer {
+                    self.last[o * inner..][..inner].copy_from_slice(&self.values[o * len * inner..][..inner]);
+                }
+            }
+        }
+        for o in 0..outer {
+            let running = &mut self.last[o * inner..][..inner];
+            scan_block(&mut self.values[o * len * inner..][..len * inner], running, |x| x, combine);
+        }
+    }
+}
+
+/// One block of rows: each row becomes the combination of the running row and itself.
+#[inline(always)]
+fn scan_block<T: Copy>(
+    values: &mut [T],
+    running: &mut [T],
+    enter: impl Fn(T) -> T + Copy,
+    combine: impl Fn(T, T) -> T + Copy,
+) {
+    if let [single] = running {
+        let mut accumulator = *single;
+        for value in values {
+            accumulator = combine(accumulator, enter(*value));
+            *value = accumulator;
+        }
+        *single = accumulator;
+        return;
+    }
+    for row in values.chunks_exact_mut(running.len().max(1)) {
+        for (accumulator, value) in running.iter_mut().zip(row) {
+            *accumulator = combine(*accumulator, enter(*value));
+            *value = *accumulator;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use raskr_base::TimeUnit;
+
+    use super::super::copy::concatenate;
+    use super::super::view::{AxisSlice, slice};
+    use super::*;
+
+    fn naive(kind: CumulativeKind, values: &[f64]) -> Vec<f64> {
+        use CumulativeKind::*;
+        let skip = matches!(kind, NanSum | NanProd | NanMin | NanMax);
+        let mut running: Option<f64> = None;
+        let mut out = Vec::new();
+        for &x in values {
+            let next = match (running, kind) {
+                (None, NanSum) if x.is_nan() => 0.0,
+                (None, NanProd) if x.is_nan() => 1.0,
+                (None, _) => x,
+                (Some(a), _) if skip && x.is_nan() => a,
+                (Some(a), Sum | NanSum) => a + x,
+                (Some(a), Prod | NanProd) => a * x,
+                (Some(a), NanMin) => a.min(x),
+                (Some(a), NanMax) => a.max(x),
+                (Some(a), Min | Max) if a.is_nan() || x.is_nan() => f64::NAN + a,
+                (Some(a), Min) => a.min(x),
+                (Some(a), Max) => a.max(x),
+            };
+            running = Some(next);
+            out.push(next);
+        }
+        out
+    }
+
+    const KINDS: [CumulativeKind; 8] = [
+        CumulativeKind::Sum,
+        CumulativeKind::Prod,
+        CumulativeKind::Min,
+        CumulativeKind::Max,
+        CumulativeKind::NanSum,
+        CumulativeKind::NanProd,
+        CumulativeKind::NanMin,
+        CumulativeKind::NanMax,
+    ];
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_naive_scan_in_one_or_two_blocks(
+            kind in prop::sample::select(KINDS.to_vec()),
+            shape in prop::array::uniform3(1usize..7),
+            axis in 0usize..3,
+            cut in 0usize..8,
+            seeds in prop::collection::vec(0u8..12, 216),
+        ) {
+            let total = shape.iter().product::<usize>();
+            let values: Vec<f64> =
+                seeds[..total].iter().map(|&s| if s == 11 { f64::NAN } else { f64::from(s) - 4.0 }).collect();
+            let chunk = Chunk::from_slice(&values, &shape);
+            let (whole, last) = cumulative(kind, chunk.clone(), axis, None).expect("an axis");
+            let along = Along::new(&shape, axis).expect("an axis");
+            let got = whole.as_slice::<f64>().expect("contiguous");
+            for o in 0..along.outer {
+                for i in 0..along.inner {
+                    let at = |k: usize| (o * along.len + k) * along.inner + i;
+                    let line: Vec<f64> = (0..along.len).map(|k| values[at(k)]).collect();
+                    let expected = naive(kind, &line);
+                    for (k, expected) in expected.iter().enumerate() {
+                        prop_assert!(got[at(k)] == *expected || got[at(k)].is_nan() && expected.is_nan());
+                    }
+                    let end = last.as_slice::<f64>().expect("contiguous")[o * along.inner + i];
+                    let expected = expected[along.len - 1];
+                    prop_assert!(end == expected || end.is_nan() && expected.is_nan());
+                }
+            }
+            let cut = cut % shape[axis];
+            if cut > 0 {
+                let part = |start, len| {
+                    let mut slices = shape.map(AxisSlice::full);
+                    slices[axis] = AxisSlice { start, step: 1, len };
+                    slice(&chunk, &slices).expect("inside")
+                };
+                let (first, carry) = cumulative(kind, part(0, cut), axis, None).expect("an axis");
+                let (second, _) = cumulative(kind, part(cut, shape[axis] - cut), axis, Some(carry)).expect("an axis");
+                let joined = concatenate(&[first, second], axis).expect("agree");
+                let joined = joined.as_slice::<f64>().expect("contiguous");
+                prop_assert!(joined.iter().zip(got).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+            }
+        }
+    }
+
+    #[test]
+    fn integers_wrap_and_times_keep_not_a_time() {
+        let (sum, _) =
+            cumulative(CumulativeKind::Sum, Chunk::from_slice(&[i8::MAX, 1], &[2]), 0, None).expect("an axis");
+        assert_eq!(sum.as_slice::<i8>(), Some(&[127, -128][..]));
+        let spans = Chunk::from_slice(&[5, i64::MIN, 1], &[3]);
+        let spans = spans.reinterpret(DType::TimeDelta(TimeUnit::Second)).expect("eight bytes");
+        let (sum, _) = cumulative(CumulativeKind::Sum, spans.clone(), 0, None).expect("an axis");
+        assert_eq!(sum.as_slice::<i64>(), Some(&[5, i64::MIN, i64::MIN][..]));
+        let (max, _) = cumulative(CumulativeKind::NanMax, spans.clone(), 0, None).expect("an axis");
+        assert_eq!(max.as_slice::<i64>(), Some(&[5, 5, 5][..]));
+        assert!(cumulative(CumulativeKind::Prod, spans, 0, None).is_err());
+    }
+
+    #[test]
+    fn empty_axes_and_misfitting_carries() {
+        let empty = Chunk::from_slice::<f32>(&[], &[0, 3]);
+        let (out, last) = cumulative(CumulativeKind::Sum, empty.clone(), 0, None).expect("an axis");
+        assert_eq!((out.shape(), last.as_slice::<f32>()), (&[0, 3][..], Some(&[0.0; 3][..])));
+        let carry = Chunk::from_slice(&[1.0f32], &[1, 1]);
+        assert!(cumulative(CumulativeKind::Sum, empty.clone(), 0, Some(carry)).is_err());
+        assert!(cumulative(CumulativeKind::Sum, empty, 2, None).is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! Kernels on whole blocks: copies, views, selection, casts, running sums, products of matrices, sorting.
+//!
+//! Knows: chunks, their layouts and element types. Does not know: grids of chunks, tasks, Python.
+//! Invariant: results are new contiguous blocks or views of the input's memory; inputs are never written.
+//! Tested beside each module against naive loops over indices.
+
+pub mod argreduce;
+pub mod copy;
+pub mod cumulative;
+pub mod key;
+pub mod mask;
+pub mod number;
+pub mod strided;
+pub mod take;
+pub mod view;
+
+pub use argreduce::{ArgKind, arg_combine, arg_finish, arg_reduce};
+pub use copy::{
+    assemble, concatenate, copied, copy_from_strided, copy_into, copy_to_strided, into_owned, owned, to_contiguous,
+};
+pub use cumulative::{CumulativeKind, cumulative};
+pub use mask::{compress, count_true, extract, place, put_mask, true_indices};
+pub use take::{gather, gather_many, gather_points, scatter};
+pub use view::{AxisSlice, broadcast_to, expand, flip, slice, squeeze, transpose};
