@@ -4,10 +4,20 @@
 //! belongs below. Invariants: Rust locks are not held while Python runs; every way in that may take long goes through
 //! [`enter`]. Tested from Python, in `tests/`.
 
+mod call;
+mod delayed;
 mod enter;
 mod error;
+mod hooks;
+mod listen;
+mod node;
 mod object;
+mod operators;
+mod origin;
+mod run;
 mod settings;
+mod template;
+mod transfer;
 
 use pyo3::prelude::*;
 
@@ -20,7 +30,10 @@ mod _core {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         error::register(module)?;
         settings::register(module)?;
+        delayed::register(module)?;
+        node::register(module)?;
+        transfer::register(module)?;
         // array::register(module)?;
-        Ok(())
+        module.add_function(wrap_pyfunction!(run::run, module)?)
     }
 }

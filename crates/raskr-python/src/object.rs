@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyInt, PyList, PyNone, PyString, PyTuple};
@@ -67,6 +68,23 @@ impl Foreign for PyForeign {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// The Python object of any value.
+pub fn to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    match value {
+        Value::Unit => Ok(py.None().into_bound(py)),
+        Value::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),
+        Value::List(values) => {
+            let values = values.iter().map(|value| to_object(py, value)).collect::<PyResult<Vec<_>>>()?;
+            Ok(PyList::new(py, values)?.into_any())
+        }
+        Value::Foreign(_) => match PyForeign::of(value) {
+            Some(foreign) => Ok(foreign.object.bind(py).clone()),
+            None => Err(PyTypeError::new_err("a value of another language can't be shown to Python")),
+        },
+        Value::Chunk(chunk) => Err(PyTypeError::new_err(format!("a chunk of {} has no Python form", chunk.dtype()))),
     }
 }
 

@@ -85,7 +85,11 @@ fn check_setting(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 }
 
 fn explain(py: Python<'_>, error: PyErr, expected: String) -> PyErr {
-    if error.is_instance_of::<PyValueError>(py) { PyValueError::new_err(expected) } else { PyTypeError::new_err(expected) }
+    if error.is_instance_of::<PyValueError>(py) {
+        PyValueError::new_err(expected)
+    } else {
+        PyTypeError::new_err(expected)
+    }
 }
 
 fn value_error(error: SizeError) -> PyErr {

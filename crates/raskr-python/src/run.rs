@@ -1,0 +1,189 @@
+//! Running nodes: from Python's items to one plan, through the engine, and back to Python objects.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use raskr_base::{Foreign, TaskError, Value};
+use raskr_exec::{ForeignCodec, Interpreter, RunError, RunOptions, run_on_caller, start};
+use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef};
+
+use crate::call::Known;
+use crate::delayed::Delayed;
+use crate::enter::{enter, guarded};
+use crate::error::{from_python, to_python};
+use crate::listen::Monitor;
+use crate::node::{Node, call_key};
+use crate::object::{KIND, PyForeign, loads, to_object};
+
+/// How often a run that is waited for looks for Ctrl-C.
+const POLL: Duration = Duration::from_millis(50);
+/// How long an interrupted run may take to end its tasks before it is left to itself.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// The interpreter's lock, as the engine takes it.
+struct Lock {
+    exclusive: bool,
+}
+
+impl Lock {
+    fn new(py: Python<'_>) -> PyResult<Lock> {
+        // Interpreters before 3.13 have no such question to ask: they always have the lock.
+        let sys = py.import("sys")?;
+        let exclusive = match sys.getattr("_is_gil_enabled") {
+            Ok(is_enabled) => is_enabled.call0()?.extract()?,
+            Err(_) => true,
+        };
+        Ok(Lock { exclusive })
+    }
+}
+
+impl Interpreter for Lock {
+    fn scoped(&self, body: &mut dyn FnMut()) {
+        Python::attach(|_| body());
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+}
+
+/// Reads spilled Python objects back.
+struct Unpickle;
+
+impl ForeignCodec for Unpickle {
+    fn decode(&self, kind: &str, bytes: Vec<u8>) -> Result<Arc<dyn Foreign>, TaskError> {
+        if kind != KIND {
+            return Err(TaskError::internal(format!("no decoder for values of kind {kind:?}")));
+        }
+        Python::attach(|py| {
+            let object = loads(py, &bytes).map_err(|error| from_python(py, error))?;
+            Ok(Arc::new(PyForeign::new(object)) as Arc<dyn Foreign>)
+        })
+    }
+}
+
+/// Adds one value to a graph and marks it as wanted.
+fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
+    let task = match input {
+        Input::Call(call) => builder.call(call)?,
+        Input::Block(collection, index) => TaskRef { layer: builder.collection(collection)?, index: *index },
+    };
+    builder.output(task);
+    Ok(())
+}
+
+/// Computes all items in one go; see the type stub.
+#[pyfunction]
+#[pyo3(signature = (
+    items, *, scheduler="threads", num_workers=None, memory_limit=None, spill_directory=None, monitor=None,
+    keep_blocks=false
+))]
+#[allow(clippy::too_many_arguments)]
+pub fn run(
+    py: Python<'_>,
+    items: Vec<Bound<'_, PyAny>>,
+    scheduler: &str,
+    num_workers: Option<usize>,
+    memory_limit: Option<u64>,
+    spill_directory: Option<PathBuf>,
+    monitor: Option<Py<PyAny>>,
+    keep_blocks: bool,
+) -> PyResult<Vec<Py<PyAny>>> {
+    let threads = match scheduler {
+        "sync" => 0,
+        "threads" => num_workers.map_or_else(available, |workers| workers.max(1)),
+        other => return Err(PyValueError::new_err(format!("the engine has no scheduler {other:?}"))),
+    };
+    let inputs = items.iter().map(input_of).collect::<PyResult<Vec<Input>>>()?;
+    let plan = enter(py, || {
+        let mut builder = Builder::new();
+        for input in &inputs {
+            add(&mut builder, input)?;
+        }
+        Plan::from_graph(builder.finish(), PlanOptions::default())
+            .map_err(|error| TaskError::new(error.class(), error.to_string()))
+    })?;
+    let monitor = monitor.map(Monitor::new);
+    let options = RunOptions {
+        threads,
+        memory_limit,
+        spill_directory,
+        listener: monitor.clone().map(|monitor| monitor as Arc<dyn raskr_exec::Listener>),
+        interpreter: Arc::new(Lock::new(py)?),
+        codec: Arc::new(Unpickle),
+        ..RunOptions::default()
+    };
+    let outcome = if threads == 0 { on_caller(py, plan, options)? } else { on_threads(py, plan, options, &monitor)? };
+    if let Some(error) = monitor.and_then(|monitor| monitor.take_failure()) {
+        return Err(to_python(py, error));
+    }
+    let values = outcome.map_err(|error| to_python(py, error.into_task_error()))?;
+    values
+        .iter()
+        .zip(&inputs)
+        .map(|(value, input)| if keep_blocks { kept(py, value, input) } else { Ok(to_object(py, value)?.unbind()) })
+        .collect()
+}
+
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn input_of(item: &Bound<'_, PyAny>) -> PyResult<Input> {
+    if let Ok(delayed) = item.cast::<Delayed>() {
+        return delayed.get().input(item.py());
+    }
+    match item.cast::<Node>() {
+        Ok(node) => Ok(node.get().input().clone()),
+        Err(_) => Err(PyTypeError::new_err(format!("run takes nodes, got {}", item.get_type().name()?))),
+    }
+}
+
+/// A node that holds a computed value under the key of the node it was computed from.
+fn kept(py: Python<'_>, value: &Value, input: &Input) -> PyResult<Py<PyAny>> {
+    let (name, key) = match input {
+        Input::Call(call) => (call.op().name().to_owned(), call_key(py, call)?),
+        Input::Block(..) => ("block".to_owned(), Node::of_input(input.clone()).key(py)?),
+    };
+    let call = Call::new(Arc::new(Known::new(name, value.clone())), Vec::new(), None);
+    call.key_or_init(|| key);
+    Ok(Py::new(py, Node::of_call(call))?.into_any())
+}
+
+type Outcome = Result<Vec<Value>, RunError>;
+
+fn on_threads(py: Python<'_>, plan: Plan, options: RunOptions, monitor: &Option<Arc<Monitor>>) -> PyResult<Outcome> {
+    let mut handle = py.detach(|| start(plan, options));
+    loop {
+        if let Some(outcome) = py.detach(|| handle.wait(Some(POLL))) {
+            return Ok(outcome);
+        }
+        let interrupted = py.check_signals();
+        if interrupted.is_err() || monitor.as_ref().is_some_and(|monitor| monitor.has_failed()) {
+            handle.cancel();
+            let ended = py.detach(|| handle.wait(Some(GRACE)));
+            py.detach(|| handle.abandon());
+            interrupted?;
+            return Ok(ended.unwrap_or(Err(RunError::Cancelled)));
+        }
+    }
+}
+
+fn on_caller(py: Python<'_>, plan: Plan, options: RunOptions) -> PyResult<Outcome> {
+    let mut raised = None;
+    let outcome = py.detach(|| {
+        let mut interrupted = || {
+            raised = raised.take().or_else(|| Python::attach(|py| py.check_signals().err()));
+            raised.is_some()
+        };
+        guarded(|| Ok(run_on_caller(plan, options, &mut interrupted)))
+    });
+    match (raised, outcome) {
+        (Some(error), _) => Err(error),
+        (None, Ok(outcome)) => Ok(outcome),
+        (None, Err(error)) => Err(to_python(py, error)),
+    }
+}
