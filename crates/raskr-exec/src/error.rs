@@ -1,5 +1,7 @@
 //! Why a run ended without its results.
 
+use std::path::PathBuf;
+
 use raskr_base::{ErrorClass, TaskError};
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -7,6 +9,19 @@ pub enum RunError {
     /// The first task that failed; the notes of `error` say which and where it was built.
     #[error("{error}")]
     Task { key: String, error: TaskError },
+    /// Known before anything runs.
+    #[error(
+        "task '{key}' needs {needed} bytes for its inputs and its result, but memory_limit is {limit} bytes; \
+         raise memory_limit or use smaller chunks"
+    )]
+    TooLarge { key: String, needed: u64, limit: u64 },
+    /// Values can neither stay in memory nor be spilled.
+    #[error(
+        "task '{key}' needs {needed} bytes more, but {live} bytes are in use of a memory_limit of {limit} bytes, and \
+         spilling to {folder:?} ended after {written} bytes: {reason}; free disk space, name another spill directory or \
+         raise memory_limit"
+    )]
+    Memory { key: String, needed: u64, live: u64, limit: u64, folder: PathBuf, written: u64, reason: String },
     #[error("the computation was cancelled")]
     Cancelled,
     #[error("no thread could be started: {reason}")]
@@ -17,6 +32,7 @@ impl RunError {
     pub fn class(&self) -> ErrorClass {
         match self {
             RunError::Task { error, .. } => error.class,
+            RunError::TooLarge { .. } | RunError::Memory { .. } => ErrorClass::Memory,
             RunError::Cancelled => ErrorClass::Cancelled,
             RunError::Threads { .. } => ErrorClass::Os,
         }

@@ -15,6 +15,17 @@ pub struct RunHandle {
     ended: bool,
 }
 
+/// What a run has needed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// The most bytes that values took at once.
+    pub peak_bytes: u64,
+    /// Bytes of values that were written to disk.
+    pub spilled_bytes: u64,
+    /// Tasks that are done.
+    pub tasks_done: usize,
+}
+
 /// Starts running a plan. With `threads: 0` everything has run when this returns.
 pub fn start(plan: Plan, options: RunOptions) -> RunHandle {
     let threads = options.threads;
@@ -44,6 +55,10 @@ impl RunHandle {
         let outcome = self.run.wait(timeout);
         self.ended = outcome.is_some();
         outcome
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        self.run.statistics()
     }
 
     /// Asks the run to stop: tasks under way are finished (long operations look for this), no others are begun.

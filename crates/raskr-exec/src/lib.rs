@@ -7,13 +7,16 @@
 
 pub mod error;
 pub mod handle;
+mod limit;
 pub mod options;
 mod profile;
 mod ready;
 mod run;
+mod spill;
 mod store;
 pub mod threads;
 
 pub use error::RunError;
-pub use handle::{RunHandle, run_on_caller, start};
+pub use handle::{RunHandle, Statistics, run_on_caller, start};
+pub use limit::default_memory_limit;
 pub use options::{ForeignCodec, Interpreter, Listener, NoCodec, NoInterpreter, OutputHandler, RunOptions, TaskEvent};

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use raskr_base::Value;
+use raskr_graph::Plan;
 use smallvec::SmallVec;
+
+use crate::spill::SpillFile;
 
 /// Buffers below this size are counted without a look at who shares them.
 const SHARED_MIN: usize = 64 << 10;
@@ -80,6 +83,10 @@ impl Ledger {
         self.peak
     }
 
+    pub fn remember_peak(&mut self, peak: u64) {
+        self.peak = self.peak.max(peak);
+    }
+
     pub fn charge(&mut self, measure: &Measure) -> Account {
         let mut account = Account { own: measure.own, buffers: SmallVec::new() };
         self.live += measure.own;
@@ -98,6 +105,25 @@ impl Ledger {
         account
     }
 
+    /// Does the account hold anything that was counted?
+    fn counts(&self, account: &Account) -> bool {
+        account.own > 0 || account.buffers.iter().any(|address| self.shared.get(address).is_some_and(|s| s.bytes > 0))
+    }
+
+    /// Bytes that releasing the account would free. `left` says how many shares of each buffer are yet to be released.
+    fn gain(&self, account: &Account, left: &mut HashMap<usize, u32>) -> u64 {
+        let mut gain = account.own;
+        for address in &account.buffers {
+            if let Some(left) = left.get_mut(address) {
+                *left -= 1;
+                if *left == 0 {
+                    gain += self.shared.get(address).map_or(0, |shared| shared.bytes);
+                }
+            }
+        }
+        gain
+    }
+
     pub fn release(&mut self, account: &Account) {
         self.live -= account.own;
         for address in &account.buffers {
@@ -112,9 +138,47 @@ impl Ledger {
     }
 }
 
+/// Values below this size are not worth a file.
+const SPILLED_MIN: u64 = 4 << 10;
+/// In place of a place: the entry is not among the large ones.
+const NOT_LARGE: u32 = u32::MAX;
+
 struct Entry {
+    task: u32,
+    /// Missing while the value is on disk only.
     value: Option<Value>,
     account: Account,
+    /// There once the value was spilled; kept while it is in memory again, so that it need not be written twice.
+    file: Option<Arc<SpillFile>>,
+    /// Is being written, or can't be.
+    fixed: bool,
+    /// Place among the large entries.
+    large: u32,
+    /// Dependents before this one, in the order of the plan, have taken the value.
+    next_dependent: u32,
+}
+
+/// A value taken from the store, or the file it is in.
+#[derive(Default)]
+pub struct Held {
+    pub value: Option<Value>,
+    pub account: Account,
+    pub file: Option<Arc<SpillFile>>,
+}
+
+/// A value that is to go to disk.
+pub struct Victim {
+    pub task: u32,
+    pub value: Value,
+}
+
+/// What can be done to free memory.
+#[derive(Default)]
+pub struct Eviction {
+    /// To be written first.
+    pub victims: Vec<Victim>,
+    /// In memory no more, being on disk already: to be dropped outside the lock.
+    pub dropped: Vec<Value>,
 }
 
 /// The results that are kept, by task id.
@@ -123,46 +187,182 @@ pub struct Store {
     places: Vec<u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
+    /// Places of entries that may be worth spilling.
+    large: Vec<u32>,
+    /// Entries whose value is on disk only.
+    absent: usize,
     pub ledger: Ledger,
 }
 
 impl Store {
     pub fn new(tasks: usize) -> Store {
-        Store { places: vec![0; tasks], entries: Vec::new(), free: Vec::new(), ledger: Ledger::default() }
+        Store {
+            places: vec![0; tasks],
+            entries: Vec::new(),
+            free: Vec::new(),
+            large: Vec::new(),
+            absent: 0,
+            ledger: Ledger::default(),
+        }
     }
 
-    pub fn insert(&mut self, task: u32, value: Value, account: Account) {
-        let entry = Entry { value: Some(value), account };
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.entries[place as usize] = entry;
-                place
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
-            }
-        };
+    pub fn insert(&mut self, task: u32, value: Value, measure: &Measure) {
+        let account = self.ledger.charge(measure);
+        let place = self.free.pop().unwrap_or(self.entries.len() as u32);
+        let mut large = NOT_LARGE;
+        if measure.bytes() >= SPILLED_MIN {
+            large = self.large.len() as u32;
+            self.large.push(place);
+        }
+        let entry = Entry { task, value: Some(value), account, file: None, fixed: false, large, next_dependent: 0 };
+        match self.entries.get_mut(place as usize) {
+            Some(free) => *free = entry,
+            None => self.entries.push(entry),
+        }
         self.places[task as usize] = place + 1;
     }
 
-    fn entry(&mut self, task: u32) -> Option<&mut Entry> {
+    fn entry(&self, task: u32) -> Option<&Entry> {
+        let place = self.places[task as usize].checked_sub(1)?;
+        self.entries.get(place as usize)
+    }
+
+    fn entry_mut(&mut self, task: u32) -> Option<&mut Entry> {
         let place = self.places[task as usize].checked_sub(1)?;
         self.entries.get_mut(place as usize)
     }
 
-    /// The value, for a consumer that others follow.
-    pub fn share(&mut self, task: u32) -> Option<Value> {
+    /// The value, for a consumer that others follow. It is in memory.
+    pub fn share(&self, task: u32) -> Option<Value> {
         self.entry(task)?.value.clone()
     }
 
     /// The value, for its last consumer, with what is to be released when that consumer is done.
-    pub fn take(&mut self, task: u32) -> Option<(Value, Account)> {
-        let place = self.places[task as usize].checked_sub(1)?;
+    pub fn take(&mut self, task: u32) -> Held {
+        let Some(place) = self.places[task as usize].checked_sub(1) else { return Held::default() };
         self.places[task as usize] = 0;
         self.free.push(place);
         let entry = &mut self.entries[place as usize];
-        Some((entry.value.take()?, std::mem::take(&mut entry.account)))
+        let held =
+            Held { value: entry.value.take(), account: std::mem::take(&mut entry.account), file: entry.file.take() };
+        let large = std::mem::replace(&mut entry.large, NOT_LARGE);
+        if held.value.is_none() {
+            self.absent -= 1;
+        }
+        if large != NOT_LARGE {
+            self.large.swap_remove(large as usize);
+            if let Some(&moved) = self.large.get(large as usize) {
+                self.entries[moved as usize].large = large;
+            }
+        }
+        held
+    }
+
+    /// Which of the tasks' values are on disk only.
+    pub fn absent(&self, tasks: &[u32]) -> Vec<(u32, Arc<SpillFile>)> {
+        if self.absent == 0 {
+            return Vec::new();
+        }
+        let mut absent: Vec<(u32, Arc<SpillFile>)> = Vec::new();
+        for &task in tasks {
+            if let Some(Entry { value: None, file: Some(file), .. }) = self.entry(task)
+                && !absent.iter().any(|(other, _)| *other == task)
+            {
+                absent.push((task, Arc::clone(file)));
+            }
+        }
+        absent
+    }
+
+    /// Frees `bytes` by values that are needed later than `horizon`, latest first, other than those of `spared`.
+    /// `pending` tells of a task whether it has not yet taken its inputs.
+    pub fn evict(
+        &mut self,
+        bytes: u64,
+        horizon: u32,
+        spared: &[u32],
+        plan: &Plan,
+        pending: impl Fn(u32) -> bool,
+    ) -> Eviction {
+        let mut candidates: Vec<(u32, u32)> = Vec::new();
+        for &place in &self.large {
+            let entry = &mut self.entries[place as usize];
+            if entry.fixed || entry.value.is_none() || spared.contains(&entry.task) {
+                continue;
+            }
+            let dependents = plan.dependents(entry.task);
+            while dependents.get(entry.next_dependent as usize).is_some_and(|&dependent| !pending(dependent)) {
+                entry.next_dependent += 1;
+            }
+            // A value without consumers to come is an output, needed when all else is done.
+            let needed = dependents.get(entry.next_dependent as usize).copied().unwrap_or(u32::MAX);
+            if needed > horizon {
+                candidates.push((needed, place));
+            }
+        }
+        candidates.sort_unstable_by(|a, b| b.cmp(a));
+        let mut shares: HashMap<usize, u32> = HashMap::new();
+        for &(_, place) in &candidates {
+            for address in &self.entries[place as usize].account.buffers {
+                *shares.entry(*address).or_default() += 1;
+            }
+        }
+        // A buffer is freed by its last share, so only those count of which every share may go.
+        shares.retain(|address, shares| self.ledger.shared.get(address).is_some_and(|all| all.holders == *shares));
+        let mut eviction = Eviction::default();
+        let mut freed = 0;
+        for (_, place) in candidates {
+            if freed >= bytes {
+                break;
+            }
+            let entry = &mut self.entries[place as usize];
+            let useful = entry.account.buffers.iter().any(|address| shares.contains_key(address));
+            if entry.account.own == 0 && !(useful && self.ledger.counts(&entry.account)) {
+                continue;
+            }
+            freed += self.ledger.gain(&entry.account, &mut shares);
+            if entry.file.is_some() {
+                self.ledger.release(&std::mem::take(&mut entry.account));
+                eviction.dropped.extend(entry.value.take());
+                self.absent += 1;
+            } else {
+                entry.fixed = true;
+                eviction.victims.extend(entry.value.clone().map(|value| Victim { task: entry.task, value }));
+            }
+        }
+        eviction
+    }
+
+    /// The value is in the file now: gives it up, unless it was taken meanwhile.
+    pub fn spilled(&mut self, task: u32, file: Arc<SpillFile>) -> Option<Value> {
+        let entry = self.entry_mut(task)?;
+        entry.fixed = false;
+        entry.file = Some(file);
+        let value = entry.value.take()?;
+        let account = std::mem::take(&mut entry.account);
+        self.ledger.release(&account);
+        self.absent += 1;
+        Some(value)
+    }
+
+    /// The value could not be written; unless `for_ever`, it may be tried again.
+    pub fn not_spilled(&mut self, task: u32, for_ever: bool) {
+        if let Some(entry) = self.entry_mut(task) {
+            entry.fixed = for_ever;
+        }
+    }
+
+    /// Puts a value that was read back into memory; gives it back when it is there already or not needed any more.
+    pub fn restore(&mut self, task: u32, value: Value, measure: &Measure) -> Option<Value> {
+        if self.entry(task).is_none_or(|entry| entry.value.is_some()) {
+            return Some(value);
+        }
+        let account = self.ledger.charge(measure);
+        self.absent -= 1;
+        let entry = self.entry_mut(task)?;
+        entry.account = account;
+        entry.value = Some(value);
+        None
     }
 }
 

@@ -1,5 +1,7 @@
 //! The engine as its callers see it, on graphs written down or drawn at random.
+#![allow(clippy::expect_used)]
 
 mod failures;
+mod memory;
 mod results;
 mod support;
