@@ -49,6 +49,31 @@ pub(crate) fn parse(descr: &str) -> Option<(DType, Order)> {
     Some((dtype, order))
 }
 
+/// The type that a short or a long name (`float64`) stands for, in this machine's byte order.
+pub(crate) fn parse_native(name: &str) -> Option<DType> {
+    const PLAIN: [DType; 14] = [
+        DType::Bool,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::U16,
+        DType::U32,
+        DType::U64,
+        DType::F16,
+        DType::F32,
+        DType::F64,
+        DType::C64,
+        DType::C128,
+    ];
+    match parse(name) {
+        Some((dtype, Order::Native)) => Some(dtype),
+        Some((_, Order::Swapped)) => None,
+        None => PLAIN.into_iter().find(|dtype| dtype.to_string() == name),
+    }
+}
+
 /// The short name of a type in this machine's byte order.
 pub(crate) fn name(dtype: DType) -> String {
     let order = match dtype.itemsize() {
@@ -103,5 +128,7 @@ mod tests {
             assert_eq!(parse(other), None, "{other}");
         }
         assert_eq!(parse(">f4"), Some((DType::F32, Order::Swapped)));
+        assert_eq!((parse_native("float32"), parse_native("<f4")), (Some(DType::F32), Some(DType::F32)));
+        assert_eq!((parse_native("object"), parse_native(">f4")), (None, None));
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use raskr_base::{Chunk, DType};
 use serde::{Deserialize, Serialize};
 
-use crate::descr::{self, Order};
+use crate::descr;
 use crate::error::IoError;
 use crate::npy::{NpyFile, write_npy};
 use crate::temporary::Temporary;
@@ -59,7 +59,7 @@ impl NpyStack {
             let found = format!("{:?} version {}", info.format, info.version);
             return Err(damaged(format!("expected {FORMAT:?} version 1, found {found}")));
         }
-        let Some((dtype, Order::Native)) = descr::parse(&info.dtype) else {
+        let Some(dtype) = descr::parse_native(&info.dtype) else {
             return Err(IoError::DType { path, what: format!("type {:?}", info.dtype) });
         };
         let one_elsewhere = info.chunks.iter().enumerate().all(|(axis, n)| axis == info.axis || n.len() == 1);
