@@ -5,20 +5,24 @@
 //! Tested beside each module against naive loops over indices.
 
 pub mod argreduce;
+pub mod cast;
 pub mod copy;
 pub mod cumulative;
 pub mod key;
 pub mod mask;
+pub mod matmul;
 pub mod number;
 pub mod strided;
 pub mod take;
 pub mod view;
 
 pub use argreduce::{ArgKind, arg_combine, arg_finish, arg_reduce};
+pub use cast::{Convert, can_cast, cast};
 pub use copy::{
     assemble, concatenate, copied, copy_from_strided, copy_into, copy_to_strided, into_owned, owned, to_contiguous,
 };
 pub use cumulative::{CumulativeKind, cumulative};
 pub use mask::{compress, count_true, extract, place, put_mask, true_indices};
+pub use matmul::{matmul, matmul_into};
 pub use take::{gather, gather_many, gather_points, scatter};
 pub use view::{AxisSlice, broadcast_to, expand, flip, slice, squeeze, transpose};
