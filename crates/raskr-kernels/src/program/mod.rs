@@ -1,6 +1,25 @@
 //! Tile programs: elementwise expressions, sources and partial reductions, run in one pass over cache-sized tiles.
+//!
+//! A [`Builder`] collects an expression without duplicates, [`Builder::finish`] compiles it to a short list of steps (load
+//! an operand's tile, run one monomorphic loop, store, accumulate), and [`Program::run`] walks a region tile by tile with
+//! buffers that live per thread. Knows element types, strides and NumPy's rules. Does not know chunks' neighbours, tasks
+//! or threads. Invariant: results depend on the region and on how operands lie in memory only.
+//! Tested beside each module, and against a naive model in `tests/`.
 
+mod accumulate;
+mod builder;
+mod compile;
+mod cost;
+mod fuse;
+mod instruction;
+mod kernel;
+mod layout;
+mod loops;
+mod lower;
 mod opcode;
+mod operand;
+mod partials;
+mod run;
 mod scalar;
 mod source;
 
@@ -10,22 +29,30 @@ use raskr_base::{Chunk, DType};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+pub use self::builder::{Builder, Register, has_cast, has_op};
+pub use self::opcode::OpCode;
+pub use self::scalar::Scalar;
+pub use self::source::Source;
 pub use crate::reduce::{Reduction, ReductionKind};
-pub use opcode::OpCode;
-pub use scalar::Scalar;
-pub use source::Source;
 
+use self::instruction::{AccumulatorPlan, ReductionPlan, Step};
+use self::scalar::Bits;
 use crate::error::KernelError;
-
-/// A value of a program under construction.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct Register(u32);
 
 /// An operand of a program, in order of creation.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Operand {
     Memory(DType),
     Source(Source),
+}
+
+impl Operand {
+    pub fn dtype(&self) -> DType {
+        match self {
+            Operand::Memory(dtype) => *dtype,
+            Operand::Source(source) => source.dtype(),
+        }
+    }
 }
 
 /// Where an operand's elements are for one region.
@@ -37,72 +64,19 @@ pub enum Access {
     Virtual { base: i64, strides: SmallVec<[i64; 4]> },
 }
 
-/// Collects an expression; [`Builder::finish`] compiles it.
-#[derive(Default)]
-pub struct Builder {
-    operands: Vec<Operand>,
-}
-
-impl Builder {
-    pub fn new() -> Builder {
-        Builder::default()
-    }
-
-    /// An operand in memory.
-    pub fn memory(&mut self, dtype: DType) -> Register {
-        self.operands.push(Operand::Memory(dtype));
-        Register(self.operands.len() as u32 - 1)
-    }
-
-    /// A virtual operand.
-    pub fn source(&mut self, source: Source) -> Register {
-        self.operands.push(Operand::Source(source));
-        Register(self.operands.len() as u32 - 1)
-    }
-
-    /// A constant; unlike a constant source it is no operand and takes no access.
-    pub fn constant(&mut self, dtype: DType, value: Scalar) -> Register {
-        let _ = (dtype, value);
-        Register(0)
-    }
-
-    /// The element type of a register.
-    pub fn dtype(&self, register: Register) -> Result<DType, KernelError> {
-        Err(KernelError::UnknownRegister(register.0))
-    }
-
-    /// The operation on already promoted inputs.
-    pub fn op(&mut self, code: OpCode, inputs: &[Register]) -> Result<Register, KernelError> {
-        let _ = inputs;
-        Err(KernelError::NoLoop { operation: code.name().to_string(), inputs: Vec::new() })
-    }
-
-    /// The register's values as another element type, converted as NumPy's `astype` does.
-    pub fn cast(&mut self, register: Register, dtype: DType) -> Result<Register, KernelError> {
-        let _ = dtype;
-        Err(KernelError::UnknownRegister(register.0))
-    }
-
-    /// Asks for the register as a block.
-    pub fn output(&mut self, register: Register) -> Result<(), KernelError> {
-        Err(KernelError::UnknownRegister(register.0))
-    }
-
-    /// Asks for partial accumulators of a reduction of the register.
-    pub fn reduce(&mut self, reduction: Reduction, register: Register) -> Result<(), KernelError> {
-        let _ = reduction;
-        Err(KernelError::UnknownRegister(register.0))
-    }
-
-    pub fn finish(self) -> Program {
-        Program { operands: self.operands }
-    }
-}
-
 /// A compiled program: what to read, what to compute, what to yield.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
     operands: Vec<Operand>,
+    constants: Vec<(DType, Bits)>,
+    /// The type of each value: operands, constants, results.
+    dtypes: Vec<DType>,
+    steps: Vec<Step>,
+    slots: u32,
+    outputs: Vec<DType>,
+    accumulators: Vec<AccumulatorPlan>,
+    reductions: Vec<ReductionPlan>,
+    cost_ns: f64,
 }
 
 impl Program {
@@ -110,32 +84,30 @@ impl Program {
         &self.operands
     }
 
+    /// The element types of the outputs.
+    pub fn outputs(&self) -> &[DType] {
+        &self.outputs
+    }
+
+    /// The reductions, in the order of their partial chunks.
+    pub fn reductions(&self) -> impl Iterator<Item = Reduction> + '_ {
+        self.reductions.iter().map(|plan| plan.reduction)
+    }
+
     /// Estimated nanoseconds per element of the region on one thread.
     pub fn cost_ns(&self) -> f64 {
-        0.0
+        self.cost_ns
     }
 
     /// Runs the program over a region, one access per operand. Yields the outputs (each of the region's shape,
-    /// contiguous), then each reduction's partial chunks ([`Reduction::partial_dtypes`] of them), all in order of creation.
-    /// The accesses are taken by value so that a chunk whose last owner is the access may be overwritten by an output.
+    /// contiguous), then each reduction's partial chunks ([`ReductionKind::partial_dtypes`] says which), all in order of
+    /// creation. Accesses are taken by value so that a chunk whose last owner is the access may become an output's memory.
     pub fn run(
         &self,
         region: &[usize],
         accesses: Vec<Access>,
         cancelled: &AtomicBool,
     ) -> Result<Vec<Chunk>, KernelError> {
-        let _ = (region, cancelled);
-        Err(KernelError::OperandCount { expected: self.operands.len(), got: accesses.len() })
+        run::run(self, region, accesses, cancelled)
     }
-}
-
-/// The output type of the native loop for exactly these input types, if there is one.
-pub fn has_op(code: OpCode, inputs: &[DType]) -> Option<DType> {
-    let _ = (code, inputs);
-    None
-}
-
-/// Is there a native conversion between these types?
-pub fn has_cast(from: DType, to: DType) -> bool {
-    from == to
 }
