@@ -73,8 +73,10 @@ def climate(library, report, scale, folder):
     report.title("monthly anomalies and trends of these, to another Zarr, with memory_limit=1GB")
     with library.config.set(memory_limit="1GB"):
         report.run(lambda: temperatures.analyse(library.array, world, raw, out))
-    report.alone("NumPy", lambda: temperatures.analyse_alone(world, raw), part=world.chunks[1] / world.lats)
-    fault = temperatures.fault(world, raw, out)
+    report.alone(
+        "NumPy", lambda: temperatures.analyse_alone(library.array, world, raw), part=world.chunks[1] / world.lats
+    )
+    fault = temperatures.fault(library.array, world, raw, out)
     report.result("anomalies and trends agree with NumPy's on a sample", fault is None, fault)
 
 

@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import zarr
 
 MONTH = 30
 YEAR = 12 * MONTH
@@ -107,20 +106,20 @@ def _analyse_block(world, block):
     return anomalies, (anomalies * (time / (time**2).sum())[:, None, None]).sum(axis=0)
 
 
-def analyse_alone(world, source):
-    """The same by NumPy, on one chunk of latitudes of the stored array."""
-    return _analyse_block(world, zarr.open_array(source, mode="r")[:, : world.chunks[1], :])
+def analyse_alone(da, world, source):
+    """The same by NumPy, on one chunk of latitudes of the stored array, which the library reads for it."""
+    return _analyse_block(world, da.from_zarr(source)[:, : world.chunks[1], :].compute())
 
 
-def fault(world, source, target):
+def fault(da, world, source, target):
     """What is wrong with the stored results, compared with NumPy's on a few latitudes, or None."""
     some = slice(world.lats // 2, world.lats // 2 + 2)
-    block = zarr.open_array(source, mode="r")[:, some, :]
+    block = da.from_zarr(source)[:, some, :].compute()
     anomalies, trend = _analyse_block(world, block.astype("f8"))
-    stored = zarr.open_group(target, mode="r")["anomaly"][:, some, :]
+    stored = da.from_zarr(target, component="anomaly")[:, some, :].compute()
     if stored.shape != anomalies.shape or np.abs(stored - anomalies).max() > 1e-3:
         return f"anomalies differ by up to {np.abs(stored - anomalies).max():.2g} degrees"
-    stored = zarr.open_group(target, mode="r")["trend"][some, :]
+    stored = da.from_zarr(target, component="trend")[some, :].compute()
     if np.abs(stored - trend).max() > 1e-4:
         return f"trends differ by up to {np.abs(stored - trend).max():.2g} degrees a year"
     # The warming that was put in comes out, within what the noise allows.
