@@ -189,6 +189,22 @@ impl Cipher {
         self.blocks(start.div_ceil(2), 0, body);
     }
 
+    /// The words of the elements `start`, `start + step`, ... when the engine has a fast way; otherwise `false`.
+    pub(crate) fn words_apart(&self, start: u64, step: i64, out: &mut [u64]) -> bool {
+        match self.engine {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Aes512 => {
+                // SAFETY: the engine's instructions were detected.
+                unsafe { hardware::words_apart_512(&self.schedule, start, step, out) };
+                true
+            }
+            _ => {
+                let _ = (start, step, out);
+                false
+            }
+        }
+    }
+
     /// The word of element `index`: see [`Cipher::words`].
     #[inline]
     pub fn word(&self, index: u64) -> u64 {

@@ -115,14 +115,40 @@ pub fn blocks_256(schedule: &Schedule, first: u64, sub: u64, out: &mut [u64]) {
     blocks_128(schedule, first.wrapping_add(done), sub, groups.into_remainder());
 }
 
-/// As [`blocks_128`], four blocks a register; `UNIFORM` turns each word into `u * line[0] + line[1]`, where `u` is
-/// the word's upper 53 bits as an integer, and leaves the bits of that number.
-#[target_feature(enable = "aes,vaes,avx512f,avx512dq,sse4.1")]
-pub fn blocks_512<const UNIFORM: bool>(schedule: &Schedule, first: u64, sub: u64, out: &mut [u64], line: [f64; 2]) {
+#[inline]
+#[target_feature(enable = "aes,avx512f")]
+fn wide_keys(schedule: &Schedule) -> [__m512i; ROUNDS + 1] {
     let mut keys = [_mm512_setzero_si512(); ROUNDS + 1];
     for (wide, key) in keys.iter_mut().zip(round_keys(schedule)) {
         *wide = _mm512_broadcast_i32x4(key);
     }
+    keys
+}
+
+/// Sixteen blocks in step.
+#[inline]
+#[target_feature(enable = "vaes,avx512f")]
+fn encrypt_512(keys: &[__m512i; ROUNDS + 1], counters: [__m512i; 4]) -> [__m512i; 4] {
+    let mut lanes = counters;
+    for state in &mut lanes {
+        *state = _mm512_xor_si512(*state, keys[0]);
+    }
+    for key in &keys[1..ROUNDS] {
+        for state in &mut lanes {
+            *state = _mm512_aesenc_epi128(*state, *key);
+        }
+    }
+    for state in &mut lanes {
+        *state = _mm512_aesenclast_epi128(*state, keys[ROUNDS]);
+    }
+    lanes
+}
+
+/// As [`blocks_128`], four blocks a register; `UNIFORM` turns each word into `u * line[0] + line[1]`, where `u` is
+/// the word's upper 53 bits as an integer, and leaves the bits of that number.
+#[target_feature(enable = "aes,vaes,avx512f,avx512dq,sse4.1")]
+pub fn blocks_512<const UNIFORM: bool>(schedule: &Schedule, first: u64, sub: u64, out: &mut [u64], line: [f64; 2]) {
+    let keys = wide_keys(schedule);
     let (scale, offset) = (_mm512_set1_pd(line[0]), _mm512_set1_pd(line[1]));
     let step = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
     let (sub_lane, low) = (sub as i64, first as i64);
@@ -136,16 +162,8 @@ pub fn blocks_512<const UNIFORM: bool>(schedule: &Schedule, first: u64, sub: u64
             lanes[k] = _mm512_add_epi64(lanes[k - 1], step);
         }
         counter = _mm512_add_epi64(lanes[3], step);
+        let mut lanes = encrypt_512(&keys, lanes);
         for state in &mut lanes {
-            *state = _mm512_xor_si512(*state, keys[0]);
-        }
-        for key in &keys[1..ROUNDS] {
-            for state in &mut lanes {
-                *state = _mm512_aesenc_epi128(*state, *key);
-            }
-        }
-        for state in &mut lanes {
-            *state = _mm512_aesenclast_epi128(*state, keys[ROUNDS]);
             if UNIFORM {
                 let integer = _mm512_cvtepu64_pd(_mm512_srli_epi64::<11>(*state));
                 *state = _mm512_castpd_si512(_mm512_fmadd_pd(integer, scale, offset));
@@ -167,6 +185,36 @@ pub fn blocks_512<const UNIFORM: bool>(schedule: &Schedule, first: u64, sub: u64
                 unsafe { _mm512_mask_storeu_epi64(start.wrapping_add(8 * k), mask, state) };
             }
             left = 0;
+        }
+    }
+}
+
+/// The words of elements a step apart: element `i` has half `i % 2` of block `i / 2`. A block is made for each.
+#[target_feature(enable = "aes,vaes,avx512f,avx512dq,sse4.1")]
+pub fn words_apart_512(schedule: &Schedule, start: u64, step: i64, out: &mut [u64]) {
+    let keys = wide_keys(schedule);
+    let zero = _mm512_setzero_si512();
+    let at = |k: i64| (start as i64).wrapping_add(step.wrapping_mul(k));
+    let mut index = _mm512_set_epi64(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+    let advance = _mm512_set1_epi64(step.wrapping_mul(8));
+    for words in out.chunks_mut(16) {
+        let indexes = [index, _mm512_add_epi64(index, advance)];
+        index = _mm512_add_epi64(indexes[1], advance);
+        let mut lanes = [zero; 4];
+        for (pair, index) in lanes.as_chunks_mut::<2>().0.iter_mut().zip(indexes) {
+            let block = _mm512_srli_epi64::<1>(index);
+            // Counters of the even elements, then of the odd ones.
+            *pair = [_mm512_unpacklo_epi64(block, zero), _mm512_unpackhi_epi64(block, zero)];
+        }
+        let lanes = encrypt_512(&keys, lanes);
+        for (k, (pair, index)) in lanes.as_chunks::<2>().0.iter().zip(indexes).enumerate() {
+            let (first, second) = (_mm512_unpacklo_epi64(pair[0], pair[1]), _mm512_unpackhi_epi64(pair[0], pair[1]));
+            let odd = _mm512_test_epi64_mask(index, _mm512_set1_epi64(1));
+            let chosen = _mm512_mask_blend_epi64(odd, first, second);
+            let count = words.len().saturating_sub(8 * k).min(8);
+            let mask = ((1u32 << count) - 1) as u8;
+            // SAFETY: the mask lets through the words that are left only; masked-out lanes touch no memory.
+            unsafe { _mm512_mask_storeu_epi64(words.as_mut_ptr().wrapping_add(8 * k).cast(), mask, chosen) };
         }
     }
 }

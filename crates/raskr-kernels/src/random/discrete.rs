@@ -1,6 +1,6 @@
 //! Distributions over whole numbers.
 
-use super::continuous::{gamma, sampler};
+use super::continuous::{Gamma, StandardGamma, sampler};
 use super::functions::{ln_1p, ln_binomial_probability, ln_factorial, ln_poisson_probability};
 use super::lanes::{exp, exp_minus_one, ln, pow, uniform};
 use super::stream::{ElementStream, FromStream};
@@ -67,6 +67,8 @@ impl PoissonRejection {
 }
 
 impl FromStream for PoissonRejection {
+    const NORMALS: bool = false;
+
     #[inline(always)]
     fn value(self, stream: &mut ElementStream<'_>) -> f64 {
         loop {
@@ -171,6 +173,8 @@ impl FromWord for BinomialSearch {
 }
 
 impl FromStream for BinomialRejection {
+    const NORMALS: bool = false;
+
     #[inline(always)]
     fn value(self, stream: &mut ElementStream<'_>) -> f64 {
         let BinomialRejection { n, p, a, b, .. } = self;
@@ -205,7 +209,13 @@ pub(crate) fn binomial(n: f64, p: f64, stream: &mut ElementStream<'_>) -> f64 {
 
 sampler! {
     /// Failures before the n-th success: a Poisson number of a gamma mean.
-    NegativeBinomial(n, p) |stream| poisson(gamma(n, stream) * ((1.0 - p) / p), stream)
+    NegativeBinomial { mean: Gamma } true |stream| poisson(mean.value(stream), stream)
+}
+
+impl NegativeBinomial {
+    pub fn new(n: f64, p: f64) -> NegativeBinomial {
+        NegativeBinomial { mean: Gamma { standard: StandardGamma::new(n), scale: (1.0 - p) / p } }
+    }
 }
 
 /// How many good ones are in a sample without replacement.
@@ -298,6 +308,8 @@ impl Hypergeometric {
 }
 
 impl FromStream for Hypergeometric {
+    const NORMALS: bool = false;
+
     #[inline(always)]
     fn value(self, stream: &mut ElementStream<'_>) -> f64 {
         let good = if self.drawn < DRAWN_ONE_BY_ONE {
@@ -328,6 +340,8 @@ impl Zipf {
 }
 
 impl FromStream for Zipf {
+    const NORMALS: bool = false;
+
     #[inline(always)]
     fn value(self, stream: &mut ElementStream<'_>) -> f64 {
         if self.b > 1e300 {
@@ -365,6 +379,8 @@ impl LogSeries {
 }
 
 impl FromStream for LogSeries {
+    const NORMALS: bool = false;
+
     #[inline(always)]
     fn value(self, stream: &mut ElementStream<'_>) -> f64 {
         loop {

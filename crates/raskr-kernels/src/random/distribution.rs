@@ -105,7 +105,7 @@ macro_rules! distributions {
                     Distribution::Integers { span, .. } => if *span < 1 << 32 { 0.7 } else { 1.7 },
                     Distribution::StandardNormal { .. } => 1.5,
                     Distribution::StandardExponential { .. } => 1.3,
-                    Distribution::StandardGamma { .. } => 20.0,
+                    Distribution::StandardGamma { .. } => 12.0,
                     $(Distribution::$variant { .. } => $cost,)*
                 }
             }
@@ -119,33 +119,33 @@ distributions! {
     LogNormal "lognormal" (mean "mean", sd "sigma") F64 3.0;
     Exponential "exponential" (scale "scale") F64 1.3;
     Gumbel "gumbel" (location "loc", scale "scale") F64 2.5;
-    Laplace "laplace" (location "loc", scale "scale") F64 1.5;
-    Logistic "logistic" (location "loc", scale "scale") F64 2.0;
+    Laplace "laplace" (location "loc", scale "scale") F64 1.3;
+    Logistic "logistic" (location "loc", scale "scale") F64 1.8;
     Rayleigh "rayleigh" (scale "scale") F64 2.0;
-    Weibull "weibull" (shape "a") F64 4.0;
+    Weibull "weibull" (shape "a") F64 4.7;
     /// The Pareto distribution of the second kind (Lomax).
-    Pareto "pareto" (shape "a") F64 3.5;
-    Power "power" (shape "a") F64 3.0;
-    StandardCauchy "standard_cauchy" () F64 2.0;
-    Triangular "triangular" (left "left", mode "mode", right "right") F64 2.0;
+    Pareto "pareto" (shape "a") F64 3.0;
+    Power "power" (shape "a") F64 2.7;
+    StandardCauchy "standard_cauchy" () F64 1.1;
+    Triangular "triangular" (left "left", mode "mode", right "right") F64 2.3;
     /// The number of trials until the first success.
-    Geometric "geometric" (probability "p") I64 2.0;
-    Gamma "gamma" (shape "shape", scale "scale") F64 20.0;
-    Beta "beta" (a "a", b "b") F64 40.0;
-    ChiSquare "chisquare" (freedom "df") F64 20.0;
-    NoncentralChiSquare "noncentral_chisquare" (freedom "df", noncentrality "nonc") F64 30.0;
-    FisherF "f" (numerator "dfnum", denominator "dfden") F64 40.0;
-    NoncentralF "noncentral_f" (numerator "dfnum", denominator "dfden", noncentrality "nonc") F64 50.0;
-    StudentT "standard_t" (freedom "df") F64 30.0;
+    Geometric "geometric" (probability "p") I64 1.4;
+    Gamma "gamma" (shape "shape", scale "scale") F64 12.0;
+    Beta "beta" (a "a", b "b") F64 25.0;
+    ChiSquare "chisquare" (freedom "df") F64 12.0;
+    NoncentralChiSquare "noncentral_chisquare" (freedom "df", noncentrality "nonc") F64 15.0;
+    FisherF "f" (numerator "dfnum", denominator "dfden") F64 15.0;
+    NoncentralF "noncentral_f" (numerator "dfnum", denominator "dfden", noncentrality "nonc") F64 30.0;
+    StudentT "standard_t" (freedom "df") F64 12.0;
     /// The inverse Gaussian.
-    Wald "wald" (mean "mean", scale "scale") F64 20.0;
-    VonMises "vonmises" (mode "mu", concentration "kappa") F64 40.0;
+    Wald "wald" (mean "mean", scale "scale") F64 8.0;
+    VonMises "vonmises" (mode "mu", concentration "kappa") F64 60.0;
     Poisson "poisson" (mean "lam") I64 15.0;
-    Binomial "binomial" (n "n", p "p") I64 15.0;
+    Binomial "binomial" (n "n", p "p") I64 20.0;
     NegativeBinomial "negative_binomial" (n "n", p "p") I64 40.0;
-    Hypergeometric "hypergeometric" (good "ngood", bad "nbad", sample "nsample") I64 40.0;
+    Hypergeometric "hypergeometric" (good "ngood", bad "nbad", sample "nsample") I64 60.0;
     LogSeries "logseries" (p "p") I64 15.0;
-    Zipf "zipf" (a "a") I64 40.0;
+    Zipf "zipf" (a "a") I64 90.0;
 }
 
 impl Distribution {

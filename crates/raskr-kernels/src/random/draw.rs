@@ -4,13 +4,15 @@ use super::ars::{Cipher, as_words, integers_as_words};
 use super::integers::Bounded;
 use super::lanes::{Width, vectorised};
 use super::loops::{
-    Integers, Numbers, OneNumber, OnePair, Pairs, Singles, Streams, WholeNumbers, element, single_uniform,
+    Integers, Numbers, OneNumber, OneOfStream, OnePair, Pairs, Singles, Streams, WholeNumbers, element, single_uniform,
 };
 use super::stream::{ElementStream, FromStream};
-use super::transforms::{FromPair, FromWord, Line};
+use super::transforms::{FromPair, FromWord, Line, Normal};
 
 /// Elements that are made at once: a tile stays in the first-level cache between its words and its numbers.
 const TILE: usize = 1024;
+/// Elements that fill the widest registers when two of them come from a block.
+const EDGE: usize = 16;
 /// Blocks that are gathered at once when elements do not follow each other.
 const GATHERED: usize = 64;
 
@@ -19,6 +21,31 @@ const GATHERED: usize = 64;
 pub(crate) struct Draw {
     pub cipher: Cipher,
     pub width: Width,
+}
+
+/// Cuts the elements from `start` on into tiles of whole blocks and hands `fill` each tile with its first block. What
+/// does not fill the widest registers is made in a tile aside: lanes left over would be computed one by one, at the cost
+/// of a whole register each.
+#[inline(always)]
+fn in_tiles<T: Copy + Default>(start: u64, out: &mut [T], fill: impl Fn(u64, &mut [T])) {
+    let mut index = start;
+    let (head, body) = out.split_at_mut(if start & 1 == 0 { 0 } else { out.len().min(EDGE - 1) });
+    let (body, tail) = body.split_at_mut(body.len() & !(EDGE - 1));
+    let mut aside = [T::default(); EDGE];
+    if !head.is_empty() {
+        fill(index >> 1, &mut aside);
+        head.copy_from_slice(&aside[1..=head.len()]);
+        index = index.wrapping_add(head.len() as u64);
+    }
+    for tile in body.chunks_mut(TILE) {
+        let count = tile.len() as u64;
+        fill(index >> 1, tile);
+        index = index.wrapping_add(count);
+    }
+    if !tail.is_empty() {
+        fill(index >> 1, &mut aside);
+        tail.copy_from_slice(&aside[..tail.len()]);
+    }
 }
 
 impl Draw {
@@ -30,6 +57,9 @@ impl Draw {
     pub fn words(&self, start: u64, step: i64, out: &mut [u64]) {
         if step == 1 {
             return self.cipher.words(start, out);
+        }
+        if self.cipher.words_apart(start, step, out) {
+            return;
         }
         for (chunk, words) in out.chunks_mut(GATHERED).enumerate() {
             let at = |k: usize| element(start, step, chunk * GATHERED + k);
@@ -56,22 +86,11 @@ impl Draw {
         if step != 1 {
             return self.fill_words(start, step, out, line);
         }
-        let (head, body) = out.split_at_mut(((start & 1) as usize).min(out.len()));
-        let (body, tail) = body.split_at_mut(body.len() & !1);
-        if let [first] = head {
-            *first = self.one_of_word(start, line);
-        }
-        let mut index = start + head.len() as u64;
-        for tile in body.chunks_mut(TILE) {
-            let count = tile.len() as u64;
-            if !self.cipher.uniform_blocks(index >> 1, tile, line.line) {
+        in_tiles(start, out, |block, tile| {
+            if !self.cipher.uniform_blocks(block, tile, line.line) {
                 self.transform(tile, line);
             }
-            index += count;
-        }
-        if let [last] = tail {
-            *last = self.one_of_word(index, line);
-        }
+        });
     }
 
     fn transform<T: FromWord>(&self, tile: &mut [f64], transform: T) {
@@ -79,6 +98,12 @@ impl Draw {
     }
 
     pub fn fill_words<T: FromWord>(&self, start: u64, step: i64, out: &mut [f64], transform: T) {
+        if step == 1 {
+            return in_tiles(start, out, |block, tile| {
+                self.cipher.blocks(block, 0, as_words(tile));
+                self.transform(tile, transform);
+            });
+        }
         for (k, tile) in out.chunks_mut(TILE).enumerate() {
             self.words(element(start, step, k * TILE), step, as_words(tile));
             self.transform(tile, transform);
@@ -86,6 +111,12 @@ impl Draw {
     }
 
     pub fn fill_words_as_integers<T: FromWord>(&self, start: u64, step: i64, out: &mut [i64], transform: T) {
+        if step == 1 {
+            return in_tiles(start, out, |block, tile| {
+                self.cipher.blocks(block, 0, integers_as_words(tile));
+                vectorised(self.width, WholeNumbers(tile, transform));
+            });
+        }
         for (k, tile) in out.chunks_mut(TILE).enumerate() {
             self.words(element(start, step, k * TILE), step, integers_as_words(tile));
             vectorised(self.width, WholeNumbers(tile, transform));
@@ -96,20 +127,10 @@ impl Draw {
         if step != 1 {
             return self.fill_scattered_pairs(start, step, out, transform);
         }
-        let (head, body) = out.split_at_mut(((start & 1) as usize).min(out.len()));
-        let (body, tail) = body.split_at_mut(body.len() & !1);
-        if let [first] = head {
-            *first = self.one_of_pair(start, transform);
-        }
-        let mut index = start + head.len() as u64;
-        for tile in body.chunks_mut(TILE) {
-            self.cipher.blocks(index >> 1, 0, as_words(tile));
-            index += tile.len() as u64;
+        in_tiles(start, out, |block, tile| {
+            self.cipher.blocks(block, 0, as_words(tile));
             vectorised(self.width, Pairs(tile, transform));
-        }
-        if let [last] = tail {
-            *last = self.one_of_pair(index, transform);
-        }
+        });
     }
 
     fn fill_scattered_pairs<T: FromPair>(&self, start: u64, step: i64, out: &mut [f64], transform: T) {
@@ -169,26 +190,37 @@ impl Draw {
     pub fn fill_streams<T: FromStream>(&self, start: u64, step: i64, out: &mut [f64], sampler: T) {
         for (chunk, values) in out.chunks_mut(GATHERED).enumerate() {
             let first = element(start, step, chunk * GATHERED);
-            let mut blocks = [[0; 2]; GATHERED];
+            let (mut blocks, mut normals) = ([[0; 2]; GATHERED], [[0.0; 2]; GATHERED]);
             let blocks = &mut blocks[..values.len()];
-            if step == 1 {
-                self.cipher.blocks(first, 1, blocks.as_flattened_mut());
-            } else {
-                self.gather(1, |k| element(first, step, k), blocks);
+            let mut sub = 1;
+            if T::NORMALS {
+                self.own_blocks(first, step, sub, blocks);
+                for (pair, block) in normals.iter_mut().zip(blocks.iter()) {
+                    *pair = block.map(f64::from_bits);
+                }
+                // Up to a whole register, so that no lanes are left over.
+                let count = values.len().next_multiple_of(EDGE / 2);
+                vectorised(self.width, Pairs(normals[..count].as_flattened_mut(), Normal::STANDARD));
+                sub += 1;
             }
-            vectorised(self.width, Streams { cipher: &self.cipher, first, step, blocks, values, sampler });
+            self.own_blocks(first, step, sub, blocks);
+            let (cipher, normals) = (&self.cipher, &normals);
+            vectorised(self.width, Streams { cipher, first, step, sub, blocks, normals, values, sampler });
+        }
+    }
+
+    /// The blocks of a sub-counter of the elements' own.
+    fn own_blocks(&self, first: u64, step: i64, sub: u64, blocks: &mut [[u64; 2]]) {
+        if step == 1 {
+            self.cipher.blocks(first, sub, blocks.as_flattened_mut());
+        } else {
+            self.gather(sub, |k| element(first, step, k), blocks);
         }
     }
 
     #[inline]
     pub fn one_of_stream<T: FromStream>(&self, index: u64, sampler: T) -> f64 {
-        let blocks = &[self.cipher.block(index, 1)];
-        let mut values = [0.0];
-        vectorised(
-            self.width,
-            Streams { cipher: &self.cipher, first: index, step: 1, blocks, values: &mut values, sampler },
-        );
-        values[0]
+        vectorised(self.width, OneOfStream(&self.cipher, index, sampler))
     }
 
     pub fn fill_integers(&self, start: u64, step: i64, out: &mut [i64], bounded: Bounded) {

@@ -1,7 +1,8 @@
 //! Branch-free elementary functions of one lane, and running loops over them with the machine's widest registers.
 //!
 //! The functions are plain arithmetic with explicit `mul_add`, which compilers neither split nor invent, so a loop gives
-//! the same bits whatever the registers it was compiled for.
+//! the same bits whatever the registers it was compiled for. They are kept apart from [`crate::math`]: random numbers
+//! are a contract that a better approximation there must not break, and arguments here are known to be ordinary numbers.
 // `unsafe` is allowed here: calls of functions compiled for instructions whose presence was tested at run time.
 #![allow(unsafe_code)]
 
@@ -21,18 +22,20 @@ pub enum Width {
 impl Width {
     /// Every width that this machine has, narrowest first.
     pub fn available() -> Vec<Width> {
-        let mut widths = vec![Width::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("fma") && has!("bmi1") && has!("bmi2") && has!("lzcnt") {
-                widths.push(Width::Avx2);
-                if has!("avx512f") && has!("avx512dq") && has!("avx512vl") && has!("avx512bw") && has!("avx512cd") {
-                    widths.push(Width::Avx512);
-                }
+            let avx2 = has!("avx2") && has!("fma") && has!("bmi1") && has!("bmi2") && has!("lzcnt");
+            let avx512 =
+                has!("avx512f") && has!("avx512dq") && has!("avx512vl") && has!("avx512bw") && has!("avx512cd");
+            if avx2 && avx512 {
+                return vec![Width::Baseline, Width::Avx2, Width::Avx512];
+            }
+            if avx2 {
+                return vec![Width::Baseline, Width::Avx2];
             }
         }
-        widths
+        vec![Width::Baseline]
     }
 
     /// The widest, looked up once.
@@ -154,7 +157,7 @@ fn sin_cos_eighth(t: f64) -> (f64, f64) {
     let sine = polynomial(
         z,
         [
-            1.5707963267948966,
+            std::f64::consts::FRAC_PI_2,
             -0.6459640975062443,
             0.07969262624604308,
             -0.004681754132342262,

@@ -91,12 +91,14 @@ impl Lanes for Integers<'_> {
     }
 }
 
-/// Elements' streams, whose first blocks are known, to numbers.
+/// Elements' streams, whose normals and first block of words are known, to numbers.
 pub(crate) struct Streams<'a, T> {
     pub cipher: &'a Cipher,
     pub first: u64,
     pub step: i64,
+    pub sub: u64,
     pub blocks: &'a [[u64; 2]],
+    pub normals: &'a [[f64; 2]],
     pub values: &'a mut [f64],
     pub sampler: T,
 }
@@ -106,10 +108,24 @@ impl<T: FromStream> Lanes for Streams<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        for (k, (value, block)) in self.values.iter_mut().zip(self.blocks).enumerate() {
+        let known = self.blocks.iter().zip(self.normals);
+        for (k, (value, (block, normals))) in self.values.iter_mut().zip(known).enumerate() {
             let index = element(self.first, self.step, k);
-            *value = self.sampler.value(&mut ElementStream::with_first(self.cipher, index, *block));
+            let mut stream = ElementStream::known::<T>(self.cipher, index, self.sub, *normals, *block);
+            *value = self.sampler.value(&mut stream);
         }
+    }
+}
+
+/// One element's stream to its number.
+pub(crate) struct OneOfStream<'a, T>(pub &'a Cipher, pub u64, pub T);
+
+impl<T: FromStream> Lanes for OneOfStream<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        self.2.value(&mut ElementStream::for_sampler::<T>(self.0, self.1))
     }
 }
 

@@ -21,7 +21,9 @@ mod integers;
 mod key;
 mod lanes;
 mod loops;
+mod multivariate;
 mod parameters;
+mod permutation;
 mod source;
 mod stream;
 mod transforms;
@@ -31,7 +33,9 @@ pub use ars::{Cipher, Engine};
 pub use distribution::{Distribution, DistributionKind};
 pub use error::RandomError;
 pub use key::derive_key;
+pub use multivariate::{dirichlet, multinomial, multivariate_hypergeometric};
 pub use parameters::{fill_integers_with_params, fill_with_params};
+pub use permutation::Permutation;
 pub use source::RandomSource;
 
 #[cfg(test)]

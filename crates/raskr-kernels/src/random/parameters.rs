@@ -4,7 +4,7 @@ use super::distribution::{Distribution, DistributionKind};
 use super::draw::Draw;
 use super::error::RandomError;
 use super::integers::Bounded;
-use super::source::Sink;
+use super::source::{RandomSource, Sink};
 use super::stream::FromStream;
 use super::transforms::{FromPair, FromWord, Line};
 
@@ -38,22 +38,36 @@ impl Sink for One<'_> {
     }
 }
 
-/// The standard member of a family of locations and scales, and which of the parameters those are.
-fn standardised(kind: DistributionKind) -> Option<(Distribution, Option<usize>, usize)> {
+/// A family of lines of one standard distribution: that distribution, and offset and slope by the parameters.
+struct Family {
+    standard: Distribution,
+    line: fn(&[f64; 3]) -> (f64, f64),
+    /// Are these parameters beyond doubt? Others are looked at closely.
+    sound: fn(&[f64; 3]) -> bool,
+}
+
+fn family(kind: DistributionKind) -> Option<Family> {
+    let located = |standard| Family { standard, line: |p| (p[0], p[1]), sound: |p| p[1] > 0.0 };
+    let scaled = |standard| Family { standard, line: |p| (0.0, p[0]), sound: |p| p[0] > 0.0 };
     match kind {
-        DistributionKind::Normal => Some((Distribution::Normal { mean: 0.0, sd: 1.0 }, Some(0), 1)),
-        DistributionKind::Gumbel => Some((Distribution::Gumbel { location: 0.0, scale: 1.0 }, Some(0), 1)),
-        DistributionKind::Laplace => Some((Distribution::Laplace { location: 0.0, scale: 1.0 }, Some(0), 1)),
-        DistributionKind::Logistic => Some((Distribution::Logistic { location: 0.0, scale: 1.0 }, Some(0), 1)),
-        DistributionKind::Exponential => Some((Distribution::Exponential { scale: 1.0 }, None, 0)),
-        DistributionKind::Rayleigh => Some((Distribution::Rayleigh { scale: 1.0 }, None, 0)),
+        DistributionKind::Uniform => Some(Family {
+            standard: Distribution::StandardUniform { single: false },
+            line: |p| (p[0], p[1] - p[0]),
+            sound: |p| (p[1] - p[0]).is_finite(),
+        }),
+        DistributionKind::Normal => Some(located(Distribution::StandardNormal { single: false })),
+        DistributionKind::Gumbel => Some(located(Distribution::Gumbel { location: 0.0, scale: 1.0 })),
+        DistributionKind::Laplace => Some(located(Distribution::Laplace { location: 0.0, scale: 1.0 })),
+        DistributionKind::Logistic => Some(located(Distribution::Logistic { location: 0.0, scale: 1.0 })),
+        DistributionKind::Exponential => Some(scaled(Distribution::StandardExponential { single: false })),
+        DistributionKind::Rayleigh => Some(scaled(Distribution::Rayleigh { scale: 1.0 })),
         _ => None,
     }
 }
 
 /// Fills `out` with the elements `start`, `start + 1`, ... of a source whose parameters are arrays: element `k` of `out`
 /// takes `parameters[j][k]`, or `parameters[j][0]` of a slice of one. With equal parameters the numbers are those of a
-/// [`RandomSource`](super::RandomSource) with them. Whole numbers come as doubles.
+/// [`RandomSource`] with them. Whole numbers come as doubles.
 ///
 /// Every element's parameters are checked; nothing is promised of `out` after an error.
 pub fn fill_with_params(
@@ -72,34 +86,34 @@ pub fn fill_with_params(
             return Err(RandomError::ParameterLength { distribution, expected: out.len(), got: values.len() });
         }
     }
-    let parameter = |j: usize, k: usize| {
-        let values: &[f64] = parameters[j];
-        if values.len() == 1 { values[0] } else { values[k] }
-    };
-    let member = |k: usize| -> Result<Distribution, RandomError> {
+    let parameters_of = |k: usize| {
         let mut of_element = [0.0; 3];
-        for (j, value) in of_element[..expected].iter_mut().enumerate() {
-            *value = parameter(j, k);
+        for (value, values) in of_element.iter_mut().zip(parameters) {
+            *value = if values.len() == 1 { values[0] } else { values[k] };
         }
+        of_element
+    };
+    let member = |of_element: &[f64; 3]| -> Result<Distribution, RandomError> {
         let member = kind.with(&of_element[..expected])?;
         member.validate()?;
         Ok(member)
     };
-    if let Some((standard, location, scale)) = standardised(kind) {
-        super::RandomSource::new(key, standard).fill_f64(start, 1, out);
+    if let Some(family) = family(kind) {
+        RandomSource::new(key, family.standard).fill_f64(start, 1, out);
         for (k, value) in out.iter_mut().enumerate() {
-            member(k)?;
-            let scaled = parameter(scale, k);
-            *value = match location {
-                Some(location) => value.mul_add(scaled, parameter(location, k)),
-                None => *value * scaled,
-            };
+            let of_element = parameters_of(k);
+            if !(family.sound)(&of_element) {
+                member(&of_element)?;
+            }
+            let (offset, slope) = (family.line)(&of_element);
+            *value = value.mul_add(slope, offset);
         }
         return Ok(());
     }
     let draw = Draw::new(key);
     for (k, value) in out.iter_mut().enumerate() {
-        *value = member(k)?.visit(One { draw: &draw, index: start.wrapping_add(k as u64) });
+        let index = start.wrapping_add(k as u64);
+        *value = member(&parameters_of(k))?.visit(One { draw: &draw, index });
     }
     Ok(())
 }

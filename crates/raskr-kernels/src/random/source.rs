@@ -3,7 +3,9 @@
 use raskr_base::DType;
 use serde::{Deserialize, Serialize};
 
-use super::continuous::{Beta, ChiSquare, FisherF, Gamma, NoncentralChiSquare, NoncentralF, StudentT, VonMises, Wald};
+use super::continuous::{
+    Beta, FisherF, Gamma, NoncentralChiSquare, NoncentralF, StandardGamma, StudentT, VonMises, Wald, chi_square,
+};
 use super::discrete::{
     Binomial, Hypergeometric, LogSeries, NegativeBinomial, PoissonRejection, PoissonSearch, Zipf, poisson_is_searched,
 };
@@ -45,7 +47,7 @@ impl Distribution {
         match *self {
             Distribution::StandardUniform { .. } => sink.line(Line::new(0.0, 1.0)),
             Distribution::Integers { low, span, .. } => sink.integers(Bounded::new(low, span)),
-            Distribution::StandardNormal { .. } => sink.pair(Normal { mean: 0.0, sd: 1.0 }),
+            Distribution::StandardNormal { .. } => sink.pair(Normal::STANDARD),
             Distribution::StandardExponential { .. } => sink.word(Exponential { scale: 1.0 }),
             Distribution::Uniform { low, high } => sink.line(Line::new(low, high)),
             Distribution::Normal { mean, sd } => sink.pair(Normal { mean, sd }),
@@ -61,18 +63,20 @@ impl Distribution {
             Distribution::StandardCauchy {} => sink.word(Cauchy),
             Distribution::Triangular { left, mode, right } => sink.word(Triangular::new(left, mode, right)),
             Distribution::Geometric { probability } => sink.word(Geometric::new(probability)),
-            Distribution::StandardGamma { shape, .. } => sink.stream(Gamma { shape, scale: 1.0 }),
-            Distribution::Gamma { shape, scale } => sink.stream(Gamma { shape, scale }),
-            Distribution::Beta { a, b } => sink.stream(Beta { a, b }),
-            Distribution::ChiSquare { freedom } => sink.stream(ChiSquare { freedom }),
+            Distribution::StandardGamma { shape, .. } => {
+                sink.stream(Gamma { standard: StandardGamma::new(shape), scale: 1.0 })
+            }
+            Distribution::Gamma { shape, scale } => sink.stream(Gamma { standard: StandardGamma::new(shape), scale }),
+            Distribution::Beta { a, b } => sink.stream(Beta::new(a, b)),
+            Distribution::ChiSquare { freedom } => sink.stream(chi_square(freedom)),
             Distribution::NoncentralChiSquare { freedom, noncentrality } => {
-                sink.stream(NoncentralChiSquare { freedom, noncentrality })
+                sink.stream(NoncentralChiSquare::new(freedom, noncentrality))
             }
-            Distribution::FisherF { numerator, denominator } => sink.stream(FisherF { numerator, denominator }),
+            Distribution::FisherF { numerator, denominator } => sink.stream(FisherF::new(numerator, denominator)),
             Distribution::NoncentralF { numerator, denominator, noncentrality } => {
-                sink.stream(NoncentralF { numerator, denominator, noncentrality })
+                sink.stream(NoncentralF::new(numerator, denominator, noncentrality))
             }
-            Distribution::StudentT { freedom } => sink.stream(StudentT { freedom }),
+            Distribution::StudentT { freedom } => sink.stream(StudentT::new(freedom)),
             Distribution::Wald { mean, scale } => sink.stream(Wald { mean, scale }),
             Distribution::VonMises { mode, concentration } => sink.stream(VonMises::new(mode, concentration)),
             Distribution::Poisson { mean } if poisson_is_searched(mean) => sink.word(PoissonSearch::new(mean)),
@@ -81,7 +85,7 @@ impl Distribution {
                 Binomial::Search(search) => sink.word(search),
                 Binomial::Rejection(rejection) => sink.stream(rejection),
             },
-            Distribution::NegativeBinomial { n, p } => sink.stream(NegativeBinomial { n, p }),
+            Distribution::NegativeBinomial { n, p } => sink.stream(NegativeBinomial::new(n, p)),
             Distribution::Hypergeometric { good, bad, sample } => sink.stream(Hypergeometric::new(good, bad, sample)),
             Distribution::LogSeries { p } => sink.stream(LogSeries::new(p)),
             Distribution::Zipf { a } => sink.stream(Zipf::new(a)),
@@ -90,11 +94,11 @@ impl Distribution {
 }
 
 /// Fills a slice of doubles.
-struct FillFloats<'a> {
-    draw: Draw,
-    start: u64,
-    step: i64,
-    out: &'a mut [f64],
+pub(crate) struct FillFloats<'a> {
+    pub draw: Draw,
+    pub start: u64,
+    pub step: i64,
+    pub out: &'a mut [f64],
 }
 
 impl Sink for FillFloats<'_> {

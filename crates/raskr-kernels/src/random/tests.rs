@@ -1,7 +1,14 @@
-//! Tests of all distributions at once: the same numbers however they are asked for, and the right moments.
+//! Tests of all distributions at once: the same numbers however they are asked for, by whatever registers.
+
+mod fit;
+mod kept;
+mod moments;
 
 use raskr_base::DType;
 
+use super::draw::Draw;
+use super::lanes::Width;
+use super::source::FillFloats;
 use super::*;
 
 const KEY: [u64; 2] = [0x1234, 0x5678];
@@ -101,6 +108,25 @@ fn numbers_do_not_depend_on_how_they_are_asked_for() {
     }
 }
 
+/// The numbers are a contract: those of narrow registers and of the portable rounds are those of the widest.
+#[test]
+fn numbers_do_not_depend_on_the_machine() {
+    for distribution in simple() {
+        let fill = |engine: Engine, width: Width| {
+            let mut out = vec![0.0; 700];
+            let draw = Draw { cipher: Cipher::with_engine(KEY, engine), width };
+            distribution.visit(FillFloats { draw, start: 3, step: 1, out: &mut out });
+            bits(&out)
+        };
+        let expected = fill(Engine::Portable, Width::Baseline);
+        for engine in Engine::available() {
+            for width in Width::available() {
+                assert_eq!(fill(engine, width), expected, "{distribution:?} by {engine:?}, {width:?}");
+            }
+        }
+    }
+}
+
 /// The same distribution by its kind and its parameters, for those that have them.
 fn by_kind(distribution: &Distribution) -> Option<(DistributionKind, Vec<f64>)> {
     let kind = *DistributionKind::ALL.iter().find(|kind| kind.name() == distribution.name())?;
@@ -139,4 +165,73 @@ fn arrays_of_equal_parameters_give_the_numbers_of_the_parameters() {
         &mut expected,
     );
     assert_eq!(got, expected);
+}
+
+#[test]
+fn refused_parameters_say_what_they_are() {
+    for (kind, parameters, text) in [
+        (DistributionKind::Normal, vec![0.0, -1.0], "scale < 0: normal got scale = -1"),
+        (DistributionKind::Normal, vec![0.0, -0.0], "scale < 0"),
+        (DistributionKind::LogNormal, vec![0.0, -1.0], "sigma < 0"),
+        (DistributionKind::Exponential, vec![-1.0], "scale < 0"),
+        (DistributionKind::Uniform, vec![0.0, f64::INFINITY], "range exceeds valid bounds"),
+        (DistributionKind::Uniform, vec![f64::NAN, 1.0], "range exceeds valid bounds"),
+        (DistributionKind::Gumbel, vec![0.0, -1.0], "scale < 0"),
+        (DistributionKind::Laplace, vec![0.0, -1.0], "scale < 0"),
+        (DistributionKind::Logistic, vec![0.0, -1.0], "scale < 0"),
+        (DistributionKind::Rayleigh, vec![-1.0], "scale < 0"),
+        (DistributionKind::Weibull, vec![-1.0], "a < 0"),
+        (DistributionKind::Pareto, vec![0.0], "a <= 0"),
+        (DistributionKind::Power, vec![-1.0], "a <= 0"),
+        (DistributionKind::Triangular, vec![3.0, 2.0, 4.0], "left > mode"),
+        (DistributionKind::Triangular, vec![1.0, 5.0, 4.0], "mode > right"),
+        (DistributionKind::Triangular, vec![1.0, 1.0, 1.0], "left == right"),
+        (DistributionKind::Geometric, vec![0.0], "p <= 0, p > 1 or p contains NaNs"),
+        (DistributionKind::StandardGamma, vec![-1.0], "shape < 0"),
+        (DistributionKind::Gamma, vec![-1.0, 1.0], "shape < 0"),
+        (DistributionKind::Gamma, vec![1.0, -1.0], "scale < 0"),
+        (DistributionKind::Beta, vec![0.0, 1.0], "a <= 0"),
+        (DistributionKind::Beta, vec![1.0, 0.0], "b <= 0"),
+        (DistributionKind::ChiSquare, vec![0.0], "df <= 0"),
+        (DistributionKind::StudentT, vec![0.0], "df <= 0"),
+        (DistributionKind::NoncentralChiSquare, vec![0.0, 1.0], "df <= 0"),
+        (DistributionKind::NoncentralChiSquare, vec![1.0, -1.0], "nonc < 0"),
+        (DistributionKind::FisherF, vec![0.0, 1.0], "dfnum <= 0"),
+        (DistributionKind::FisherF, vec![1.0, 0.0], "dfden <= 0"),
+        (DistributionKind::NoncentralF, vec![0.0, 1.0, 1.0], "dfnum <= 0"),
+        (DistributionKind::NoncentralF, vec![1.0, 0.0, 1.0], "dfden <= 0"),
+        (DistributionKind::NoncentralF, vec![1.0, 1.0, -1.0], "nonc < 0"),
+        (DistributionKind::Wald, vec![0.0, 1.0], "mean <= 0"),
+        (DistributionKind::Wald, vec![1.0, 0.0], "scale <= 0"),
+        (DistributionKind::VonMises, vec![0.0, -1.0], "kappa < 0"),
+        (DistributionKind::Poisson, vec![f64::NAN], "lam < 0 or lam is NaN"),
+        (DistributionKind::Poisson, vec![1e19], "lam value too large"),
+        (DistributionKind::Binomial, vec![-1.0, 0.5], "n < 0"),
+        (DistributionKind::Binomial, vec![10.0, 1.5], "p < 0, p > 1 or p is NaN"),
+        (DistributionKind::NegativeBinomial, vec![0.0, 0.5], "n <= 0"),
+        (DistributionKind::NegativeBinomial, vec![1.0, 0.0], "p <= 0, p > 1 or p contains NaNs"),
+        (DistributionKind::NegativeBinomial, vec![1.0, 1e-300], "n too large or p too small"),
+        (DistributionKind::Hypergeometric, vec![-1.0, 1.0, 1.0], "ngood < 0"),
+        (DistributionKind::Hypergeometric, vec![5.0, 5.0, 11.0], "ngood + nbad < nsample"),
+        (DistributionKind::LogSeries, vec![1.0], "p < 0, p >= 1 or p is NaN"),
+        (DistributionKind::Zipf, vec![1.0], "a <= 1 or a is NaN"),
+    ] {
+        let error = kind.with(&parameters).unwrap().validate().expect_err(text);
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(error.class(), raskr_base::ErrorClass::Value);
+        let slices: Vec<&[f64]> = parameters.chunks(1).collect();
+        assert_eq!(fill_with_params(kind, KEY, 0, &slices, &mut [0.0]).expect_err(text).to_string(), error.to_string());
+    }
+    for (low, span, dtype, text) in [
+        (0, 300, DType::I8, "high is out of bounds for int8"),
+        (-1, 3, DType::U64, "high is out of bounds for uint64"),
+        (-1, 3, DType::U8, "low is out of bounds for uint8"),
+        (0, 2, DType::Bool, "high is out of bounds for bool"),
+        (0, 2, DType::F64, "Unsupported dtype float64"),
+    ] {
+        let error = Distribution::Integers { low, span, dtype }.validate().expect_err(text);
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    assert!(Distribution::Integers { low: 0, span: u64::MAX, dtype: DType::U64 }.validate().is_ok());
+    assert!(Distribution::Integers { low: i64::MIN, span: u64::MAX, dtype: DType::I64 }.validate().is_ok());
 }

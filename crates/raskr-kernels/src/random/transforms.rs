@@ -46,6 +46,10 @@ pub(crate) struct Normal {
     pub sd: f64,
 }
 
+impl Normal {
+    pub const STANDARD: Normal = Normal { mean: 0.0, sd: 1.0 };
+}
+
 impl FromPair for Normal {
     #[inline(always)]
     fn values(self, words: [u64; 2]) -> (f64, f64) {
@@ -68,7 +72,8 @@ impl FromPair for LogNormal {
 /// A standard exponential by inversion.
 #[inline(always)]
 pub(crate) fn standard_exponential(word: u64) -> f64 {
-    -ln(uniform_above_zero(word))
+    // Not a negation, which would make minus zero of the greatest word.
+    0.0 - ln(uniform_above_zero(word))
 }
 
 #[derive(Clone, Copy)]
