@@ -14,7 +14,7 @@ mod temporary;
 pub mod zarr;
 
 pub use error::IoError;
-pub use npy::{NpyFile, write_npy};
+pub use npy::{NpyFile, read_npy, write_npy};
 pub use npy_stack::{NpyStack, NpyStackWriter};
 pub use temporary::Temporary;
-pub use zarr::{Compressor, ZarrArray, ZarrSpec, ZarrVersion, ZarrWriter};
+pub use zarr::{Compressor, ZarrArray, ZarrSpec, ZarrVersion, ZarrWriter, create_groups};

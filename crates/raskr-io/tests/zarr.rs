@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use raskr_base::{Chunk, ChunkMut, DType, ErrorClass, TimeUnit};
-use raskr_io::zarr::create_groups;
-use raskr_io::{Compressor, IoError, ZarrArray, ZarrSpec, ZarrVersion, ZarrWriter};
+
+use raskr_io::{Compressor, IoError, ZarrArray, ZarrSpec, ZarrVersion, ZarrWriter, create_groups};
 
 const COMPRESSORS: [fn() -> Compressor; 4] = [
     || Compressor::None,
