@@ -1,0 +1,69 @@
+"""How blocks that are not NumPy's own arrays are joined, by their type."""
+
+import numpy as np
+
+_CONCATENATE = {}
+
+
+def register_concatenate(kind, function):
+    """Join blocks of this type by `function(blocks, axis)`."""
+    _CONCATENATE[kind] = function
+
+
+def concatenate_blocks(blocks, axis):
+    """One array from blocks next to each other along an axis."""
+    if len(blocks) == 1:
+        return blocks[0]
+    for block in blocks:
+        kind = type(block)
+        if kind is np.ndarray:
+            continue
+        for base in kind.__mro__:
+            function = _CONCATENATE.get(base)
+            if function is not None:
+                return function(blocks, axis)
+            if base.__module__.startswith("scipy.sparse"):
+                return _concatenate_scipy(blocks, axis)
+    return np.concatenate(blocks, axis=axis)
+
+
+def _concatenate_masked(blocks, axis):
+    joined = np.ma.concatenate(blocks, axis=axis)
+    values = {_hashable(block.fill_value) for block in blocks if isinstance(block, np.ma.MaskedArray)}
+    if len(values) == 1:
+        first = next(block for block in blocks if isinstance(block, np.ma.MaskedArray))
+        joined.fill_value = first.fill_value
+    return joined
+
+
+def _hashable(value):
+    return value.tobytes() if hasattr(value, "tobytes") else value
+
+
+def _concatenate_scipy(blocks, axis):
+    import scipy.sparse
+
+    return scipy.sparse.vstack(blocks) if axis == 0 else scipy.sparse.hstack(blocks)
+
+
+_CONCATENATE[np.ma.MaskedArray] = _concatenate_masked
+
+
+def concatenate_nested(blocks, axes=None):
+    """One array from blocks in nested lists, one level an axis; with `axes`, the axes of the levels."""
+    if not isinstance(blocks, (list, tuple)):
+        return blocks
+    depth, inner = 0, blocks
+    while isinstance(inner, (list, tuple)):
+        depth, inner = depth + 1, inner[0]
+    axes = list(range(depth)) if axes is None else list(axes)
+
+    def join(nested, level):
+        if level == depth:
+            return nested
+        parts = [join(one, level + 1) for one in nested]
+        if np.ndim(parts[0]) == 0 and level == depth - 1:
+            return np.asarray(parts)
+        return concatenate_blocks(parts, axes[level])
+
+    return join(blocks, 0)
