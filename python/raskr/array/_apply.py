@@ -1,10 +1,10 @@
-"""What every array function needs: operands of any kind made into expressions, and NumPy functions applied block by block."""
+"""What every array function needs: checked axes and shapes, and NumPy functions applied block by block."""
 
 from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,17 +66,23 @@ def scalar_expr(value: Any, dtype: np.dtype[Any], label: str = "full") -> Expr:
 
 
 def align(arrays: Sequence[Array], ndim: int, what: str) -> tuple[list[Expr], tuple[tuple[float, ...], ...]]:
-    """The expressions of `arrays` with chunks of equal sizes along the axes that broadcasting lines up, and those chunks."""
+    """The expressions of `arrays` with chunks brought in line along the axes that broadcast, and those chunks."""
     pairs = [(x.chunks, tuple(range(ndim - x.ndim, ndim))) for x in arrays]
     check_broadcast([x.shape for x in arrays], what)
     sizes = engine.unify_chunks(pairs)
     chunks = tuple(tuple(sizes[axis]) for axis in range(ndim))
     aligned = []
     for x in arrays:
-        wanted = tuple(
-            own if size == 1 else chunks[ndim - x.ndim + axis] for axis, (own, size) in enumerate(zip(x.chunks, x.shape))
-        )
-        aligned.append(x._expr if has_unknown(wanted) or wanted == x.chunks else x._expr.rechunk(wanted))
+        wanted = []
+        for axis, (own, size) in enumerate(zip(x.chunks, x.shape)):
+            shared = chunks[ndim - x.ndim + axis]
+            if size != size and len(own) != len(shared):
+                raise ValueError(
+                    f"{what}: Arrays' chunk sizes {own} along axis {axis - x.ndim} are unknown, and can't be "
+                    f"brought in line with {shared}.\n\nA possible solution: x.compute_chunk_sizes()"
+                )
+            wanted.append(own if size == 1 or size != size else shared)
+        aligned.append(x._expr if tuple(wanted) == x.chunks or has_unknown(wanted) else x._expr.rechunk(tuple(wanted)))
     return aligned, chunks
 
 
@@ -156,7 +162,9 @@ def elementwise_meta(
         ones = [np.ones((1,) * x.ndim, dtype=x.dtype) if isinstance(x, Array) else x for x in operands]
         result = call_quietly(function, *ones, **kwargs)
     result = result if hasattr(result, "dtype") else np.asarray(result)
-    return meta_like(result if hasattr(result, "shape") and not isinstance(result, np.generic) else None, result.dtype, ndim)
+    return meta_like(
+        result if hasattr(result, "shape") and not isinstance(result, np.generic) else None, result.dtype, ndim
+    )
 
 
 def map_native(function: Callable[..., Any], x: Array, dtype: Any, label: str | None = None, **kwargs: Any) -> Array:
@@ -165,7 +173,14 @@ def map_native(function: Callable[..., Any], x: Array, dtype: Any, label: str | 
     dtype = np.dtype(dtype)
     native = x._expr.native and is_native_dtype(dtype)
     expr = Expr.blockwise(
-        function, inds, [(x._expr, inds)], x.chunks, dtype, native, kwargs=kwargs or None, label=label or name_of(function)
+        function,
+        inds,
+        [(x._expr, inds)],
+        x.chunks,
+        dtype,
+        native,
+        kwargs=kwargs or None,
+        label=label or name_of(function),
     )
     return wrap(expr, x._meta)
 
@@ -187,5 +202,3 @@ def apply_out(result: Array, out: Any) -> Array:
         raise ValueError(f"out has shape {out.shape}, the result has shape {result.shape}")
     out._replace(result._expr, result._foreign_meta)
     return out
-
-

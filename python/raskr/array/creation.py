@@ -6,7 +6,6 @@ import builtins
 import functools
 import math
 import operator
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,12 @@ from raskr.array._docs import like_numpy
 from raskr.array.chunk_sizes import normalize_chunks
 from raskr.array.collection import Array
 from raskr.array.padding import pad
+from raskr.array.repetition import repeat, tile
 from raskr.array.utils import has_unknown, is_native_dtype, meta_from_array
 
 __all__ = [
-    "arange", "diag", "diagonal", "empty", "empty_like", "eye", "fromfunction", "full", "full_like", "identity", "indices",
-    "linspace", "meshgrid", "ones", "ones_like", "pad", "repeat", "tile", "tri", "zeros", "zeros_like",
+    "arange", "diag", "diagonal", "empty", "empty_like", "eye", "fromfunction", "full", "full_like", "identity",
+    "indices", "linspace", "meshgrid", "ones", "ones_like", "pad", "repeat", "tile", "tri", "zeros", "zeros_like",
 ]  # fmt: skip
 
 _INT = np.dtype(int)
@@ -45,7 +45,9 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
 def constant(value: Any, chunks: Any, dtype: np.dtype[Any], label: str, name: str | None = None) -> Array:
     """An array of one value, of any element type; chunks are normal already."""
     if is_native_dtype(dtype):
-        expr = Expr.full(chunks, dtype, np.asarray(value).astype(dtype)[()] if dtype.kind in "mM" else value, label=label)
+        expr = Expr.full(
+            chunks, dtype, np.asarray(value).astype(dtype)[()] if dtype.kind in "mM" else value, label=label
+        )
     else:
         make = functools.partial(_filled, value=value, dtype=dtype)
         expr = Expr.blockwise(
@@ -142,7 +144,9 @@ def full(shape, fill_value, dtype=None, chunks="auto", *, name=None, order="C", 
         from raskr.array.core import broadcast_to
 
         shape = _shape_of(shape)
-        return broadcast_to(fill_value.astype(dtype), shape, chunks=normalize_chunks(chunks, shape, dtype=np.dtype(dtype)))
+        return broadcast_to(
+            fill_value.astype(dtype), shape, chunks=normalize_chunks(chunks, shape, dtype=np.dtype(dtype))
+        )
     return _make(fill_value, shape, dtype, chunks, name, "full_like")
 
 
@@ -540,71 +544,3 @@ def tri(N, M=None, k=0, dtype=float, chunks="auto", *, like=None):
     columns = arange(-k, shape[1] - k, chunks=(sizes[1],))
     mask = rows[:, None] >= columns[None, :]
     return mask if np.dtype(dtype) == _BOOL else mask.astype(dtype)
-
-
-# --- repetition -----------------------------------------------------------------------------------------------------
-@like_numpy(np.repeat)
-def repeat(a, repeats, axis=None):
-    """Repeat each element along an axis, the same number of times everywhere.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> da.repeat(da.arange(3, chunks=2), 2).compute()
-    array([0, 0, 1, 1, 2, 2])
-    """
-    from raskr.array.core import asanyarray
-
-    a = asanyarray(a)
-    if axis is None:
-        if a.ndim != 1:
-            raise NotImplementedError(f"repeat needs an axis for {a.ndim} axes; x.ravel() flattens them")
-        axis = 0
-    if not isinstance(repeats, (int, np.integer)):
-        raise NotImplementedError("repeat takes one number of repeats for all elements")
-    axis = normalize_axis(axis, a.ndim)
-    if repeats == 1:
-        return a
-    if repeats <= 0:
-        return a[(slice(None),) * axis + (slice(0, 0),)]
-    if not has_unknown((a.chunks[axis],)):
-        # Blocks keep about their size.
-        parts = []
-        for size in a.chunks[axis]:
-            part = builtins.max(size // repeats, 1)
-            parts += [part] * (size // part) + ([size % part] if size % part else [])
-        a = a.rechunk({axis: tuple(parts) or (0,)})
-    inds = tuple(range(a.ndim))
-    chunks = tuple(tuple(n * repeats for n in c) if ax == axis else c for ax, c in enumerate(a.chunks))
-    expr = Expr.blockwise(
-        np.repeat, inds, [(a._expr, inds)], chunks, a.dtype, a._expr.native,
-        kwargs={"repeats": int(repeats), "axis": axis}, label="repeat",
-    )  # fmt: skip
-    return wrap(expr, a._meta)
-
-
-@like_numpy(np.tile)
-def tile(A, reps):
-    """Repeat a whole array along its axes.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> da.tile(da.arange(3, chunks=2), 2).compute()
-    array([0, 1, 2, 0, 1, 2])
-    """
-    from raskr.array.core import asarray, concatenate
-
-    times: Iterable[Any] = reps if isinstance(reps, (tuple, list, np.ndarray)) else (reps,)
-    times = tuple(operator.index(n) for n in times)
-    if builtins.any(n < 0 for n in times):
-        raise ValueError(f"repetitions can't be negative: {times}")
-    x = asarray(A)
-    times = (1,) * (x.ndim - len(times)) + times
-    x = x[(None,) * (len(times) - x.ndim) + (...,)] if len(times) > x.ndim else x
-    for axis, count in enumerate(times):
-        if count == 0:
-            x = x[(slice(None),) * axis + (slice(0, 0),)]
-        elif count > 1:
-            x = concatenate([x] * count, axis=axis)
-    return x

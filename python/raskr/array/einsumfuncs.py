@@ -114,8 +114,8 @@ def _as_tensordot(operands: list[Array], labels: list[list[Label]], result: list
 def einsum(*operands, dtype=None, optimize=False, split_every=None, order="K", casting="safe", **kwargs):
     """Products of operands summed over indices, as subscripts say it.
 
-    Two operands that share only indices that are summed over are multiplied by the engine; otherwise NumPy's `einsum` is
-    applied to blocks, with `optimize`, and their results are summed, `split_every` at a time.
+    Two operands that share only indices that are summed over are multiplied by the engine; otherwise NumPy's
+    `einsum` is applied to blocks, with `optimize`, and their results are summed, `split_every` at a time.
 
     Examples
     --------

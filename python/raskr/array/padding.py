@@ -159,15 +159,15 @@ class _UserPadding:
         return np.apply_along_axis(self._line, self.axis, block)
 
 
-def _pad_by_function(x: Array, widths: list[tuple[int, int]], function: Callable[..., Any], options: dict[str, Any]) -> Array:
+def _pad_by_function(
+    x: Array, widths: list[tuple[int, int]], function: Callable[..., Any], options: dict[str, Any]
+) -> Array:
     x = pad(x, widths, "constant")
     for axis, pair in enumerate(widths):
         x = x.rechunk({axis: -1})
         inds = tuple(range(x.ndim))
         call = _UserPadding(function, axis, pair, options)
-        x = wrap(
-            Expr.blockwise(call, inds, [(x._expr, inds)], x.chunks, x.dtype, x._expr.native, label="pad"), x._meta
-        )
+        x = wrap(Expr.blockwise(call, inds, [(x._expr, inds)], x.chunks, x.dtype, x._expr.native, label="pad"), x._meta)
     return x
 
 

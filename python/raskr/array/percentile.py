@@ -59,9 +59,7 @@ def _reduce_whole(
         (1,) if axis in axes else a.chunks[axis] for axis in range(a.ndim) if keepdims or axis not in axes
     )
     native = type(a._meta) is np.ndarray and is_native_dtype(dtype)
-    expr = Expr.blockwise(
-        function, out, [(a._expr, inds), *extra], sizes, dtype, native, concatenate=True, label=name
-    )
+    expr = Expr.blockwise(function, out, [(a._expr, inds), *extra], sizes, dtype, native, concatenate=True, label=name)
     return wrap(expr, a._meta)
 
 
@@ -72,7 +70,9 @@ def _median_of_block(function: Callable[..., Any], axes: tuple[int, ...], keepdi
 def _median(name: str, function: Callable[..., Any], a: Any, axis: Any, keepdims: bool, out: Any) -> Array:
     a, axes = _whole_axes(name, a, axis)
     dtype = np.dtype(getattr(call_quietly(function, np.ones((1,), dtype=a.dtype)), "dtype", object))
-    result = _reduce_whole(name, functools.partial(_median_of_block, function, axes, keepdims), a, axes, keepdims, dtype)
+    result = _reduce_whole(
+        name, functools.partial(_median_of_block, function, axes, keepdims), a, axes, keepdims, dtype
+    )
     return apply_out(result, out)
 
 
@@ -104,7 +104,12 @@ def nanmedian(a, axis=None, keepdims=False, out=None):
 
 
 def _quantile_of_block(
-    function: Callable[..., Any], axes: tuple[int, ...], options: dict[str, Any], block: Any, q: Any, weights: Any = None
+    function: Callable[..., Any],
+    axes: tuple[int, ...],
+    options: dict[str, Any],
+    block: Any,
+    q: Any,
+    weights: Any = None,
 ) -> Any:
     if weights is None:
         return function(block, q, axis=axes, **options)
@@ -136,7 +141,17 @@ def _quantile(
     dtype = np.dtype(getattr(one, "dtype", object))
     call = functools.partial(_quantile_of_block, function, axes, options)
     return apply_out(
-        _reduce_whole(name, call, a, axes, keepdims, dtype, leading=tuple(np.shape(q)) if not lazy else q.shape, extra=tuple(extra)), out
+        _reduce_whole(
+            name,
+            call,
+            a,
+            axes,
+            keepdims,
+            dtype,
+            leading=tuple(np.shape(q)) if not lazy else q.shape,
+            extra=tuple(extra),
+        ),
+        out,
     )
 
 
@@ -156,7 +171,16 @@ def _placed_weights(weights: Any, a: Array, axes: tuple[int, ...]) -> tuple[Any,
 
 @like_numpy(np.quantile)
 def quantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None, interpolation=None
+    a,
+    q,
+    axis=None,
+    out=None,
+    overwrite_input=False,
+    method="linear",
+    keepdims=False,
+    *,
+    weights=None,
+    interpolation=None,
 ):
     """Quantiles along axes. They are rechunked to one block; without `axis`, the array must have one block.
 
@@ -173,7 +197,16 @@ def quantile(
 
 @like_numpy(np.nanquantile)
 def nanquantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None, interpolation=None
+    a,
+    q,
+    axis=None,
+    out=None,
+    overwrite_input=False,
+    method="linear",
+    keepdims=False,
+    *,
+    weights=None,
+    interpolation=None,
 ):
     """Quantiles along axes of the elements that are not NaN. See `quantile`.
 

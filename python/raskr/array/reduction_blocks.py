@@ -110,8 +110,9 @@ def moments_of_block(
 
 def _divide(total: Any, count: Any) -> Any:
     """A mean, with 0 where nothing was counted, so that empty blocks weigh nothing when moments are joined."""
-    result = total / np.maximum(count, 1) if getattr(total, "dtype", None) != object else total / np.asarray(count, dtype=object)
-    return result
+    if getattr(total, "dtype", np.dtype(object)).kind == "O":
+        return total / np.asarray(count, dtype=object)
+    return total / np.maximum(count, 1)
 
 
 def join_moments(nested: Any, conjugate: bool, **kwargs: Any) -> Moments:
@@ -198,7 +199,9 @@ class Located:
         return self.value.nbytes + self.position.nbytes
 
 
-def locate_in_block(x: Any, largest: bool, skip_nan: bool, axis: int | None, offset: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+def locate_in_block(
+    x: Any, largest: bool, skip_nan: bool, axis: int | None, offset: tuple[int, ...], shape: tuple[int, ...]
+) -> Any:
     """The extreme of a block with its position in the whole array, or None for an empty block.
 
     `offset` is where the block starts, `shape` is that of the whole array. With `axis` None positions are row-major.

@@ -83,10 +83,11 @@ from raskr.array.routines_shape import (
 __all__ = [
     "aligned_coarsen_chunks", "allclose", "append", "apply_along_axis", "apply_over_axes", "argwhere", "around",
     "atleast_1d", "atleast_2d", "atleast_3d", "average", "bincount", "choose", "coarsen", "compress", "corrcoef",
-    "count_nonzero", "cov", "delete", "diff", "digitize", "dot", "dstack", "ediff1d", "einsum", "expand_dims", "extract",
-    "flatnonzero", "flip", "fliplr", "flipud", "gradient", "histogram", "histogram2d", "histogramdd", "hstack", "insert",
-    "isclose", "iscomplexobj", "isin", "isnonzero", "isnull", "matmul", "moveaxis", "ndim", "nonzero", "notnull", "outer",
-    "piecewise", "ptp", "ravel", "ravel_multi_index", "result_type", "roll", "rollaxis", "rot90", "round", "searchsorted",
-    "select", "shape", "squeeze", "swapaxes", "take", "tensordot", "tril", "tril_indices", "tril_indices_from", "triu",
-    "triu_indices", "triu_indices_from", "union1d", "unique", "unravel_index", "vdot", "vstack", "where",
+    "count_nonzero", "cov", "delete", "diff", "digitize", "dot", "dstack", "ediff1d", "einsum", "expand_dims",
+    "extract", "flatnonzero", "flip", "fliplr", "flipud", "gradient", "histogram", "histogram2d", "histogramdd",
+    "hstack", "insert", "isclose", "iscomplexobj", "isin", "isnonzero", "isnull", "matmul", "moveaxis", "ndim",
+    "nonzero", "notnull", "outer", "piecewise", "ptp", "ravel", "ravel_multi_index", "result_type", "roll",
+    "rollaxis", "rot90", "round", "searchsorted", "select", "shape", "squeeze", "swapaxes", "take", "tensordot",
+    "tril", "tril_indices", "tril_indices_from", "triu", "triu_indices", "triu_indices_from", "union1d", "unique",
+    "unravel_index", "vdot", "vstack", "where",
 ]  # fmt: skip

@@ -142,7 +142,9 @@ def ediff1d(ary, to_end=None, to_begin=None):
 class _GradientBlock:
     """`numpy.gradient` of a block with its neighbours' edges, without the edges."""
 
-    def __init__(self, axis: int, spacing: Any, edge_order: int, windows: list[tuple[int, int]], own: list[tuple[int, int]]):
+    def __init__(
+        self, axis: int, spacing: Any, edge_order: int, windows: list[tuple[int, int]], own: list[tuple[int, int]]
+    ):
         self.axis = axis
         self.spacing = spacing
         self.edge_order = edge_order
@@ -252,7 +254,9 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
     weights = _array(weights)
     if a.shape != weights.shape:
         if axis is None:
-            raise TypeError(f"average: axis must be given where weights have the shape {weights.shape} and the array {a.shape}")
+            raise TypeError(
+                f"average: axis must be given where weights have the shape {weights.shape} and the array {a.shape}"
+            )
         axes = normalize_axes(axis, a.ndim)
         if weights.ndim != 1:
             raise TypeError(f"average: weights must have one axis or the shape {a.shape}, got {weights.shape}")
@@ -388,7 +392,9 @@ def aligned_coarsen_chunks(chunks, multiple):
     return tuple(int(size) for size in (*sizes, *([spare] if spare else ())))
 
 
-def coarsen_block(reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any) -> Any:
+def coarsen_block(
+    reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any
+) -> Any:
     """A reduction of neighbouring elements of one block: of `axes[axis]` elements along each axis."""
     if trim_excess:
         x = x[tuple(slice(0, -(n % axes.get(a, 1)) or None) for a, n in enumerate(x.shape))]
@@ -424,7 +430,9 @@ def coarsen(reduction, x, axes, trim_excess=False, **kwargs):
     if not trim_excess:
         for axis, count in axes.items():
             if x.shape[axis] % count:
-                raise ValueError(f"coarsen: {count} does not divide axis {axis} of length {x.shape[axis]}; trim_excess=True trims it")
+                raise ValueError(
+                    f"coarsen: {count} does not divide axis {axis} of length {x.shape[axis]}; trim_excess=True trims it"
+                )
     if getattr(reduction, "__module__", "").startswith("raskr."):
         reduction = getattr(np, reduction.__name__)
     x = x.rechunk({axis: aligned_coarsen_chunks(x.chunks[axis], count) for axis, count in axes.items()})
@@ -502,6 +510,8 @@ def apply_over_axes(func, a, axes):
         if changed.ndim == result.ndim - 1:
             changed = expand_dims(changed, axis)
         if changed.ndim != result.ndim:
-            raise ValueError(f"function of apply_over_axes changed the number of axes from {result.ndim} to {changed.ndim}")
+            raise ValueError(
+                f"function of apply_over_axes changed the number of axes from {result.ndim} to {changed.ndim}"
+            )
         result = changed
     return result

@@ -109,7 +109,9 @@ def _tensordot_by_blocks(
     partial = wrap(expr, meta)
     if not contracted:
         return partial
-    return partial.sum(axis=tuple(range(len(kept), len(kept) + len(contracted))), dtype=None if dtype.kind == "O" else dtype)
+    return partial.sum(
+        axis=tuple(range(len(kept), len(kept) + len(contracted))), dtype=None if dtype.kind == "O" else dtype
+    )
 
 
 def aligned(*pairs: tuple[Array, Sequence[int]]) -> list[Array]:

@@ -20,7 +20,7 @@ from raskr.array._apply import (
 )
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array, need_known_chunks
-from raskr.array.ufunc import as_operand, native_call
+from raskr.array.elementwise import as_operand, native_call
 from raskr.array.utils import is_native_dtype
 
 _BOOL = np.dtype(bool)
@@ -177,7 +177,9 @@ def choose(a, choices):
         metas[0] = metas[0].astype(INTP)
     dtype = np.choose(metas[0], metas[1:]).dtype
     ndim = max(x.ndim for x in operands if isinstance(x, Array))
-    return blockwise_elementwise(_choose, operands, dtype=dtype, meta=np.empty((0,) * ndim, dtype=dtype), label="choose")
+    return blockwise_elementwise(
+        _choose, operands, dtype=dtype, meta=np.empty((0,) * ndim, dtype=dtype), label="choose"
+    )
 
 
 @like_numpy(np.select)
@@ -197,7 +199,10 @@ def select(condlist, choicelist, default=0):
     if not conditions:
         raise ValueError("select with an empty condition list is not possible")
     for number, condition in enumerate(conditions):
-        if getattr(condition, "dtype", np.asarray(condition).dtype if not isinstance(condition, Array) else None) != _BOOL:
+        if (
+            getattr(condition, "dtype", np.asarray(condition).dtype if not isinstance(condition, Array) else None)
+            != _BOOL
+        ):
             raise TypeError(f"condition {number} of select must be of booleans")
     dtype = np.result_type(*(_kind(choice) for choice in choices), _kind(default))
     result: Any = default if isinstance(default, Array) else np.asarray(default).astype(dtype)[()]
@@ -471,7 +476,9 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
     """
     lazy = (is_node_source(d) or isinstance(d, Array) for d in (dims if isinstance(dims, (list, tuple)) else (dims,)))
     if any(lazy):
-        raise NotImplementedError("Dask types are not supported in dims of ravel_multi_index, nor raskr's own: compute them")
+        raise NotImplementedError(
+            "Dask types are not supported in dims of ravel_multi_index, nor raskr's own: compute them"
+        )
     if isinstance(multi_index, Array):
         return _ravel_one_array(multi_index, dims, mode, order)
     parts = [_array(part) for part in multi_index]

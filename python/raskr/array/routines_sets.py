@@ -55,9 +55,7 @@ def _join_unique(nested: Any) -> tuple[Any, Any, Any]:
     parts = list(flatten(nested))
     if len(parts) == 1:
         return parts[0]
-    values, first, inverse = np.unique(
-        np.concatenate([v for v, _, _ in parts]), return_index=True, return_inverse=True
-    )
+    values, first, inverse = np.unique(np.concatenate([v for v, _, _ in parts]), return_index=True, return_inverse=True)
     index = np.concatenate([i for _, i, _ in parts])
     counts = np.concatenate([c for _, _, c in parts])
     # Blocks are joined in order, so that the first that is met has the lowest position.
@@ -188,7 +186,14 @@ def digitize(a, bins, right=False):
     inds = tuple(range(a.ndim))
     whole = bins._expr.node() if isinstance(bins, Array) else bins
     expr = Expr.blockwise(
-        np.digitize, inds, [(a._expr, inds), (whole, None)], a.chunks, INTP, True, kwargs={"right": right}, label="digitize"
+        np.digitize,
+        inds,
+        [(a._expr, inds), (whole, None)],
+        a.chunks,
+        INTP,
+        True,
+        kwargs={"right": right},
+        label="digitize",
     )
     return wrap(expr)
 
@@ -315,8 +320,8 @@ class _WithEdges:
 def histogram(a, bins=None, range=None, normed=False, weights=None, density=None):
     """How many elements fall into each bin, and the edges of the bins.
 
-    `bins` is a number of bins, with `range`, or a sequence of edges. Either may be lazy; a lazy number of bins makes the
-    length of the result unknown.
+    `bins` is a number of bins, with `range`, or a sequence of edges. Either may be lazy; a lazy number of bins
+    makes the length of the result unknown.
 
     Examples
     --------
@@ -345,7 +350,9 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
             raise ValueError(f"weights of shape {weights.shape} do not fit an array of shape {a.shape}")
         weights = weights if weights.chunks == a.chunks else weights.rechunk(a.chunks)
     trial = np.empty(0, dtype=a.dtype if a.dtype.kind in "biufc" else float)
-    dtype = np.histogram(trial, 1, range=(0, 1), weights=None if weights is None else np.empty(0, weights.dtype))[0].dtype
+    dtype = np.histogram(trial, 1, range=(0, 1), weights=None if weights is None else np.empty(0, weights.dtype))[
+        0
+    ].dtype
 
     lazy = _is_lazy(bins) or (scalar_bins and (_is_lazy(low) or _is_lazy(high)))
     if lazy and scalar_bins:
@@ -422,8 +429,8 @@ def _histogramdd_of_block(*blocks: Any, edges: Any, weighted: bool, columns: boo
 def histogramdd(sample, bins, range=None, normed=None, weights=None, density=None):
     """How many points fall into each box, and the edges along each axis.
 
-    `sample` is an array with a row for each point, chunked along its first axis only, or a sequence of coordinate arrays
-    of equal chunks. Numbers of bins need `range`.
+    `sample` is an array with a row for each point, chunked along its first axis only, or a sequence of coordinate
+    arrays of equal chunks. Numbers of bins need `range`.
 
     Examples
     --------
@@ -457,7 +464,9 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     if weights is not None:
         weights = _array(weights)
         if weights.chunks != (along,):
-            raise ValueError(f"histogramdd: weights must have the chunks {(along,)} of the points, got {weights.chunks}")
+            raise ValueError(
+                f"histogramdd: weights must have the chunks {(along,)} of the points, got {weights.chunks}"
+            )
     edges = _edges_of_axes(bins, range, ndim)
     shape = tuple(len(e) - 1 for e in edges)
     args: list[tuple[Any, Any]] = [(x._expr, (0, ndim + 1) if columns else (0,)) for x in coordinates]
@@ -502,6 +511,8 @@ def _edges_of_axes(bins: Any, limits: Any, ndim: int) -> list[np.ndarray[Any, An
 
 def _check_limits(limits: Sequence[Any], ndim: int) -> None:
     if len(limits) != ndim:
-        raise ValueError(f"range of histogramdd needs a pair (min, max) for each coordinate: got {len(limits)} for {ndim}")
+        raise ValueError(
+            f"range of histogramdd needs a pair (min, max) for each coordinate: got {len(limits)} for {ndim}"
+        )
     if any(np.ndim(pair) != 1 or len(pair) != 2 for pair in limits):
         raise ValueError(f"range of histogramdd is made of pairs (min, max), got {limits!r}")

@@ -157,9 +157,7 @@ def squeeze(a, axis=None):
         axes = normalize_axes(axis, a.ndim)
         for number in axes:
             if a.shape[number] != 1:
-                raise ValueError(
-                    f"cannot select an axis to squeeze out which has size not equal to one: axis {number} of shape {a.shape}"
-                )
+                raise ValueError(f"squeeze drops axes of length 1 only, axis {number} of shape {a.shape} is longer")
     if not axes:
         return a
     return wrap(a._expr.view([0 if number in axes else slice(None) for number in range(a.ndim)]), a._meta)
@@ -508,5 +506,3 @@ def insert(arr, obj, values, axis):
         start = border
     pieces.append(arr[_along(axis, slice(start, None))])
     return concatenate([piece for piece in pieces if piece.shape[axis]] or [arr], axis=axis)
-
-
