@@ -20,6 +20,15 @@ pub const ROUNDS: usize = 7;
 /// Increments of the two halves of the round key: the golden ratio and the square root of three minus one.
 const WEYL: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B];
 
+/// Blocks of scattered counters that are made at once.
+const APART: usize = 32;
+
+/// The index of element `k` of a run.
+#[inline(always)]
+pub(crate) fn element(start: u64, step: i64, k: usize) -> u64 {
+    start.wrapping_add((step as u64).wrapping_mul(k as u64))
+}
+
 /// The round keys that belong to a key: the first whitens the counter.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -163,8 +172,31 @@ impl Cipher {
         }
     }
 
+    /// The blocks of indexes a step apart, each halved when `halved`, with one sub-counter.
+    pub(crate) fn blocks_apart(&self, start: u64, step: i64, halved: bool, sub: u64, out: &mut [[u64; 2]]) {
+        #[cfg(target_arch = "x86_64")]
+        if self.engine == Engine::Aes512 {
+            // SAFETY: the engine's instructions were detected.
+            unsafe {
+                if halved {
+                    hardware::blocks_apart_512::<1>(&self.schedule, start, step, sub, out);
+                } else {
+                    hardware::blocks_apart_512::<0>(&self.schedule, start, step, sub, out);
+                }
+            }
+            return;
+        }
+        let mut counters = [[0, sub]; APART];
+        for (chunk, out) in out.chunks_mut(APART).enumerate() {
+            for (k, counter) in counters.iter_mut().enumerate() {
+                counter[0] = element(start, step, chunk * APART + k) >> u32::from(halved);
+            }
+            self.gather(&counters[..out.len()], out);
+        }
+    }
+
     /// The blocks of any counters.
-    pub fn gather(&self, counters: &[[u64; 2]], out: &mut [[u64; 2]]) {
+    fn gather(&self, counters: &[[u64; 2]], out: &mut [[u64; 2]]) {
         match self.engine {
             Engine::Portable => {
                 for (counter, words) in counters.iter().zip(out) {
@@ -189,18 +221,20 @@ impl Cipher {
         self.blocks(start.div_ceil(2), 0, body);
     }
 
-    /// The words of the elements `start`, `start + step`, ... when the engine has a fast way; otherwise `false`.
-    pub(crate) fn words_apart(&self, start: u64, step: i64, out: &mut [u64]) -> bool {
-        match self.engine {
-            #[cfg(target_arch = "x86_64")]
-            Engine::Aes512 => {
-                // SAFETY: the engine's instructions were detected.
-                unsafe { hardware::words_apart_512(&self.schedule, start, step, out) };
-                true
-            }
-            _ => {
-                let _ = (start, step, out);
-                false
+    /// The words of the elements `start`, `start + step`, ...
+    pub(crate) fn words_apart(&self, start: u64, step: i64, out: &mut [u64]) {
+        #[cfg(target_arch = "x86_64")]
+        if self.engine == Engine::Aes512 {
+            // SAFETY: the engine's instructions were detected.
+            unsafe { hardware::words_apart_512(&self.schedule, start, step, out) };
+            return;
+        }
+        let mut blocks = [[0; 2]; APART];
+        for (chunk, words) in out.chunks_mut(APART).enumerate() {
+            let first = element(start, step, chunk * APART);
+            self.blocks_apart(first, step, true, 0, &mut blocks[..words.len()]);
+            for (k, (word, block)) in words.iter_mut().zip(&blocks).enumerate() {
+                *word = block[(element(first, step, k) & 1) as usize];
             }
         }
     }
@@ -338,11 +372,16 @@ mod tests {
                         }
                     }
                 }
-                let counters: Vec<_> = (0..37u64).map(|k| [k.wrapping_mul(WEYL[0]), k]).collect();
-                let (mut expected, mut got) = (vec![[0; 2]; 37], vec![[0; 2]; 37]);
-                reference.gather(&counters, &mut expected);
-                cipher.gather(&counters, &mut got);
-                assert_eq!(got, expected, "{engine:?} gathered");
+                for (step, halved, len) in [(3, true, 37), (-5, false, 16), (0, true, 1), (1 << 40, false, 100)] {
+                    let (mut expected, mut got) = (vec![[0; 2]; len], vec![[0; 2]; len]);
+                    reference.blocks_apart(1 << 50, step, halved, 7, &mut expected);
+                    cipher.blocks_apart(1 << 50, step, halved, 7, &mut got);
+                    assert_eq!(got, expected, "{engine:?} by {step}");
+                    let (mut expected, mut got) = (vec![0; len], vec![0; len]);
+                    reference.words_apart(1 << 50, step, &mut expected);
+                    cipher.words_apart(1 << 50, step, &mut got);
+                    assert_eq!(got, expected, "{engine:?} by {step}");
+                }
             }
         }
     }

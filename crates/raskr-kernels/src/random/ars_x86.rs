@@ -189,6 +189,31 @@ pub fn blocks_512<const UNIFORM: bool>(schedule: &Schedule, first: u64, sub: u64
     }
 }
 
+/// The blocks of counters a step apart, each shifted right by `SHIFT`, with one sub-counter.
+#[target_feature(enable = "aes,vaes,avx512f,avx512dq,sse4.1")]
+pub fn blocks_apart_512<const SHIFT: u32>(schedule: &Schedule, start: u64, step: i64, sub: u64, out: &mut [[u64; 2]]) {
+    let keys = wide_keys(schedule);
+    let at = |k: i64| (start as i64).wrapping_add(step.wrapping_mul(k));
+    let subs = _mm512_maskz_set1_epi64(0b1010_1010, sub as i64);
+    let advance = _mm512_maskz_set1_epi64(0b0101_0101, step.wrapping_mul(4));
+    let mut index = _mm512_set_epi64(0, at(3), 0, at(2), 0, at(1), 0, at(0));
+    for blocks in out.chunks_mut(16) {
+        let mut lanes = [subs; 4];
+        for lane in &mut lanes {
+            *lane = _mm512_or_si512(subs, _mm512_srli_epi64::<SHIFT>(index));
+            index = _mm512_add_epi64(index, advance);
+        }
+        let lanes = encrypt_512(&keys, lanes);
+        let words = blocks.as_flattened_mut();
+        for (k, lane) in lanes.into_iter().enumerate() {
+            let count = words.len().saturating_sub(8 * k).min(8);
+            let mask = ((1u32 << count) - 1) as u8;
+            // SAFETY: the mask lets through the words that are left only; masked-out lanes touch no memory.
+            unsafe { _mm512_mask_storeu_epi64(words.as_mut_ptr().wrapping_add(8 * k).cast(), mask, lane) };
+        }
+    }
+}
+
 /// The words of elements a step apart: element `i` has half `i % 2` of block `i / 2`. A block is made for each.
 #[target_feature(enable = "aes,vaes,avx512f,avx512dq,sse4.1")]
 pub fn words_apart_512(schedule: &Schedule, start: u64, step: i64, out: &mut [u64]) {

@@ -1,10 +1,10 @@
 //! Filling slices: which counters serve which elements, tile by tile.
 
-use super::ars::{Cipher, as_words, integers_as_words};
+use super::ars::{Cipher, as_words, element, integers_as_words};
 use super::integers::Bounded;
 use super::lanes::{Width, vectorised};
 use super::loops::{
-    Integers, Numbers, OneNumber, OneOfStream, OnePair, Pairs, Singles, Streams, WholeNumbers, element, single_uniform,
+    Integers, Numbers, OneNumber, OneOfStream, OnePair, Pairs, Singles, Streams, WholeNumbers, single_uniform,
 };
 use super::stream::{ElementStream, FromStream};
 use super::transforms::{FromPair, FromWord, Line, Normal};
@@ -58,28 +58,7 @@ impl Draw {
         if step == 1 {
             return self.cipher.words(start, out);
         }
-        if self.cipher.words_apart(start, step, out) {
-            return;
-        }
-        for (chunk, words) in out.chunks_mut(GATHERED).enumerate() {
-            let at = |k: usize| element(start, step, chunk * GATHERED + k);
-            let mut blocks = [[0; 2]; GATHERED];
-            let blocks = &mut blocks[..words.len()];
-            self.gather(0, |k| at(k) >> 1, blocks);
-            for (k, (word, block)) in words.iter_mut().zip(blocks).enumerate() {
-                *word = block[(at(k) & 1) as usize];
-            }
-        }
-    }
-
-    /// The blocks of up to [`GATHERED`] indexes.
-    fn gather(&self, sub: u64, index: impl Fn(usize) -> u64, out: &mut [[u64; 2]]) {
-        let mut counters = [[0, sub]; GATHERED];
-        let counters = &mut counters[..out.len()];
-        for (k, counter) in counters.iter_mut().enumerate() {
-            counter[0] = index(k);
-        }
-        self.cipher.gather(counters, out);
+        self.cipher.words_apart(start, step, out);
     }
 
     pub fn fill_line(&self, start: u64, step: i64, out: &mut [f64], line: Line) {
@@ -135,10 +114,10 @@ impl Draw {
 
     fn fill_scattered_pairs<T: FromPair>(&self, start: u64, step: i64, out: &mut [f64], transform: T) {
         for (chunk, values) in out.chunks_mut(GATHERED).enumerate() {
-            let at = |k: usize| element(start, step, chunk * GATHERED + k);
+            let first = element(start, step, chunk * GATHERED);
             let mut blocks = [[0; 2]; GATHERED];
             let blocks = &mut blocks[..values.len()];
-            self.gather(0, |k| at(k) >> 1, blocks);
+            self.cipher.blocks_apart(first, step, true, 0, blocks);
             let mut pairs = [[0.0; 2]; GATHERED];
             let pairs = &mut pairs[..values.len()];
             for (pair, block) in pairs.iter_mut().zip(blocks) {
@@ -146,7 +125,7 @@ impl Draw {
             }
             vectorised(self.width, Pairs(pairs.as_flattened_mut(), transform));
             for (k, (value, pair)) in values.iter_mut().zip(pairs).enumerate() {
-                *value = pair[(at(k) & 1) as usize];
+                *value = pair[(element(first, step, k) & 1) as usize];
             }
         }
     }
@@ -214,7 +193,7 @@ impl Draw {
         if step == 1 {
             self.cipher.blocks(first, sub, blocks.as_flattened_mut());
         } else {
-            self.gather(sub, |k| element(first, step, k), blocks);
+            self.cipher.blocks_apart(first, step, false, sub, blocks);
         }
     }
 

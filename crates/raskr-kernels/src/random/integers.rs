@@ -1,6 +1,8 @@
 //! Integers of a range without bias: multiply, shift, and reject (Lemire, "Fast random integer generation in an
 //! interval", 2019).
 
+use raskr_base::DType;
+
 use super::stream::ElementStream;
 
 /// The integers `low`, ..., `low + span`, wrapping around at the ends of 64 bits.
@@ -11,6 +13,8 @@ pub(crate) struct Bounded {
     count: u64,
     /// Low halves of the product below this would make some integers likelier than others.
     threshold: u64,
+    /// Are the integers to be read as `u64`?
+    unsigned: bool,
 }
 
 impl Bounded {
@@ -18,7 +22,18 @@ impl Bounded {
     pub fn new(low: i64, span: u64) -> Bounded {
         let count = span.wrapping_add(1);
         let threshold = if count.is_power_of_two() || count == 0 { 0 } else { count.wrapping_neg() % count };
-        Bounded { low, count, threshold }
+        Bounded { low, count, threshold, unsigned: false }
+    }
+
+    /// The same integers, read as `u64` when that is the element type.
+    pub fn of_type(self, dtype: DType) -> Bounded {
+        Bounded { unsigned: dtype == DType::U64, ..self }
+    }
+
+    /// An integer's value as a double.
+    #[inline(always)]
+    pub fn double(self, integer: i64) -> f64 {
+        if self.unsigned { integer as u64 as f64 } else { integer as f64 }
     }
 
     /// Turns words into integers; `true` when some word has to be rejected and the integers are void.

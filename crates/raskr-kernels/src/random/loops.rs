@@ -1,16 +1,10 @@
 //! The inner loops that turn words into numbers.
 
-use super::ars::Cipher;
+use super::ars::{Cipher, element};
 use super::integers::Bounded;
 use super::lanes::Lanes;
 use super::stream::{ElementStream, FromStream};
 use super::transforms::{FromPair, FromWord};
-
-/// The index of element `k` of a run.
-#[inline(always)]
-pub(crate) fn element(start: u64, step: i64, k: usize) -> u64 {
-    start.wrapping_add((step as u64).wrapping_mul(k as u64))
-}
 
 /// Words, as the bits of doubles, to numbers in place.
 pub(crate) struct Numbers<'a, T>(pub &'a mut [f64], pub T);

@@ -34,7 +34,7 @@ impl Sink for One<'_> {
     }
 
     fn integers(self, sampler: Bounded) -> f64 {
-        self.draw.one_integer(self.index, sampler) as f64
+        sampler.double(self.draw.one_integer(self.index, sampler))
     }
 }
 

@@ -3,6 +3,7 @@
 use raskr_base::DType;
 use serde::{Deserialize, Serialize};
 
+use super::ars::element;
 use super::continuous::{
     Beta, FisherF, Gamma, NoncentralChiSquare, NoncentralF, StandardGamma, StudentT, VonMises, Wald, chi_square,
 };
@@ -13,7 +14,6 @@ use super::distribution::Distribution;
 use super::draw::Draw;
 use super::error::RandomError;
 use super::integers::Bounded;
-use super::loops::element;
 use super::stream::FromStream;
 use super::transforms::{
     Cauchy, Exponential, FromPair, FromWord, Geometric, Gumbel, Laplace, Line, LogNormal, Logistic, Normal, Pareto,
@@ -46,7 +46,7 @@ impl Distribution {
     pub(crate) fn visit<S: Sink>(&self, sink: S) -> S::Output {
         match *self {
             Distribution::StandardUniform { .. } => sink.line(Line::new(0.0, 1.0)),
-            Distribution::Integers { low, span, .. } => sink.integers(Bounded::new(low, span)),
+            Distribution::Integers { low, span, dtype } => sink.integers(Bounded::new(low, span).of_type(dtype)),
             Distribution::StandardNormal { .. } => sink.pair(Normal::STANDARD),
             Distribution::StandardExponential { .. } => sink.word(Exponential { scale: 1.0 }),
             Distribution::Uniform { low, high } => sink.line(Line::new(low, high)),
@@ -126,7 +126,7 @@ impl Sink for FillFloats<'_> {
             let integers = &mut integers[..values.len()];
             self.draw.fill_integers(element(self.start, self.step, k * CONVERTED), self.step, integers, sampler);
             for (value, integer) in values.iter_mut().zip(integers) {
-                *value = *integer as f64;
+                *value = sampler.double(*integer);
             }
         }
     }

@@ -101,7 +101,9 @@ fn numbers_do_not_depend_on_how_they_are_asked_for() {
             assert!(singles.iter().zip(&expected).all(|(one, other)| *one == *other as f32), "{distribution:?}");
             let mut integers = vec![0; len];
             source.fill_i64(start, step, &mut integers);
-            if distribution.dtype() == DType::I64 {
+            if distribution.dtype() == DType::U64 {
+                assert!(integers.iter().zip(&expected).all(|(one, other)| *one as u64 as f64 == *other));
+            } else if distribution.dtype() == DType::I64 {
                 assert!(integers.iter().zip(&expected).all(|(one, other)| *one as f64 == *other), "{distribution:?}");
             }
         }
