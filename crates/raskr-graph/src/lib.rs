@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod csr;
+pub mod draw;
 pub mod error;
 pub mod graph;
 pub mod order;
