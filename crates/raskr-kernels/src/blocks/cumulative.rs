@@ -56,6 +56,42 @@ pub fn cumulative(
     Ok((out.freeze(), last))
 }
 
+/// Differences of neighbours along an axis, one element shorter (`numpy.diff`): of bools whether they differ, of dates
+/// durations.
+pub fn diff(chunk: &Chunk, axis: usize) -> Result<Chunk, KernelError> {
+    let Along { outer, len, inner } = Along::new(chunk.shape(), axis)?;
+    let dtype = match chunk.dtype() {
+        DType::DateTime(unit) => DType::TimeDelta(unit),
+        other => other,
+    };
+    let mut shape: Dims = chunk.shape().into();
+    shape[axis] = len.saturating_sub(1);
+    let mut out = ChunkMut::new(dtype, &shape);
+    if out.is_empty() {
+        return Ok(out.freeze());
+    }
+    let chunk = to_contiguous(chunk);
+    let short = (len - 1) * inner;
+    with_order!(chunk.dtype(), T, O => {
+        let values = dense::<T>(&chunk);
+        for (o, out) in out.as_mut_slice::<T>().chunks_exact_mut(short).enumerate().take(outer) {
+            let block = &values[o * len * inner..][..len * inner];
+            for ((out, &before), &after) in out.iter_mut().zip(block).zip(&block[inner..]) {
+                *out = if dtype == DType::Bool {
+                    if before == after { T::ZERO } else { T::ONE }
+                } else if <O as Order<T>>::is_nan(before) {
+                    before
+                } else if <O as Order<T>>::is_nan(after) {
+                    after
+                } else {
+                    after.minus(before)
+                };
+            }
+        }
+    });
+    Ok(out.freeze())
+}
+
 struct Scan<'a, T, O> {
     kind: CumulativeKind,
     along: Along,
@@ -256,6 +292,23 @@ mod tests {
         let (max, _) = cumulative(CumulativeKind::NanMax, spans.clone(), 0, None).expect("an axis");
         assert_eq!(max.as_slice::<i64>(), Some(&[5, 5, 5][..]));
         assert!(cumulative(CumulativeKind::Prod, spans, 0, None).is_err());
+    }
+
+    #[test]
+    fn differences_of_neighbours() {
+        let grid = Chunk::from_slice(&[1i32, 4, 9, 16, 25, 36], &[2, 3]);
+        assert_eq!(diff(&grid, 0).expect("an axis").as_slice::<i32>(), Some(&[15, 21, 27][..]));
+        let along = diff(&grid, 1).expect("an axis");
+        assert_eq!((along.shape(), along.as_slice::<i32>()), (&[2, 2][..], Some(&[3, 5, 9, 11][..])));
+        let bits = Chunk::from_slice(&[1u8, 0, 0], &[3]).reinterpret(DType::Bool).expect("one byte");
+        assert_eq!(diff(&bits, 0).expect("an axis").as_slice::<u8>(), Some(&[1, 0][..]));
+        assert_eq!(diff(&Chunk::from_slice(&[3u8, 1], &[2]), 0).expect("an axis").as_slice::<u8>(), Some(&[254][..]));
+        let dates = Chunk::from_slice(&[3, i64::MIN, 5, 9], &[4]);
+        let dates = dates.reinterpret(DType::DateTime(TimeUnit::Second)).expect("eight bytes");
+        let spans = diff(&dates, 0).expect("an axis");
+        assert_eq!(spans.dtype(), DType::TimeDelta(TimeUnit::Second));
+        assert_eq!(spans.as_slice::<i64>(), Some(&[i64::MIN, i64::MIN, 4][..]));
+        assert_eq!(diff(&Chunk::from_slice(&[1.0], &[1]), 0).expect("an axis").shape(), [0]);
     }
 
     #[test]

@@ -10,21 +10,210 @@ use num_complex::{Complex32, Complex64};
 pub trait KeyBits: Copy + Ord + Default {
     const LEAST: Self;
     const GREATEST: Self;
+    /// In 64 bits; the wider keys are cut to their upper half.
+    fn narrowed(self) -> i64;
 }
+
+/// A real element as an integer of the same order from which it can be had back. -0 comes before 0, all NaN and
+/// not-a-time last, so that sorting integers sorts elements; the sorting code is then compiled for two types only.
+pub trait Sortable<T> {
+    type Bits: KeyBits;
+    fn bits(x: T) -> Self::Bits;
+    fn element(bits: Self::Bits) -> T;
+}
+
+macro_rules! sortable_integers {
+    ($($type:ty as $bits:ty),*) => {$(
+        impl Sortable<$type> for PlainKey {
+            type Bits = $bits;
+
+            #[inline(always)]
+            fn bits(x: $type) -> $bits {
+                <$bits>::from(x)
+            }
+
+            #[inline(always)]
+            fn element(bits: $bits) -> $type {
+                bits as $type
+            }
+        }
+    )*};
+}
+sortable_integers!(i8 as i32, i16 as i32, i32 as i32, u8 as i32, u16 as i32, u32 as i64, i64 as i64);
+
+impl Sortable<u64> for PlainKey {
+    type Bits = i64;
+
+    #[inline(always)]
+    fn bits(x: u64) -> i64 {
+        (x ^ (1 << 63)) as i64
+    }
+
+    #[inline(always)]
+    fn element(bits: i64) -> u64 {
+        bits as u64 ^ (1 << 63)
+    }
+}
+
+impl Sortable<i64> for TimeKey {
+    type Bits = i64;
+
+    /// The smallest integer wraps around to the greatest.
+    #[inline(always)]
+    fn bits(x: i64) -> i64 {
+        x.wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn element(bits: i64) -> i64 {
+        bits.wrapping_add(1)
+    }
+}
+
+impl Sortable<f32> for PlainKey {
+    type Bits = i32;
+
+    #[inline(always)]
+    fn bits(x: f32) -> i32 {
+        let bits = if x.is_nan() { f32::NAN } else { x }.to_bits() as i32;
+        bits ^ ((bits >> 31) as u32 >> 1) as i32
+    }
+
+    #[inline(always)]
+    fn element(bits: i32) -> f32 {
+        f32::from_bits((bits ^ ((bits >> 31) as u32 >> 1) as i32) as u32)
+    }
+}
+
+impl Sortable<f64> for PlainKey {
+    type Bits = i64;
+
+    #[inline(always)]
+    fn bits(x: f64) -> i64 {
+        let bits = if x.is_nan() { f64::NAN } else { x }.to_bits() as i64;
+        bits ^ ((bits >> 63) as u64 >> 1) as i64
+    }
+
+    #[inline(always)]
+    fn element(bits: i64) -> f64 {
+        f64::from_bits((bits ^ ((bits >> 63) as u64 >> 1) as i64) as u64)
+    }
+}
+
+/// Half precision is sorted as single precision, which holds it exactly.
+impl Sortable<f16> for PlainKey {
+    type Bits = i32;
+
+    #[inline(always)]
+    fn bits(x: f16) -> i32 {
+        <PlainKey as Sortable<f32>>::bits(x.to_f32())
+    }
+
+    #[inline(always)]
+    fn element(bits: i32) -> f16 {
+        f16::from_f32(<PlainKey as Sortable<f32>>::element(bits))
+    }
+}
+
+/// Evaluates `$body` with `$T` standing for a real element type and `$K` for its [`Sortable`]; `$else` for complex types.
+macro_rules! with_sortable {
+    ($dtype:expr, $T:ident, $K:ident => $body:expr, else $else:expr) => {{
+        use $crate::blocks::key::{PlainKey, TimeKey};
+        match $dtype {
+            raskr_base::DType::Bool | raskr_base::DType::U8 => {
+                type $T = u8;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::I8 => {
+                type $T = i8;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::I16 => {
+                type $T = i16;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::I32 => {
+                type $T = i32;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::I64 => {
+                type $T = i64;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::U16 => {
+                type $T = u16;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::U32 => {
+                type $T = u32;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::U64 => {
+                type $T = u64;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::F16 => {
+                type $T = half::f16;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::F32 => {
+                type $T = f32;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::F64 => {
+                type $T = f64;
+                type $K = PlainKey;
+                $body
+            }
+            raskr_base::DType::DateTime(_) | raskr_base::DType::TimeDelta(_) => {
+                type $T = i64;
+                type $K = TimeKey;
+                $body
+            }
+            raskr_base::DType::C64 | raskr_base::DType::C128 => $else,
+        }
+    }};
+}
+pub(crate) use with_sortable;
 
 impl KeyBits for i32 {
     const LEAST: i32 = i32::MIN;
     const GREATEST: i32 = i32::MAX;
+
+    #[inline(always)]
+    fn narrowed(self) -> i64 {
+        i64::from(self)
+    }
 }
 
 impl KeyBits for i64 {
     const LEAST: i64 = i64::MIN;
     const GREATEST: i64 = i64::MAX;
+
+    #[inline(always)]
+    fn narrowed(self) -> i64 {
+        self
+    }
 }
 
 impl KeyBits for i128 {
     const LEAST: i128 = i128::MIN;
     const GREATEST: i128 = i128::MAX;
+
+    #[inline(always)]
+    fn narrowed(self) -> i64 {
+        (self >> 64) as i64
+    }
 }
 
 /// How elements are turned into keys. The smallest key is the element sought.
@@ -194,6 +383,31 @@ pub(crate) use with_key;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sortable_integers_keep_order_and_element() {
+        fn check<T: Copy + PartialEq + std::fmt::Debug, K: Sortable<T>>(ascending: &[T]) {
+            for pair in ascending.windows(2) {
+                assert!(K::bits(pair[0]) < K::bits(pair[1]), "{pair:?}");
+            }
+            for &x in ascending {
+                assert_eq!(K::element(K::bits(x)), x);
+            }
+        }
+        let floats = [f64::NEG_INFINITY, -1e300, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1.0, 1e300, f64::INFINITY];
+        check::<f64, PlainKey>(&floats);
+        check::<f32, PlainKey>(&[f32::NEG_INFINITY, -2.5, -1e-45, -0.0, 0.0, 1e-45, 7.0, f32::INFINITY]);
+        check::<f16, PlainKey>(&[f16::NEG_INFINITY, f16::NEG_ONE, f16::NEG_ZERO, f16::ZERO, f16::ONE, f16::INFINITY]);
+        check::<u64, PlainKey>(&[0, 1, 1 << 63, u64::MAX]);
+        check::<u32, PlainKey>(&[0, 1 << 31, u32::MAX]);
+        check::<i8, PlainKey>(&[i8::MIN, -1, 0, i8::MAX]);
+        check::<i64, TimeKey>(&[i64::MIN + 1, -1, 0, i64::MAX, i64::MIN]);
+        for nan in [f64::NAN, -f64::NAN] {
+            let bits = <PlainKey as Sortable<f64>>::bits(nan);
+            assert!(bits > <PlainKey as Sortable<f64>>::bits(f64::INFINITY));
+            assert!(<PlainKey as Sortable<f64>>::element(bits).is_nan());
+        }
+    }
 
     #[test]
     fn keys_order_as_the_elements() {

@@ -12,6 +12,8 @@ pub mod key;
 pub mod mask;
 pub mod matmul;
 pub mod number;
+pub mod quantile;
+pub mod sort;
 pub mod strided;
 pub mod take;
 pub mod view;
@@ -21,8 +23,10 @@ pub use cast::{Convert, can_cast, cast};
 pub use copy::{
     assemble, concatenate, copied, copy_from_strided, copy_into, copy_to_strided, into_owned, owned, to_contiguous,
 };
-pub use cumulative::{CumulativeKind, cumulative};
+pub use cumulative::{CumulativeKind, cumulative, diff};
 pub use mask::{compress, count_true, extract, place, put_mask, true_indices};
 pub use matmul::{matmul, matmul_into};
+pub use quantile::{QuantileMethod, median, quantile};
+pub use sort::{Side, argsort_axis, searchsorted, sort_axis, top_k};
 pub use take::{gather, gather_many, gather_points, scatter};
 pub use view::{AxisSlice, broadcast_to, expand, flip, slice, squeeze, transpose};

@@ -10,6 +10,8 @@ use crate::error::KernelError;
 pub trait Number: Element {
     const ZERO: Self;
     const ONE: Self;
+    /// NaN where the type has one.
+    const NAN_OR_ZERO: Self;
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
@@ -24,6 +26,7 @@ macro_rules! integers {
         impl Number for $type {
             const ZERO: Self = 0;
             const ONE: Self = 1;
+            const NAN_OR_ZERO: Self = 0;
 
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
@@ -59,6 +62,7 @@ macro_rules! floats {
         impl Number for $type {
             const ZERO: Self = $zero;
             const ONE: Self = $one;
+            const NAN_OR_ZERO: Self = <$type>::NAN;
 
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
@@ -90,10 +94,11 @@ macro_rules! floats {
 floats!(f16, f16::ZERO, f16::ONE; f32, 0.0, 1.0; f64, 0.0, 1.0);
 
 macro_rules! complex {
-    ($($type:ty),*) => {$(
+    ($($type:ty: $part:ty),*) => {$(
         impl Number for $type {
             const ZERO: Self = Complex { re: 0.0, im: 0.0 };
             const ONE: Self = Complex { re: 1.0, im: 0.0 };
+            const NAN_OR_ZERO: Self = Complex { re: <$part>::NAN, im: <$part>::NAN };
 
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
@@ -124,7 +129,7 @@ macro_rules! complex {
         }
     )*};
 }
-complex!(Complex32, Complex64);
+complex!(Complex32: f32, Complex64: f64);
 
 /// How elements of a type are ordered. A trait of its own because dates share `i64` with numbers but have a NaN.
 pub trait Order<T>: Copy {
