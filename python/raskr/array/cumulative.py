@@ -105,10 +105,10 @@ def cumreduction(
 
 
 def _merge(operation: np.ufunc, before: Any, block: Any) -> Any:
-    """`operation`, where a masked element before counts as the operation's identity, as in NumPy's masked scans."""
+    """`operation`; under the mask of a scanned masked block are the running values, which go on into the next."""
     if isinstance(before, np.ma.MaskedArray) or isinstance(block, np.ma.MaskedArray):
-        filled = np.ma.filled(before, operation.identity)
-        return np.ma.masked_array(operation(filled, np.ma.getdata(block)), mask=np.ma.getmaskarray(block))
+        joined = operation(np.ma.getdata(before), np.ma.getdata(block))
+        return np.ma.masked_array(joined, mask=np.ma.getmaskarray(block))
     return operation(before, block)
 
 

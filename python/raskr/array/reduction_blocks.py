@@ -72,14 +72,18 @@ def extreme_group(function: Callable[..., Any], x: Any, axis: tuple[int, ...], k
 
 # --- means and central moments --------------------------------------------------------------------------------------
 class Moments:
-    """Count, mean and central moment sums (from the second) of what a reduction has seen, with reduced axes kept."""
+    """Count, mean and central moment sums (from the second) of what a reduction has seen, with reduced axes kept.
 
-    __slots__ = ("count", "mean", "sums")
+    Of masked arrays they are plain numbers, with 0 where nothing was counted; `masked` remembers to mask those at the end.
+    """
 
-    def __init__(self, count: Any, mean: Any, sums: Sequence[Any]):
+    __slots__ = ("count", "masked", "mean", "sums")
+
+    def __init__(self, count: Any, mean: Any, sums: Sequence[Any], masked: bool):
         self.count = count
         self.mean = mean
         self.sums = list(sums)
+        self.masked = masked
 
     @property
     def nbytes(self) -> int:
@@ -87,15 +91,14 @@ class Moments:
         return sum(getattr(part, "nbytes", 32) for part in (self.count, self.mean, *self.sums))
 
 
-def moments_of_block(
-    x: Any, axis: tuple[int, ...], keepdims: bool, order: int, dtype: Any, skip_nan: bool, conjugate: bool
-) -> Moments:
+def moments_of_block(x: Any, axis: tuple[int, ...], order: int, dtype: Any, skip_nan: bool, conjugate: bool) -> Moments:
     """`Moments` of one block; `conjugate` takes squared magnitudes of complex deviations, as a variance does."""
     sum_ = np.nansum if skip_nan else np.sum
+    masked = isinstance(x, np.ma.MaskedArray)
     count = (nannumel if skip_nan else numel)(x, axis=axis, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = sum_(x, axis=axis, keepdims=True, dtype=dtype)
-        mean = _divide(total, count)
+        mean = _divide(np.ma.filled(total, 0) if masked else total, count)
         sums = []
         if order >= 2:
             deviation = x.astype(mean.dtype, copy=False) - mean if x.dtype.kind != "O" else x - mean
@@ -104,8 +107,9 @@ def moments_of_block(
             power = deviation
             for _ in range(2, order + 1):
                 power = power * deviation
-                sums.append(sum_(power, axis=axis, keepdims=True))
-    return Moments(count, mean, sums)
+                powers = sum_(power, axis=axis, keepdims=True)
+                sums.append(np.ma.filled(powers, 0) if masked else powers)
+    return Moments(count, mean, sums, masked)
 
 
 def _divide(total: Any, count: Any) -> Any:
@@ -139,7 +143,7 @@ def join_moments(nested: Any, conjugate: bool, **kwargs: Any) -> Moments:
                 parts = [group.count, 0, *group.sums]
                 terms += [math.comb(order, q) * parts[q] * shift ** (order - q) for q in range(order + 1) if q != 1]
             sums.append(functools.reduce(np.add, terms))
-    return Moments(count, mean, sums)
+    return Moments(count, mean, sums, any(g.masked for g in groups))
 
 
 def _plain(x: Any) -> bool:
@@ -168,6 +172,8 @@ def finish_moments(
             result = joint.sums[order - 2] / divisor
         if root:
             result = np.sqrt(result) if result.dtype.kind != "O" else result**0.5
+        if joint.masked:
+            result = np.ma.masked_array(result, mask=joint.count - (ddof if order >= 2 else 0) <= 0)
         if not keepdims:
             result = drop_axes(result, axis)
         result = result.astype(dtype, copy=False) if hasattr(result, "astype") else np.asarray(result, dtype=dtype)

@@ -186,7 +186,6 @@ def _moment_tree(
         functools.partial(
             blocks.moments_of_block,
             axis=axes,
-            keepdims=True,
             order=order,
             dtype=accumulate,
             skip_nan=kind.startswith("nan"),

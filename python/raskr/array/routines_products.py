@@ -79,7 +79,13 @@ def _product_dtype(a: Array, b: Array) -> np.dtype[Any]:
 
 
 def _tensordot_of_blocks(a: Any, b: Any, axes: tuple[Sequence[int], Sequence[int]]) -> Any:
-    result = np.tensordot(a, b, axes=axes)
+    if isinstance(a, np.ma.MaskedArray) or isinstance(b, np.ma.MaskedArray):
+        # Masked elements count as 0; an element of the result that no pair contributed to is masked.
+        result = np.tensordot(np.ma.filled(a, 0), np.ma.filled(b, 0), axes=axes)
+        pairs = np.tensordot(~np.ma.getmaskarray(a), (~np.ma.getmaskarray(b)).astype(np.intp), axes=axes)
+        result = np.ma.masked_array(result, mask=pairs == 0)
+    else:
+        result = np.tensordot(a, b, axes=axes)
     return result[(...,) + (None,) * len(axes[0])]
 
 
