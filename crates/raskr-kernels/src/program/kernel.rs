@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 
+use pulp::{Arch, Simd, WithSimd};
 use raskr_base::Element;
 
 /// Elements per group of a loop: one 512-bit register of bytes, eight of doubles.
@@ -24,14 +25,33 @@ pub(crate) struct View {
 
 /// What kernels may know about the run they work for.
 pub(crate) struct Context {
-    pub arch: pulp::Arch,
+    arch: Arch,
     /// Set by integer power when it meets a negative exponent.
     pub negative_power: Cell<bool>,
 }
 
+/// A loop to be compiled for each width of vectors. As `FnMut`: a closure called as `FnOnce` goes through a shim that is
+/// not inlined into the function that enables the instructions, and then the loop is compiled without them.
+struct Widest<F>(F);
+
+impl<R, F: FnMut() -> R> WithSimd for Widest<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) -> R {
+        (self.0)()
+    }
+}
+
 impl Context {
     pub fn new() -> Context {
-        Context { arch: pulp::Arch::new(), negative_power: Cell::new(false) }
+        Context { arch: Arch::new(), negative_power: Cell::new(false) }
+    }
+
+    /// Runs a loop with the widest vectors of the machine. The closure must be marked `#[inline(always)]`.
+    #[inline(always)]
+    pub fn widest<R>(&self, work: impl FnMut() -> R) -> R {
+        self.arch.dispatch(Widest(work))
     }
 }
 
@@ -168,7 +188,7 @@ unsafe fn ternary_loop<K: Ternary>(inputs: &[View], out: *mut u8, count: usize) 
 /// The loop with the widest vectors of the machine.
 pub(crate) unsafe fn unary<K: Unary>(context: &Context, inputs: &[View], out: *mut u8, count: usize) {
     // SAFETY: the kernel's contract.
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || unsafe { unary_loop::<K>(inputs, out, count) },
     );
@@ -176,7 +196,7 @@ pub(crate) unsafe fn unary<K: Unary>(context: &Context, inputs: &[View], out: *m
 
 pub(crate) unsafe fn binary<K: Binary>(context: &Context, inputs: &[View], out: *mut u8, count: usize) {
     // SAFETY: the kernel's contract.
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || unsafe { binary_loop::<K>(inputs, out, count) },
     );
@@ -184,7 +204,7 @@ pub(crate) unsafe fn binary<K: Binary>(context: &Context, inputs: &[View], out: 
 
 pub(crate) unsafe fn ternary<K: Ternary>(context: &Context, inputs: &[View], out: *mut u8, count: usize) {
     // SAFETY: the kernel's contract.
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || unsafe { ternary_loop::<K>(inputs, out, count) },
     );

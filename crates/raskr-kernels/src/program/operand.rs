@@ -7,6 +7,7 @@ use raskr_base::DType;
 use super::kernel::LANES;
 use super::scalar::Bits;
 use super::source::{Source, Tile};
+use crate::blocks::strided::copy_raw;
 
 /// A tile's extent and an operand's strides across it, in elements (of memory) or in index (of a source).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,12 +67,15 @@ unsafe fn gather_as<T: Copy>(from: *const u8, extent: Extent, to: *mut u8) {
                 std::slice::from_raw_parts_mut(to.add(row * columns), columns).fill(value);
             }
         } else if rows > 1 && row_step.abs() < column_step.abs() {
-            for column in 0..columns {
-                let start = from.offset(column as isize * column_step);
-                for row in 0..rows {
-                    to.add(row * columns + column).write(start.offset(row as isize * row_step).read());
-                }
-            }
+            let size = size_of::<T>() as isize;
+            copy_raw(
+                to.cast(),
+                &[columns as isize * size, size],
+                from.cast(),
+                &[row_step * size, column_step * size],
+                &[rows, columns],
+                size_of::<T>(),
+            );
         } else {
             for row in 0..rows {
                 let start = from.offset(row as isize * row_step);

@@ -49,7 +49,7 @@ fn fold_row<F: Fold>(values: &[F::T]) -> F::T {
 
 unsafe fn rows<F: Fold>(context: &Context, cells: Cells, tile: Rows) {
     let plane = cells.plane::<F::T>(0);
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for row in 0..tile.rows {
@@ -72,7 +72,7 @@ unsafe fn columns<F: Fold>(context: &Context, cells: Cells, run: Columns) {
             std::slice::from_raw_parts(run.values.cast::<F::T>(), run.count),
         )
     };
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for (state, value) in state.iter_mut().zip(values) {

@@ -60,7 +60,7 @@ unsafe fn merge_cell(cells: Cells, cell: usize, set: (f64, f64, f64)) {
 }
 
 unsafe fn rows(context: &Context, cells: Cells, tile: Rows) {
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for row in 0..tile.rows {
@@ -87,10 +87,10 @@ unsafe fn columns(context: &Context, cells: Cells, run: Columns) {
         )
     };
     let share = 1.0 / (run.ordinal + 1) as f64;
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
-            for ((mean, squares), value) in means.iter_mut().zip(squares).zip(values) {
+            for ((mean, squares), value) in means.iter_mut().zip(squares.iter_mut()).zip(values) {
                 let deviation = value - *mean;
                 *mean += deviation * share;
                 *squares += deviation * (value - *mean);
@@ -136,7 +136,7 @@ fn present_deviations(values: &[f64], mean: f64) -> f64 {
 }
 
 unsafe fn nan_rows(context: &Context, cells: Cells, tile: Rows) {
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for row in 0..tile.rows {
@@ -166,10 +166,12 @@ unsafe fn nan_columns(context: &Context, cells: Cells, run: Columns) {
             std::slice::from_raw_parts(run.values.cast::<f64>(), run.count),
         )
     };
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
-            for (((count, mean), squares), value) in counts.iter_mut().zip(means).zip(squares).zip(values) {
+            for (((count, mean), squares), value) in
+                counts.iter_mut().zip(means.iter_mut()).zip(squares.iter_mut()).zip(values)
+            {
                 let nan = value.is_nan();
                 let grown = *count + 1.0;
                 let deviation = value - *mean;

@@ -74,7 +74,7 @@ unsafe fn zero<const PLANES: usize>(cells: Cells) {
 
 unsafe fn float_rows(context: &Context, cells: Cells, tile: Rows) {
     let (sums, losses) = (cells.plane::<f64>(0), cells.plane::<f64>(1));
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for row in 0..tile.rows {
@@ -103,7 +103,7 @@ unsafe fn float_columns(context: &Context, cells: Cells, run: Columns) {
         )
     };
     if run.ordinal % PENDING != PENDING - 1 {
-        context.arch.dispatch(
+        context.widest(
             #[inline(always)]
             || {
                 for (pending, value) in pending.iter_mut().zip(values) {
@@ -113,10 +113,12 @@ unsafe fn float_columns(context: &Context, cells: Cells, run: Columns) {
         );
         return;
     }
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
-            for (((sum, lost), pending), value) in sums.iter_mut().zip(losses).zip(pending).zip(values) {
+            for (((sum, lost), pending), value) in
+                sums.iter_mut().zip(losses.iter_mut()).zip(pending.iter_mut()).zip(values)
+            {
                 (*sum, *lost) = compensated(*sum, *lost, *pending + value);
                 *pending = 0.0;
             }
@@ -145,7 +147,7 @@ fn count_row(values: &[u8]) -> i64 {
 
 unsafe fn count_rows(context: &Context, cells: Cells, tile: Rows) {
     let plane = cells.plane::<i64>(0);
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for row in 0..tile.rows {
@@ -167,7 +169,7 @@ unsafe fn count_columns(context: &Context, cells: Cells, run: Columns) {
             std::slice::from_raw_parts(run.values, run.count),
         )
     };
-    context.arch.dispatch(
+    context.widest(
         #[inline(always)]
         || {
             for (count, value) in counts.iter_mut().zip(values) {
