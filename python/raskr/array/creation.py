@@ -447,6 +447,10 @@ def identity(n, dtype=float, chunks="auto"):
     return eye(n, chunks=chunks, dtype=dtype)
 
 
+def _matrix_of_diagonal(line: Any, k: int) -> Any:
+    return np.diag(line, k)
+
+
 @like_numpy(np.diag)
 def diag(v, k=0):
     """A diagonal of a matrix, or the matrix that has a vector as a diagonal.
@@ -470,6 +474,15 @@ def diag(v, k=0):
         return diagonal(v, offset=k)
     from raskr.array.routines import where
 
+    if has_unknown(v.chunks):
+        if len(v.chunks[0]) > 1:
+            raise ValueError("diag of several blocks of unknown lengths: x.compute_chunk_sizes() finds them")
+        length = (math.nan,)
+        matrix = Expr.blockwise(
+            _matrix_of_diagonal, (0, 1), [(v._expr, (0,))], (length, length), v.dtype, v._expr.native,
+            {"k": int(k)}, label="diag",
+        )  # fmt: skip
+        return wrap(matrix, v._meta)
     if k:
         v = pad(v, ((0, k) if k > 0 else (-k, 0),))
     sizes = (v.chunks[0], v.chunks[0])

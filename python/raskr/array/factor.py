@@ -1,0 +1,423 @@
+"""QR and singular value decompositions of tall, wide and compressed matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from raskr.array._apply import Expr, call_quietly, wrap
+from raskr.array.collection import Array
+from raskr.array.reduction_blocks import flatten
+from raskr.array.utils import is_native_dtype
+
+_NAN = math.nan
+
+
+def as_matrix(a: Any, what: str) -> Array:
+    """The array, which must have two axes."""
+    from raskr.array.core import asanyarray
+
+    a = a if isinstance(a, Array) else asanyarray(a)
+    if a.ndim != 2:
+        raise ValueError(f"{what}: Array must be 2D, got {a.ndim} axes")
+    return a
+
+
+def factor_dtype(a: Array) -> np.dtype[Any]:
+    """The element type that factors of a matrix have."""
+    return call_quietly(np.linalg.qr, np.ones((1, 1), dtype=a.dtype))[0].dtype
+
+
+def smaller(m: float, n: float) -> float:
+    """The smaller length, NaN when either is unknown."""
+    return _NAN if m != m or n != n else min(m, n)
+
+
+def pick(source: Expr, number: int, chunks: tuple[tuple[float, ...], ...], dtype: Any, label: str) -> Array:
+    """One of the results that an expression without axes has in a tuple."""
+    inds = tuple(range(len(chunks)))
+    native = is_native_dtype(np.dtype(dtype))
+    part = Expr.blockwise(_item, inds, [(source, ())], chunks, np.dtype(dtype), native, {"number": number}, label=label)
+    return wrap(part, np.empty((0,) * len(chunks), dtype=dtype))
+
+
+def _item(parts: Any, number: int) -> Any:
+    return np.ascontiguousarray(parts[number])
+
+
+class BlockNumber:
+    """The number of a block along one axis."""
+
+    def __init__(self, axis: int):
+        self.axis = axis
+
+    def __call__(self, block: tuple[int, ...]) -> dict[str, Any]:
+        return {"number": block[self.axis]}
+
+
+# --- tall matrices --------------------------------------------------------------------------------------------------
+def _qr_of_block(block: Any) -> tuple[Any, Any]:
+    return np.linalg.qr(block)
+
+
+def _qr_of_stack(nested: Any) -> tuple[list[Any], Any]:
+    """QR of the stacked triangles of all blocks, the orthogonal factor cut into the pieces of the blocks."""
+    triangles = [r for _, r in flatten(nested)]
+    q, r = np.linalg.qr(np.concatenate(triangles))
+    return np.split(q, np.cumsum([len(t) for t in triangles])[:-1]), r
+
+
+def _svd_of_triangle(parts: Any) -> tuple[Any, Any, Any]:
+    return np.linalg.svd(parts[1], full_matrices=True)
+
+
+def _orthogonal_block(local: Any, parts: Any, number: int, turn: Any = None) -> Any:
+    q = local[0] @ parts[0][number]
+    return q if turn is None else q @ turn[0]
+
+
+def tsqr(data, compute_svd=False, _max_vchunk_size=None):
+    """QR (or singular value) decomposition of a tall matrix in blocks of rows.
+
+    Parameters
+    ----------
+    data : Array
+        A matrix with one block along its columns. Lengths may be unknown.
+    compute_svd : bool
+        Whether singular values and vectors are returned instead of Q and R.
+
+    Returns
+    -------
+    tuple of Arrays
+        Q and R; or U, the singular values, and V transposed, which is square.
+
+    Raises
+    ------
+    ValueError
+        When the matrix has several blocks of columns.
+
+    Notes
+    -----
+    Every block is factored by itself, then the stack of the triangular factors (Benson, Gleich and Demmel, "Direct QR
+    factorizations for tall-and-skinny matrices in MapReduce architectures", 2013).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import raskr.array as da
+    >>> x = da.random.default_rng(0).random((100, 3), chunks=(20, 3))
+    >>> q, r = da.linalg.tsqr(x)
+    >>> np.allclose((q @ r).compute(), x.compute())
+    True
+    """
+    a = as_matrix(data, "tsqr")
+    if len(a.chunks[1]) > 1:
+        raise ValueError(f"tsqr needs one block of columns, the matrix has chunks {a.chunks}")
+    m, n = a.shape
+    k = smaller(m, n)
+    dtype = factor_dtype(a)
+    local = Expr.blockwise(_qr_of_block, (0, 1), [(a._expr, (0, 1))], a.chunks, dtype, False, label="qr-block")
+    stack = Expr.blockwise(_qr_of_stack, (), [(local, (0, 1))], (), dtype, False, label="qr-stack")
+    args: list[tuple[Any, Any]] = [(local, (0, 1)), (stack, ())]
+    if not compute_svd:
+        q = _orthogonal(args, None, (a.chunks[0], (k,)), dtype)
+        return q, pick(stack, 1, ((k,), (n,)), dtype, "qr-r")
+    turned = Expr.blockwise(_svd_of_triangle, (), [(stack, ())], (), dtype, False, label="svd")
+    u = _orthogonal(args, turned, (a.chunks[0], (k,)), dtype)
+    real = np.empty(0, dtype).real.dtype
+    return u, pick(turned, 1, ((k,),), real, "svd-s"), pick(turned, 2, ((n,), (n,)), dtype, "svd-v")
+
+
+def _turned_block(local: Any, parts: Any, turn: Any, number: int) -> Any:
+    return _orthogonal_block(local, parts, number, turn)
+
+
+def _orthogonal(args: list[tuple[Any, Any]], turned: Expr | None, chunks: Any, dtype: np.dtype[Any]) -> Array:
+    function = _orthogonal_block if turned is None else _turned_block
+    arguments = args if turned is None else [*args, (turned, ())]
+    native = is_native_dtype(dtype)
+    expr = Expr.blockwise(
+        function, (0, 1), arguments, chunks, dtype, native, per_block=BlockNumber(0), label="qr-q"
+    )  # fmt: skip
+    return wrap(expr)
+
+
+# --- wide matrices --------------------------------------------------------------------------------------------------
+def sfqr(data, name=None):
+    """QR decomposition of a wide matrix in blocks of columns.
+
+    Parameters
+    ----------
+    data : Array
+        A matrix with one block along its rows, the first of whose blocks must be as wide as it is high, if there are
+        several.
+    name : str, optional
+        Accepted for likeness.
+
+    Returns
+    -------
+    tuple of Arrays
+        Q and R.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import raskr.array as da
+    >>> x = da.random.default_rng(0).random((3, 30), chunks=(3, 10))
+    >>> q, r = da.linalg.sfqr(x)
+    >>> np.allclose((q @ r).compute(), x.compute())
+    True
+    """
+    from raskr.array.core import concatenate
+    from raskr.array.routines_products import dot
+
+    a = as_matrix(data, "sfqr")
+    columns = a.chunks[1]
+    if len(a.chunks[0]) > 1 or (len(columns) > 1 and columns[0] < a.shape[0]):
+        raise ValueError(
+            f"sfqr needs one block of rows, and a first block that is at least as wide as high; chunks are {a.chunks}"
+        )
+    q, first = tsqr(a[:, : columns[0]])
+    if len(columns) == 1:
+        return q, first
+    return q, concatenate([first, dot(q.T.conj(), a[:, columns[0] :])], axis=1)
+
+
+def qr(a):
+    """QR decomposition of a matrix in blocks of rows, or of columns.
+
+    Parameters
+    ----------
+    a : Array
+        A matrix with several blocks along one axis at most.
+
+    Returns
+    -------
+    tuple of Arrays
+        Q with orthonormal columns, and R, which is upper triangular.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import raskr.array as da
+    >>> x = da.random.default_rng(0).random((100, 3), chunks=(20, 3))
+    >>> q, r = da.linalg.qr(x)
+    >>> np.allclose((q @ r).compute(), x.compute())
+    True
+    """
+    a = as_matrix(a, "qr")
+    if len(a.chunks[1]) == 1:
+        return tsqr(a)
+    if len(a.chunks[0]) == 1:
+        return sfqr(a)
+    raise NotImplementedError(f"qr: the matrix may be cut along one axis only, it has chunks {a.chunks}")
+
+
+# --- singular values ------------------------------------------------------------------------------------------------
+def svd_flip(u, v, u_based_decision=False):
+    """Signs of singular vectors that do not depend on how they were computed.
+
+    Parameters
+    ----------
+    u, v : array_like
+        Left vectors in columns, right vectors in rows.
+    u_based_decision : bool
+        Whether the left vectors decide; the sum of each deciding vector becomes positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from raskr.array.linalg import svd_flip
+    >>> svd_flip(np.array([[1.0], [0.0]]), np.array([[-1.0, 0.0]]))[1]
+    array([[1., 0.]])
+    """
+    total = u.sum(axis=0, keepdims=True) if u_based_decision else v.sum(axis=1, keepdims=True).T
+    dtype = u.dtype
+    if isinstance(u, Array):
+        from raskr.array.routines import where
+
+        signs = where(total.real >= 0, 1, -1).astype(dtype)
+    else:
+        signs = np.where(total.real >= 0, 1, -1).astype(dtype)
+    return u * signs, v * signs.T
+
+
+def svd(a, coerce_signs=True, full_matrices=False):
+    """Singular value decomposition of a matrix that is cut along one axis at most.
+
+    Parameters
+    ----------
+    a : Array
+        The matrix.
+    coerce_signs : bool
+        Whether signs of the vectors are fixed, see `svd_flip`.
+    full_matrices : bool
+        Must be False.
+
+    Returns
+    -------
+    tuple of Arrays
+        U, the singular values in descending order, and V transposed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import raskr.array as da
+    >>> x = da.random.default_rng(0).random((100, 3), chunks=(20, 3))
+    >>> u, s, v = da.linalg.svd(x)
+    >>> np.allclose(((u * s) @ v).compute(), x.compute())
+    True
+    """
+    if full_matrices:
+        raise NotImplementedError("svd with full_matrices=True is not supported")
+    a = as_matrix(a, "svd")
+    if len(a.chunks[0]) > 1 and len(a.chunks[1]) > 1:
+        raise NotImplementedError(
+            f"svd: Array must be chunked in one dimension only, they are {a.chunks}: rechunk, or use svd_compressed"
+        )
+    m, n = a.shape
+    k = smaller(m, n)
+    # What is cut into rows is factored as a tall matrix, what is cut into columns as its transpose.
+    turned = len(a.chunks[1]) > 1 or (len(a.chunks[0]) == 1 and m < n)
+    u, s, v = tsqr(a.T if turned else a, compute_svd=True)
+    v = v[: int(k)] if k == k and v.shape[0] != k else v
+    if turned:
+        u, v = v.T, u.T
+    if coerce_signs:
+        u, v = svd_flip(u, v)
+    return u, s, v
+
+
+# --- compression ----------------------------------------------------------------------------------------------------
+def compression_level(n, q, n_oversamples=10, min_subspace_size=20):
+    """How many random directions a compression to rank q takes.
+
+    Parameters
+    ----------
+    n : int
+        The shorter side of the matrix.
+    q : int
+        The rank that is asked for.
+    n_oversamples : int
+        Directions beyond the rank.
+    min_subspace_size : int
+        The fewest directions.
+
+    Examples
+    --------
+    >>> from raskr.array.linalg import compression_level
+    >>> compression_level(100, 5)
+    20
+    """
+    return min(max(min_subspace_size, q + n_oversamples), n)
+
+
+def compression_matrix(data, q, iterator="power", n_power_iter=0, n_oversamples=10, seed=None, compute=False):
+    """A matrix with orthonormal rows that compresses another to about rank q.
+
+    Parameters
+    ----------
+    data : Array
+        The matrix.
+    q : int
+        The rank.
+    iterator : {"power", "QR"}
+        How iterations sharpen the directions; "QR" is more accurate and slower.
+    n_power_iter : int
+        Number of iterations.
+    n_oversamples : int
+        Directions beyond the rank.
+    seed : int, RandomState or None
+        Of the random directions.
+    compute : bool
+        Whether intermediate products are computed and kept at once.
+
+    Notes
+    -----
+    Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 53 (2011), algorithms 4.3 and 4.4.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> x = da.random.default_rng(0).random((100, 30), chunks=(50, 30))
+    >>> da.linalg.compression_matrix(x, 5, seed=1).shape
+    (20, 100)
+    """
+    from raskr.array.random import RandomState
+
+    if iterator not in ("power", "QR"):
+        raise ValueError(f"iterator must be 'power' or 'QR', not {iterator!r}")
+    m, n = data.shape
+    count = compression_level(min(m, n), q, n_oversamples)
+    state = seed if isinstance(seed, RandomState) else RandomState(seed)
+    directions = state.standard_normal(size=(n, count), chunks=(data.chunks[1], (count,)))
+    directions = directions.astype(factor_dtype(data), copy=False)
+    keep = (lambda x: x.persist()) if compute else (lambda x: x)
+    if iterator == "power":
+        product = keep(data.dot(directions))
+        for _ in range(n_power_iter):
+            product = keep(data.dot(keep(data.T.conj().dot(product))))
+        basis, _ = tsqr(product)
+    else:
+        basis, _ = tsqr(keep(data.dot(directions)))
+        for _ in range(n_power_iter):
+            across, _ = tsqr(keep(data.T.conj().dot(basis)))
+            basis, _ = tsqr(keep(data.dot(across)))
+    return basis.T.conj()
+
+
+def svd_compressed(
+    a, k, iterator="power", n_power_iter=0, n_oversamples=10, seed=None, compute=False, coerce_signs=True
+):
+    """The k largest singular values and their vectors, about, from random projections.
+
+    Parameters
+    ----------
+    a : Array
+        The matrix, of any chunks.
+    k : int
+        How many.
+    iterator : {"power", "QR"}
+        See `compression_matrix`.
+    n_power_iter : int
+        More iterations are more accurate where singular values fall off slowly.
+    n_oversamples : int
+        Directions beyond k.
+    seed : int, RandomState or None
+        Of the random directions.
+    compute : bool
+        Whether intermediate products are computed and kept at once.
+    coerce_signs : bool
+        Whether signs of the vectors are fixed, see `svd_flip`.
+
+    Returns
+    -------
+    tuple of Arrays
+        U, the singular values in descending order, and V transposed.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> x = da.random.default_rng(0).random((100, 50), chunks=(50, 25))
+    >>> u, s, v = da.linalg.svd_compressed(x, 3, seed=1)
+    >>> u.shape, s.shape, v.shape
+    ((100, 3), (3,), (3, 50))
+    """
+    from raskr.array.routines_products import dot
+
+    a = as_matrix(a, "svd_compressed")
+    compress = compression_matrix(
+        a, k, iterator=iterator, n_power_iter=n_power_iter, n_oversamples=n_oversamples, seed=seed, compute=compute
+    )
+    small = dot(compress, a)
+    if compute:
+        small = small.persist()
+    v, s, u = tsqr(small.T, compute_svd=True)
+    u = dot(compress.T.conj(), u[: s.shape[0]].T)
+    v = v.T
+    u, s, v = u[:, :k], s[:k], v[:k]
+    if coerce_signs:
+        u, v = svd_flip(u, v)
+    return u, s, v
