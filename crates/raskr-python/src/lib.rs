@@ -4,8 +4,10 @@
 //! belongs below. Invariants: Rust locks are not held while Python runs; every way in that may take long goes through
 //! [`enter`]. Tested from Python, in `tests/`.
 
+mod array;
 mod call;
 mod delayed;
+mod dictgraph;
 mod enter;
 mod error;
 mod hooks;
@@ -14,6 +16,7 @@ mod node;
 mod object;
 mod operators;
 mod origin;
+mod picture;
 mod run;
 mod settings;
 mod template;
@@ -31,9 +34,11 @@ mod _core {
         error::register(module)?;
         settings::register(module)?;
         delayed::register(module)?;
+        dictgraph::register(module)?;
         node::register(module)?;
+        picture::register(module)?;
         transfer::register(module)?;
-        // array::register(module)?;
+        array::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)
     }
 }

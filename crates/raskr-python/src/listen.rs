@@ -10,10 +10,11 @@ use raskr_base::{TaskError, Value};
 use raskr_exec::{Listener, RunError, TaskEvent};
 use raskr_graph::Plan;
 
+use crate::call::Known;
 use crate::error::from_python;
 use crate::object::to_object;
 
-/// Calls `run_started(keys)`, `task_started(key, worker, at)`, `task_finished(key, worker, at, took, bytes, value)`,
+/// Calls `run_started(keys, known keys)`, `task_started(key, worker, at)`, `task_finished(key, worker, at, took, bytes, value)`,
 /// `task_failed(key, worker)` and `run_finished(failed)` of a Python object; times are seconds since the run started.
 pub struct Monitor {
     object: Py<PyAny>,
@@ -47,6 +48,11 @@ impl Monitor {
         });
     }
 
+    /// Values that were known before are no work.
+    fn is_work(plan: &Plan, task: u32) -> bool {
+        !plan.op(task).as_any().is_some_and(|op| op.is::<Known>())
+    }
+
     fn since_start(&self, at: Instant) -> f64 {
         at.saturating_duration_since(self.begun).as_secs_f64()
     }
@@ -54,11 +60,17 @@ impl Monitor {
 
 impl Listener for Monitor {
     fn run_started(&self, _run: u64, plan: &Plan) {
-        let keys: Vec<String> = (0..plan.len() as u32).map(|task| plan.key(task)).collect();
-        self.tell(|object| object.call_method1(intern!(object.py(), "run_started"), (keys,)).map(drop));
+        let (work, known): (Vec<u32>, Vec<u32>) =
+            (0..plan.len() as u32).partition(|&task| Monitor::is_work(plan, task));
+        let keys = |tasks: Vec<u32>| tasks.into_iter().map(|task| plan.key(task)).collect::<Vec<_>>();
+        let (work, known) = (keys(work), keys(known));
+        self.tell(|object| object.call_method1(intern!(object.py(), "run_started"), (work, known)).map(drop));
     }
 
     fn task_started(&self, event: &TaskEvent<'_>) {
+        if !Monitor::is_work(event.plan, event.task) {
+            return;
+        }
         let (key, at) = (event.plan.key(event.task), self.since_start(event.at));
         self.tell(|object| {
             object.call_method1(intern!(object.py(), "task_started"), (key, event.worker, at)).map(drop)
@@ -66,6 +78,9 @@ impl Listener for Monitor {
     }
 
     fn task_finished(&self, event: &TaskEvent<'_>, took: Duration, bytes: u64, value: &Value) {
+        if !Monitor::is_work(event.plan, event.task) {
+            return;
+        }
         let (key, at) = (event.plan.key(event.task), self.since_start(event.at));
         self.tell(|object| {
             let value = to_object(object.py(), value)?;

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyInt, PyList, PyNone, PyString, PyTuple};
 use raskr_base::{Foreign, TaskError, Value};
 
+use crate::array::convert::chunk_to_numpy;
 use crate::error::from_python;
 
 /// What [`Foreign::kind`] says of Python objects.
@@ -29,10 +30,6 @@ impl PyForeign {
 
     pub fn value(object: Bound<'_, PyAny>) -> Value {
         Value::Foreign(Arc::new(PyForeign::new(object)))
-    }
-
-    pub fn object(&self) -> &Py<PyAny> {
-        &self.object
     }
 
     /// The Python object of a value, when it is one.
@@ -84,7 +81,7 @@ pub fn to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyA
             Some(foreign) => Ok(foreign.object.bind(py).clone()),
             None => Err(PyTypeError::new_err("a value of another language can't be shown to Python")),
         },
-        Value::Chunk(chunk) => Err(PyTypeError::new_err(format!("a chunk of {} has no Python form", chunk.dtype()))),
+        Value::Chunk(chunk) => chunk_to_numpy(py, chunk),
     }
 }
 

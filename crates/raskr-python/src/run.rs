@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use raskr_array::Expr;
 use raskr_base::{Foreign, TaskError, Value};
 use raskr_exec::{ForeignCodec, Interpreter, RunError, RunOptions, run_on_caller, start};
 use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef};
 
+use crate::array::{PyExpr, output};
 use crate::call::Known;
 use crate::delayed::Delayed;
 use crate::enter::{enter, guarded};
@@ -66,7 +68,7 @@ impl ForeignCodec for Unpickle {
 }
 
 /// Adds one value to a graph and marks it as wanted.
-fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
+pub fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
     let task = match input {
         Input::Call(call) => builder.call(call)?,
         Input::Block(collection, index) => TaskRef { layer: builder.collection(collection)?, index: *index },
@@ -97,14 +99,20 @@ pub fn run(
         "threads" => num_workers.map_or_else(available, |workers| workers.max(1)),
         other => return Err(PyValueError::new_err(format!("the engine has no scheduler {other:?}"))),
     };
-    let inputs = items.iter().map(input_of).collect::<PyResult<Vec<Input>>>()?;
-    let plan = enter(py, || {
+    let items = items.iter().map(item_of).collect::<PyResult<Vec<Item>>>()?;
+    let (plan, gathers) = enter(py, || {
         let mut builder = Builder::new();
-        for input in &inputs {
-            add(&mut builder, input)?;
+        // Arrays come first and together, so that what they share is computed once.
+        let arrays: Vec<Arc<Expr>> = items.iter().filter_map(Item::array).collect();
+        let gathers = output::add(&mut builder, &arrays, keep_blocks)?;
+        for item in &items {
+            if let Item::Value(input) = item {
+                add(&mut builder, input)?;
+            }
         }
-        Plan::from_graph(builder.finish(), PlanOptions::default())
-            .map_err(|error| TaskError::new(error.class(), error.to_string()))
+        let plan = Plan::from_graph(builder.finish(), PlanOptions::default())
+            .map_err(|error| TaskError::new(error.class(), error.to_string()))?;
+        Ok((plan, gathers))
     })?;
     let monitor = monitor.map(Monitor::new);
     let options = RunOptions {
@@ -120,11 +128,23 @@ pub fn run(
     if let Some(error) = monitor.and_then(|monitor| monitor.take_failure()) {
         return Err(to_python(py, error));
     }
-    let values = outcome.map_err(|error| to_python(py, error.into_task_error()))?;
-    values
+    let mut values = outcome.map_err(|error| to_python(py, error.into_task_error()))?.into_iter();
+    let mut arrays = Vec::with_capacity(gathers.len());
+    for gather in gathers {
+        let own = values.by_ref().take(gather.count).collect();
+        arrays.push(if keep_blocks { gather.kept(py, own)? } else { gather.result(py, own)? });
+    }
+    let mut arrays = arrays.into_iter();
+    let missing = || to_python(py, TaskError::internal("a run yielded fewer values than were asked for"));
+    items
         .iter()
-        .zip(&inputs)
-        .map(|(value, input)| if keep_blocks { kept(py, value, input) } else { Ok(to_object(py, value)?.unbind()) })
+        .map(|item| match item {
+            Item::Array(_) => arrays.next().ok_or_else(missing),
+            Item::Value(input) => {
+                let value = values.next().ok_or_else(missing)?;
+                if keep_blocks { kept(py, &value, input) } else { Ok(to_object(py, &value)?.unbind()) }
+            }
+        })
         .collect()
 }
 
@@ -132,13 +152,33 @@ fn available() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn input_of(item: &Bound<'_, PyAny>) -> PyResult<Input> {
+/// What a run is asked for.
+enum Item {
+    Value(Input),
+    Array(Arc<Expr>),
+}
+
+impl Item {
+    fn array(&self) -> Option<Arc<Expr>> {
+        match self {
+            Item::Array(expr) => Some(Arc::clone(expr)),
+            Item::Value(_) => None,
+        }
+    }
+}
+
+fn item_of(item: &Bound<'_, PyAny>) -> PyResult<Item> {
+    if let Ok(expr) = item.cast::<PyExpr>() {
+        return Ok(Item::Array(Arc::clone(expr.get().expr())));
+    }
     if let Ok(delayed) = item.cast::<Delayed>() {
-        return delayed.get().input(item.py());
+        return Ok(Item::Value(delayed.get().input(item.py())?));
     }
     match item.cast::<Node>() {
-        Ok(node) => Ok(node.get().input().clone()),
-        Err(_) => Err(PyTypeError::new_err(format!("run takes nodes, got {}", item.get_type().name()?))),
+        Ok(node) => Ok(Item::Value(node.get().input().clone())),
+        Err(_) => {
+            Err(PyTypeError::new_err(format!("run takes nodes and array expressions, got {}", item.get_type().name()?)))
+        }
     }
 }
 

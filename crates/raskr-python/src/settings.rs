@@ -21,6 +21,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check_setting, module)?)?;
     module.add_function(wrap_pyfunction!(settings_reference, module)?)?;
     module.add_function(wrap_pyfunction!(set_delayed_pure, module)?)?;
+    module.add_function(wrap_pyfunction!(default_memory_limit, module)?)?;
     module.add_function(wrap_pyfunction!(parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(parse_duration, module)?)?;
     module.add_function(wrap_pyfunction!(format_bytes, module)?)?;
@@ -114,6 +115,12 @@ fn seconds_of(value: &Bound<'_, PyAny>) -> PyResult<f64> {
         return sizes::parse_duration(text).map_err(|error| PyValueError::new_err(error.to_string()));
     }
     value.extract()
+}
+
+/// The limit of memory where none is set.
+#[pyfunction]
+fn default_memory_limit() -> Option<u64> {
+    raskr_exec::default_memory_limit()
 }
 
 /// Bytes of a number, or of text such as `"128 MiB"`.

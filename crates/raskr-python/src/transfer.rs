@@ -8,11 +8,13 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use raskr_base::Op;
 use raskr_graph::{Annotations, Call, Input};
 use smallvec::SmallVec;
 
 use crate::call::{Callee, Function, Identity, Known, PyCall};
 use crate::delayed::{Delayed, Leaf, State, new_attr, new_leaf};
+use crate::dictgraph::Task;
 use crate::node::{Node, call_key};
 use crate::object::{PyForeign, to_object};
 use crate::origin::Origin;
@@ -84,6 +86,19 @@ fn flatten(py: Python<'_>, root: &Arc<Call>) -> PyResult<Py<PyList>> {
         }
     }
     Ok(entries.unbind())
+}
+
+/// `__reduce__` of one operation, for a task that is sent to another process.
+pub fn reduce_operation(py: Python<'_>, op: &Arc<dyn Op>, index: u32) -> Reduced {
+    let call = Call::new(Arc::clone(op), Vec::new(), None);
+    let entries = PyList::new(py, [entry(py, &call, &HashMap::new())?])?;
+    Ok((rebuild(py, "restore_task")?, (entries, index).into_py_any(py)?))
+}
+
+/// Rebuilds a task that was sent.
+#[pyfunction]
+pub fn restore_task(calls: &Bound<'_, PyAny>, index: u32) -> PyResult<Task> {
+    Ok(Task::new(Arc::clone(unflatten(calls)?.op()), index))
 }
 
 /// `(key, inputs, kind, name, function, pure, keywords, args, annotations)`.
@@ -317,6 +332,7 @@ pub fn node_of_call(
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(restore_node, module)?)?;
+    module.add_function(wrap_pyfunction!(restore_task, module)?)?;
     module.add_function(wrap_pyfunction!(restore_delayed, module)?)?;
     module.add_function(wrap_pyfunction!(node_of_value, module)?)?;
     module.add_function(wrap_pyfunction!(node_of_call, module)?)

@@ -16,6 +16,7 @@ pub mod quantile;
 pub mod sort;
 pub mod strided;
 pub mod take;
+pub mod target;
 pub mod view;
 
 pub use argreduce::{ArgKind, arg_combine, arg_finish, arg_reduce};
@@ -29,4 +30,5 @@ pub use matmul::{matmul, matmul_into};
 pub use quantile::{QuantileMethod, median, quantile};
 pub use sort::{Side, argsort_axis, searchsorted, sort_axis, top_k};
 pub use take::{gather, gather_many, gather_points, scatter};
+pub use target::Target;
 pub use view::{AxisSlice, broadcast_to, expand, flip, slice, squeeze, transpose};

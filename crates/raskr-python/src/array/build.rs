@@ -200,7 +200,8 @@ impl PyExpr {
         }
         let (element, native) = declared(dtype, native)?;
         let calls = if native { calls.into_iter().map(super::output::as_block).collect() } else { calls };
-        let mut expr = Expr::from_calls(calls, grid_of(chunks)?, element, native, label).map_err(|error| raise(py, error))?;
+        let mut expr =
+            Expr::from_calls(calls, grid_of(chunks)?, element, native, label).map_err(|error| raise(py, error))?;
         if let Some(name) = name {
             expr = Expr::renamed(&expr, name);
         }
@@ -223,8 +224,8 @@ impl PyExpr {
             .iter()
             .map(|block| super::convert::block_value(block.clone(), native))
             .collect::<PyResult<Vec<Value>>>()?;
-        let mut expr =
-            Expr::stored(values.into(), grid_of(chunks)?, element, native, "persist").map_err(|error| raise(py, error))?;
+        let mut expr = Expr::stored(values.into(), grid_of(chunks)?, element, native, "persist")
+            .map_err(|error| raise(py, error))?;
         if let Some(name) = name {
             expr = Expr::renamed(&expr, name);
         }
@@ -244,7 +245,8 @@ impl PyExpr {
         let code = op_code(py, operation)?;
         let natives = dtypes.iter().map(|dtype| native_of(dtype, operation)).collect::<PyResult<Vec<_>>>()?;
         let exprs: Vec<Arc<Expr>> = inputs.iter().map(|input| Arc::clone(input.get().expr())).collect();
-        let expr = Expr::elementwise(code, &exprs, &natives, label.unwrap_or(operation)).map_err(|error| raise(py, error))?;
+        let expr =
+            Expr::elementwise(code, &exprs, &natives, label.unwrap_or(operation)).map_err(|error| raise(py, error))?;
         let args = (operation, PyTuple::new(py, inputs)?, PyTuple::new(py, dtypes)?, label).into_pyobject(py)?;
         PyExpr::new(py, expr, "elementwise", args)
     }
@@ -607,8 +609,8 @@ pub fn unify_chunks<'py>(
     }
     let unified = PyDict::new(py);
     for (index, axes) in found {
-        let axis = raskr_array::grid::unify_axes("unify_chunks", axes.iter())
-            .map_err(|error| to_python(py, error.into()))?;
+        let axis =
+            raskr_array::grid::unify_axes("unify_chunks", axes.iter()).map_err(|error| to_python(py, error.into()))?;
         unified.set_item(index, super::expr::axis_to_python(py, &axis)?)?;
     }
     Ok(unified)

@@ -126,7 +126,7 @@ pub fn chunk_to_numpy<'py>(py: Python<'py>, chunk: &Chunk) -> PyResult<Bound<'py
     unsafe {
         let array = PY_ARRAY_API.PyArray_NewFromDescr(
             py,
-            PY_ARRAY_API.get_type_object(py, NpyTypes::PyArray_Type),
+            npyffi::get_type_object(py, NpyTypes::PyArray_Type),
             descr.into_dtype_ptr(),
             dims.len() as i32,
             dims.as_mut_ptr(),
@@ -170,7 +170,7 @@ pub fn numpy_to_chunk(object: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
     // SAFETY: `object` is an array, checked above; reading its fields is what these macros do.
     let (data, writable) = unsafe {
         let raw = array.as_array_ptr();
-        ((*raw).data.cast::<u8>().cast_const(), (*raw).flags & NPY_ARRAY_WRITEABLE != 0)
+        ((*raw).fields.data.cast::<u8>().cast_const(), (*raw).fields.flags & NPY_ARRAY_WRITEABLE != 0)
     };
     if empty {
         let buffer = Arc::new(Buffer::zeroed(0));

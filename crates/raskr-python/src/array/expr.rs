@@ -42,19 +42,13 @@ impl PyExpr {
         py: Python<'py>,
         mut expr: Arc<Expr>,
         constructor: &str,
-        args: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+        args: Bound<'py, PyTuple>,
     ) -> PyResult<PyExpr> {
         if let Some(sole) = Arc::get_mut(&mut expr) {
             sole.set_origin(Arc::new(Line(Origin::here(py))));
         }
-        let recipe = (constructor, args.into_pyobject(py)?).into_pyobject(py)?.unbind();
-        Ok(PyExpr {
-            expr,
-            recipe,
-            chunks: PyOnceLock::new(),
-            shape: PyOnceLock::new(),
-            dtype: PyOnceLock::new(),
-        })
+        let recipe = (constructor, args).into_pyobject(py)?.unbind();
+        Ok(PyExpr { expr, recipe, chunks: PyOnceLock::new(), shape: PyOnceLock::new(), dtype: PyOnceLock::new() })
     }
 
     pub fn expr(&self) -> &Arc<Expr> {
@@ -88,7 +82,9 @@ pub fn axis_of(sizes: &Bound<'_, PyAny>) -> PyResult<Axis> {
 
 fn size_of(size: &Bound<'_, PyAny>) -> PyResult<u64> {
     if size.is_exact_instance_of::<PyInt>() {
-        return size.extract().map_err(|_| PyValueError::new_err(format!("expected a chunk size of 0 or more, got {size}")));
+        return size
+            .extract()
+            .map_err(|_| PyValueError::new_err(format!("expected a chunk size of 0 or more, got {size}")));
     }
     if let Ok(float) = size.cast::<PyFloat>() {
         let float = float.value();
@@ -130,7 +126,8 @@ impl PyExpr {
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let shape = self.shape.get_or_try_init(py, || {
-            let sizes = self.expr.grid().shape().iter().map(|n| size_to_python(py, *n)).collect::<PyResult<Vec<_>>>()?;
+            let sizes =
+                self.expr.grid().shape().iter().map(|n| size_to_python(py, *n)).collect::<PyResult<Vec<_>>>()?;
             PyTuple::new(py, sizes).map(Bound::unbind)
         })?;
         Ok(shape.bind(py).clone())
@@ -152,8 +149,7 @@ impl PyExpr {
 
     #[getter]
     pub fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let dtype =
-            self.dtype.get_or_try_init(py, || element_to_python(py, self.expr.element()).map(Bound::unbind))?;
+        let dtype = self.dtype.get_or_try_init(py, || element_to_python(py, self.expr.element()).map(Bound::unbind))?;
         Ok(dtype.bind(py).clone())
     }
 
@@ -220,7 +216,11 @@ impl PyExpr {
 
 /// The expression that a recipe tells how to build.
 #[pyfunction]
-pub fn rebuild_expr<'py>(py: Python<'py>, constructor: &str, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+pub fn rebuild_expr<'py>(
+    py: Python<'py>,
+    constructor: &str,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
     py.get_type::<PyExpr>().getattr(constructor)?.call1(args)
 }
 

@@ -8,7 +8,7 @@ use raskr_array::function::{Argument, BlockFunction, ForeignArrays};
 use raskr_array::index::Run;
 use raskr_base::{TaskError, Value};
 
-use super::convert::{block_value, numpy_to_chunk};
+use super::convert::block_value;
 use crate::error::from_python;
 use crate::hooks::hook;
 use crate::object::{PyForeign, dumps, to_object};
@@ -237,13 +237,5 @@ impl ForeignArrays for NumpyLike {
             let target = PyTuple::new(py, shape)?;
             Ok(PyForeign::value(array.call_method1(intern!(py, "reshape"), (target,))?))
         })
-    }
-}
-
-/// The chunk of any array-like object, copied where it can't be borrowed.
-pub fn chunk_of_any(object: &Bound<'_, PyAny>) -> PyResult<Option<raskr_base::Chunk>> {
-    match numpy_to_chunk(object)? {
-        Some(chunk) => Ok(Some(chunk)),
-        None => super::convert::copied(object),
     }
 }

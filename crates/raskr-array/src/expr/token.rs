@@ -1,0 +1,210 @@
+//! Content tokens of expressions: equal for arrays that hold the same by construction, in every process.
+
+use std::sync::Arc;
+
+use raskr_base::{Chunk, TaskError, Value};
+use raskr_graph::{Token, TokenHasher};
+
+use super::{Expr, Kind};
+use crate::grid::Grid;
+use crate::index::Coordinate;
+
+impl Expr {
+    /// The token, made when it is first asked for, of its inputs' tokens; long chains don't recurse.
+    pub fn token(&self) -> Result<u128, TaskError> {
+        if let Some(token) = self.token.get() {
+            return Ok(*token);
+        }
+        let mut waiting: Vec<Arc<Expr>> = self.missing();
+        while let Some(expr) = waiting.last().cloned() {
+            let more = if expr.token.get().is_some() { Vec::new() } else { expr.missing() };
+            if more.is_empty() {
+                expr.settle()?;
+                waiting.pop();
+            } else {
+                waiting.extend(more);
+            }
+        }
+        self.settle()
+    }
+
+    /// The name given by the user, or the label and the token.
+    pub fn name(&self) -> Result<String, TaskError> {
+        if let Some(name) = &self.name {
+            return Ok(name.to_string());
+        }
+        Ok(format!("{}-{:032x}", self.label, self.token()?))
+    }
+
+    fn missing(&self) -> Vec<Arc<Expr>> {
+        self.inputs().iter().filter(|input| input.token.get().is_none()).map(|input| Arc::clone(input)).collect()
+    }
+
+    fn settle(&self) -> Result<u128, TaskError> {
+        if let Some(token) = self.token.get() {
+            return Ok(*token);
+        }
+        let token = match &self.name {
+            Some(name) => Token::of("named", |hasher| {
+                hasher.str(name);
+            }),
+            None => {
+                let mut hasher = TokenHasher::new(&self.label);
+                self.describe_kind(&mut hasher)?;
+                hash_grid(&self.grid, &mut hasher);
+                hasher.str(&self.element.to_string());
+                for input in self.inputs() {
+                    hasher.token(Token(input.token.get().copied().unwrap_or_default()));
+                }
+                hasher.finish()
+            }
+        };
+        Ok(*self.token.get_or_init(|| token.0))
+    }
+
+    fn describe_kind(&self, hasher: &mut TokenHasher) -> Result<(), TaskError> {
+        match &self.kind {
+            Kind::Source { source, base, strides } => {
+                hasher.str("source").str(&format!("{source:?}")).i64(*base);
+                strides.iter().for_each(|stride| {
+                    hasher.i64(*stride);
+                });
+            }
+            Kind::Memory { chunk } => {
+                hasher.str("memory");
+                hash_chunk(chunk, hasher);
+            }
+            Kind::Stored { blocks } => {
+                hasher.str("stored").list(blocks.len());
+                for block in blocks.iter() {
+                    match block {
+                        Value::Chunk(chunk) => hash_chunk(chunk, hasher),
+                        Value::Foreign(object) => {
+                            hasher.bytes(&object.encode()?);
+                        }
+                        other => {
+                            hasher.str(&format!("{other:?}"));
+                        }
+                    }
+                }
+            }
+            Kind::Calls { calls } => {
+                hasher.str("calls").list(calls.len());
+                for call in calls {
+                    match call.key() {
+                        Some(key) => hasher.str(key),
+                        // A call without a key is like no other; it lives as long as this expression.
+                        None => hasher.u64(Arc::as_ptr(call) as u64),
+                    };
+                }
+            }
+            Kind::Read { reader } => {
+                hasher.str("read").token(Token(reader.token()?));
+            }
+            Kind::Elementwise { code, .. } => {
+                hasher.str("elementwise").str(code.name());
+            }
+            Kind::Cast { .. } => {
+                hasher.str("cast");
+            }
+            Kind::View { map, .. } => {
+                hasher.str("view");
+                for coordinate in map {
+                    match *coordinate {
+                        Coordinate::Fixed(at) => hasher.nothing().i64(at),
+                        Coordinate::Along { axis, start, step } => hasher.u64(axis as u64).i64(start).i64(step),
+                    };
+                }
+            }
+            Kind::Rechunk { .. } => {
+                hasher.str("rechunk");
+            }
+            Kind::Regions { ranges, .. } => {
+                hasher.str("regions").str(&format!("{ranges:?}"));
+            }
+            Kind::Take { axis, index, .. } => {
+                hasher.str("take").u64(*axis as u64).list(index.len());
+                index.iter().for_each(|at| {
+                    hasher.i64(*at);
+                });
+            }
+            Kind::SelectBlocks { index, .. } => {
+                hasher.str("blocks").str(&format!("{index:?}"));
+            }
+            Kind::ReshapeBlocks { .. } => {
+                hasher.str("reshape");
+            }
+            Kind::Relabel { .. } => {
+                hasher.str("relabel");
+            }
+            Kind::Concatenate { axis, .. } => {
+                hasher.str("concatenate").u64(*axis as u64);
+            }
+            Kind::Reduce { kind, ending, axes, split, .. } => {
+                hasher.str("reduce").str(&format!("{kind:?} {ending:?} {axes:?} {split:?}"));
+            }
+            Kind::ArgReduce { kind, axis, .. } => {
+                hasher.str("arg").str(&format!("{kind:?} {axis:?}"));
+            }
+            Kind::Scan { kind, axis, .. } => {
+                hasher.str("scan").str(&format!("{kind:?} {axis}"));
+            }
+            Kind::Contract { how, .. } => {
+                hasher.str("contract").str(&format!("{how:?}"));
+            }
+            Kind::RandomWith { distribution, key, .. } => {
+                hasher.str("random").str(&format!("{distribution:?}")).u64(key[0]).u64(key[1]);
+            }
+            Kind::Blockwise { function, out_indices, arguments, extras, concatenate } => {
+                hasher.str("blockwise").token(Token(function.token()?)).bool(*concatenate);
+                hasher.str(&format!("{out_indices:?}")).list(extras.len());
+                for argument in arguments {
+                    hasher.str(&format!("{:?}", argument.indices));
+                }
+                for call in extras {
+                    match call.key() {
+                        Some(key) => hasher.str(key),
+                        None => hasher.u64(Arc::as_ptr(call) as u64),
+                    };
+                }
+            }
+            Kind::Write { writer, .. } => {
+                // Writing is done for its effect: no two writes are the same.
+                hasher.str("write").u64(Arc::as_ptr(writer).cast::<()>() as u64);
+            }
+            Kind::Group { function, group, concatenate, .. } => {
+                hasher.str("group").token(Token(function.token()?)).bool(*concatenate).str(&format!("{group:?}"));
+            }
+            Kind::ScanWith { block, last, combine, axis, .. } => {
+                hasher.str("scan-with").u64(*axis as u64);
+                for function in [block, last, combine] {
+                    hasher.token(Token(function.token()?));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hash_grid(grid: &Grid, hasher: &mut TokenHasher) {
+    hasher.list(grid.ndim());
+    for axis in grid.axes() {
+        hasher.list(axis.blocks());
+        for size in axis.sizes() {
+            hasher.u64(*size);
+        }
+    }
+}
+
+fn hash_chunk(chunk: &Chunk, hasher: &mut TokenHasher) {
+    hasher.str(&chunk.dtype().to_string()).list(chunk.ndim());
+    for n in chunk.shape() {
+        hasher.u64(*n as u64);
+    }
+    if chunk.is_empty() {
+        return;
+    }
+    let whole = if chunk.is_contiguous() { chunk.clone() } else { raskr_kernels::blocks::to_contiguous(chunk) };
+    let start = whole.offset() * whole.dtype().itemsize();
+    hasher.bytes(&whole.buffer().as_bytes()[start..start + whole.nbytes()]);
+}

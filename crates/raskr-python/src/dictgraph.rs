@@ -1,0 +1,383 @@
+//! Task graphs as mappings, both ways: raw graphs of users become calls, and nodes become mappings for other schedulers.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyKeyError, PyRecursionError, PyRuntimeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
+use raskr_base::{Op, TaskContext, TaskError, Value};
+use raskr_graph::{Builder, Call, Input, Plan, PlanOptions};
+use smallvec::SmallVec;
+
+use crate::call::{Callee, Function, Identity, Known, PyCall};
+use crate::delayed::Delayed;
+use crate::enter::enter;
+use crate::node::{Node, call_key};
+use crate::object::{PyForeign, to_object};
+use crate::origin::Origin;
+use crate::run::add;
+use crate::template::{Arg, Build};
+
+/// Tasks within the arguments of a task may be nested this deep.
+const DEPTH_MAX: usize = 400;
+
+/// What a key of the mapping stands for, as far as it was read.
+enum Entry {
+    /// Being read: met again before it is done, it is part of a cycle.
+    Open,
+    Done(Arc<Call>),
+}
+
+struct Reader<'py> {
+    dsk: Bound<'py, PyDict>,
+    /// Place in `entries`, by key.
+    places: Bound<'py, PyDict>,
+    entries: Vec<Entry>,
+    names: Bound<'py, PyDict>,
+}
+
+/// One key being read, with the keys that it needs.
+struct Frame<'py> {
+    key: Bound<'py, PyAny>,
+    task: Bound<'py, PyAny>,
+    place: usize,
+    needs: Vec<Bound<'py, PyAny>>,
+    next: usize,
+}
+
+/// The nodes of some keys of a raw graph, and the keys by the names that their tasks go under.
+#[pyfunction]
+pub fn nodes_of_graph<'py>(
+    dsk: &Bound<'py, PyAny>,
+    keys: Vec<Bound<'py, PyAny>>,
+) -> PyResult<(Vec<Node>, Bound<'py, PyDict>)> {
+    let py = dsk.py();
+    let dsk = match dsk.cast_exact::<PyDict>() {
+        Ok(dict) => dict.clone(),
+        Err(_) => py.get_type::<PyDict>().call1((dsk,))?.cast_into()?,
+    };
+    let mut reader = Reader { dsk, places: PyDict::new(py), entries: Vec::new(), names: PyDict::new(py) };
+    let mut nodes = Vec::with_capacity(keys.len());
+    for key in keys {
+        let call = reader.read(&key)?;
+        nodes.push(Node::of_call(call));
+    }
+    Ok((nodes, reader.names))
+}
+
+impl<'py> Reader<'py> {
+    fn py(&self) -> Python<'py> {
+        self.dsk.py()
+    }
+
+    /// The call of a key, after those it needs; a long chain must not recurse.
+    fn read(&mut self, key: &Bound<'py, PyAny>) -> PyResult<Arc<Call>> {
+        let mut path: Vec<Frame<'py>> = Vec::new();
+        if self.place(key)?.is_none() {
+            path.push(self.open(key)?);
+        }
+        while let Some(frame) = path.last_mut() {
+            if let Some(needed) = frame.needs.get(frame.next).cloned() {
+                frame.next += 1;
+                match self.place(&needed)? {
+                    None => {
+                        let opened = self.open(&needed)?;
+                        path.push(opened);
+                    }
+                    Some(place) if matches!(self.entries[place], Entry::Open) => {
+                        return Err(cycle(&path, &needed));
+                    }
+                    Some(_) => {}
+                }
+                continue;
+            }
+            if let Some(frame) = path.pop() {
+                let call = self.call(&frame.key, &frame.task)?;
+                self.entries[frame.place] = Entry::Done(call);
+            }
+        }
+        self.done(key)
+    }
+
+    fn place(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<usize>> {
+        self.places.get_item(key)?.map(|place| place.extract()).transpose()
+    }
+
+    fn done(&self, key: &Bound<'py, PyAny>) -> PyResult<Arc<Call>> {
+        match self.place(key)?.map(|place| &self.entries[place]) {
+            Some(Entry::Done(call)) => Ok(Arc::clone(call)),
+            _ => Err(PyKeyError::new_err(key.clone().unbind())),
+        }
+    }
+
+    fn open(&mut self, key: &Bound<'py, PyAny>) -> PyResult<Frame<'py>> {
+        let Some(task) = self.dsk.get_item(key)? else { return Err(PyKeyError::new_err(key.clone().unbind())) };
+        let place = self.entries.len();
+        self.entries.push(Entry::Open);
+        self.places.set_item(key, place)?;
+        let mut needs = Vec::new();
+        self.collect(&task, &mut needs, 0)?;
+        Ok(Frame { key: key.clone(), task, place, needs, next: 0 })
+    }
+
+    /// Is this a key of the graph?
+    fn is_key(&self, object: &Bound<'py, PyAny>) -> bool {
+        if object.is_exact_instance_of::<PyList>() || object.is_exact_instance_of::<PyDict>() {
+            return false;
+        }
+        // What can't be hashed is no key.
+        self.dsk.contains(object).unwrap_or(false)
+    }
+
+    /// The keys that a task needs.
+    fn collect(&self, object: &Bound<'py, PyAny>, needs: &mut Vec<Bound<'py, PyAny>>, depth: usize) -> PyResult<()> {
+        if depth > DEPTH_MAX {
+            return Err(PyRecursionError::new_err(format!("a task is nested deeper than {DEPTH_MAX} levels")));
+        }
+        if let Some(dependencies) = dependencies_of(object)? {
+            needs.extend(dependencies);
+            return Ok(());
+        }
+        if is_task(object) {
+            let task = object.cast_exact::<PyTuple>()?;
+            for arg in task.iter().skip(1) {
+                self.collect(&arg, needs, depth + 1)?;
+            }
+        } else if self.is_key(object) {
+            needs.push(object.clone());
+        } else if is_sequence(object) {
+            for item in object.try_iter()? {
+                self.collect(&item?, needs, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&self, key: &Bound<'py, PyAny>, task: &Bound<'py, PyAny>) -> PyResult<Arc<Call>> {
+        let py = self.py();
+        let name = key.str()?.to_string();
+        self.names.set_item(&name, key)?;
+        let label = name_of_key(key, &name);
+        let mut inputs: Vec<Input> = Vec::new();
+        if !is_task(task) && dependencies_of(task)?.is_none() && self.is_key(task) {
+            // Another name for a key that has been read.
+            return self.done(task);
+        }
+        let arg = self.arg(task, &mut inputs)?;
+        let op: Arc<dyn Op> = match arg {
+            Arg::Constant(object) => Arc::new(Known::new(label, PyForeign::value(object.into_bound(py)))),
+            Arg::Build(build) => match *build {
+                Build::Call { function: Arg::Constant(function), args, keywords } if keywords.is_empty() => {
+                    Arc::new(PyCall {
+                        callee: Callee::Function(Arc::new(Function::named(function, label))),
+                        args: SmallVec::from_vec(args),
+                        keywords: None,
+                        identity: Identity::Unique,
+                        origin: Origin::unknown(),
+                    })
+                }
+                build => Arc::new(PyCall::identity(Arg::Build(Box::new(build)), label, Origin::unknown())),
+            },
+            input => Arc::new(PyCall::identity(input, label, Origin::unknown())),
+        };
+        let call = Call::new(op, inputs, crate::node::current_annotations(py)?);
+        call.key_or_init(|| name);
+        Ok(call)
+    }
+
+    fn input(&self, key: &Bound<'py, PyAny>, inputs: &mut Vec<Input>) -> PyResult<Arg> {
+        inputs.push(Input::Call(self.done(key)?));
+        Ok(Arg::Input(inputs.len() as u32 - 1))
+    }
+
+    fn arg(&self, object: &Bound<'py, PyAny>, inputs: &mut Vec<Input>) -> PyResult<Arg> {
+        if let Some(dependencies) = dependencies_of(object)? {
+            let mut values = Vec::with_capacity(dependencies.len());
+            for key in dependencies {
+                let value = self.input(&key, inputs)?;
+                values.push((Arg::Constant(key.unbind()), value));
+            }
+            let args = vec![Arg::Build(Box::new(Build::Dict(values)))];
+            let function = Arg::Constant(object.clone().unbind());
+            return Ok(Arg::Build(Box::new(Build::Call { function, args, keywords: Vec::new() })));
+        }
+        if is_task(object) {
+            let task = object.cast_exact::<PyTuple>()?;
+            let args = task.iter().skip(1).map(|arg| self.arg(&arg, inputs)).collect::<PyResult<Vec<_>>>()?;
+            let function = Arg::Constant(task.get_item(0)?.unbind());
+            return Ok(Arg::Build(Box::new(Build::Call { function, args, keywords: Vec::new() })));
+        }
+        if self.is_key(object) {
+            return self.input(object, inputs);
+        }
+        if !is_sequence(object) {
+            return Ok(Arg::Constant(object.clone().unbind()));
+        }
+        let before = inputs.len();
+        let items = object.try_iter()?.map(|item| self.arg(&item?, inputs)).collect::<PyResult<Vec<_>>>()?;
+        if inputs.len() == before && items.iter().all(|item| matches!(item, Arg::Constant(_))) {
+            return Ok(Arg::Constant(object.clone().unbind()));
+        }
+        Ok(Arg::Build(Box::new(if object.is_exact_instance_of::<PyList>() {
+            Build::List(items)
+        } else if object.is_exact_instance_of::<PyTuple>() {
+            Build::Tuple(items)
+        } else {
+            Build::Set(items)
+        })))
+    }
+}
+
+fn is_sequence(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyList>()
+        || object.is_exact_instance_of::<PyTuple>()
+        || object.is_exact_instance_of::<PySet>()
+}
+
+/// A tuple whose first item can be called.
+fn is_task(object: &Bound<'_, PyAny>) -> bool {
+    object.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.get_item(0).is_ok_and(|first| first.is_callable()))
+}
+
+/// The keys that a task object of Dask's newer kind asks for; `None` for anything else.
+fn dependencies_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    let py = object.py();
+    if is_sequence(object)
+        || object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<pyo3::types::PyInt>()
+    {
+        return Ok(None);
+    }
+    let kind = object.get_type();
+    if !(kind.hasattr(intern!(py, "dependencies"))?
+        && kind.hasattr(intern!(py, "__dask_tokenize__"))?
+        && object.is_callable())
+    {
+        return Ok(None);
+    }
+    let dependencies = object.getattr(intern!(py, "dependencies"))?;
+    Ok(Some(dependencies.try_iter()?.collect::<PyResult<_>>()?))
+}
+
+/// `sum` for `('sum-1234', 0, 1)`, by the rule that users see names split with.
+fn name_of_key(key: &Bound<'_, PyAny>, text: &str) -> String {
+    let py = key.py();
+    crate::hooks::hook(py, "key_split")
+        .and_then(|split| split.call1((key,))?.extract())
+        .unwrap_or_else(|_| text.to_owned())
+}
+
+fn cycle(path: &[Frame<'_>], again: &Bound<'_, PyAny>) -> PyErr {
+    let start = path.iter().position(|frame| frame.key.eq(again).unwrap_or(false)).unwrap_or(0);
+    let mut text = "Cycle detected between the following keys:".to_owned();
+    for key in path[start..].iter().map(|frame| &frame.key).chain([again]) {
+        text += &format!("\n  -> {key}");
+    }
+    PyRuntimeError::new_err(text)
+}
+
+/// One task of a plan as a function of its inputs' values, for schedulers other than raskr's own.
+#[pyclass(frozen, module = "raskr._core")]
+pub struct Task {
+    op: Arc<dyn Op>,
+    index: u32,
+}
+
+#[pymethods]
+impl Task {
+    #[pyo3(signature = (*values))]
+    fn __call__(&self, py: Python<'_>, values: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let mut inputs: Vec<Value> = values.iter().map(PyForeign::value).collect();
+        let cancelled = AtomicBool::new(false);
+        let context = TaskContext { index: self.index, cancelled: &cancelled };
+        let value = enter(py, || self.op.run(&context, &mut inputs))?;
+        Ok(to_object(py, &value)?.unbind())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Task {}>", self.op.describe(self.index))
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.op.name()
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let py = slf.py();
+        let this = slf.get();
+        crate::transfer::reduce_operation(py, &this.op, this.index)
+    }
+}
+
+impl Task {
+    pub fn new(op: Arc<dyn Op>, index: u32) -> Task {
+        Task { op, index }
+    }
+}
+
+fn input_of(item: &Bound<'_, PyAny>) -> PyResult<Input> {
+    if let Ok(delayed) = item.cast::<Delayed>() {
+        return delayed.get().input(item.py());
+    }
+    Ok(item.cast::<Node>()?.get().input().clone())
+}
+
+/// The plan of nodes, each call under a key that it keeps.
+pub fn plan_of(py: Python<'_>, items: &[Bound<'_, PyAny>]) -> PyResult<Plan> {
+    let inputs = items.iter().map(input_of).collect::<PyResult<Vec<Input>>>()?;
+    name_all(py, &inputs)?;
+    enter(py, || {
+        let mut builder = Builder::new();
+        for input in &inputs {
+            add(&mut builder, input)?;
+        }
+        Plan::from_graph(builder.finish(), PlanOptions::default())
+            .map_err(|error| TaskError::new(error.class(), error.to_string()))
+    })
+}
+
+/// The tasks that items need, as `{key: (task, *keys of its inputs)}`, and the key of each item.
+#[pyfunction]
+pub fn graph_of<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
+    let plan = plan_of(py, &items)?;
+    let graph = PyDict::new(py);
+    for task in 0..plan.len() as u32 {
+        let function = Task::new(Arc::clone(plan.op(task)), plan.task(task).index).into_py_any(py)?;
+        let mut fields = vec![function];
+        for &input in plan.inputs(task) {
+            fields.push(plan.key(input).into_py_any(py)?);
+        }
+        graph.set_item(plan.key(task), PyTuple::new(py, fields)?)?;
+    }
+    Ok((graph, plan.outputs().iter().map(|&task| plan.key(task)).collect()))
+}
+
+/// Makes the keys of all calls below, so that they are the same in every graph they are part of.
+pub fn name_all(py: Python<'_>, inputs: &[Input]) -> PyResult<()> {
+    let mut seen = std::collections::HashSet::new();
+    let mut waiting: Vec<Arc<Call>> = Vec::new();
+    let calls = |inputs: &[Input], waiting: &mut Vec<Arc<Call>>| {
+        waiting.extend(inputs.iter().filter_map(|input| match input {
+            Input::Call(call) => Some(Arc::clone(call)),
+            Input::Block(..) => None,
+        }));
+    };
+    calls(inputs, &mut waiting);
+    while let Some(call) = waiting.pop() {
+        if seen.insert(Arc::as_ptr(&call)) {
+            call_key(py, &call)?;
+            calls(call.inputs(), &mut waiting);
+        }
+    }
+    Ok(())
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Task>()?;
+    module.add_function(wrap_pyfunction!(nodes_of_graph, module)?)?;
+    module.add_function(wrap_pyfunction!(graph_of, module)?)
+}
