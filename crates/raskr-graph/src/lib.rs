@@ -8,6 +8,7 @@ pub mod call;
 pub mod csr;
 pub mod draw;
 pub mod error;
+pub mod fuse;
 pub mod graph;
 pub mod order;
 pub mod plan;

@@ -196,3 +196,7 @@ impl Walk<'_> {
         credit > self.left_behind[task as usize]
     }
 }
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;

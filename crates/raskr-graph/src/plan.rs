@@ -10,7 +10,8 @@ use raskr_base::{Op, OpKind};
 
 use crate::csr::Csr;
 use crate::error::GraphError;
-use crate::graph::{Annotations, Graph, TaskRef};
+use crate::fuse;
+use crate::graph::{Annotations, Graph, Layer, TaskRef};
 use crate::order::{self, Dag};
 
 /// Layers longer than this are numbered by hashing: most of such a layer is likely not reached.
@@ -18,7 +19,10 @@ const DENSE_LAYER_MAX: u32 = 1 << 26;
 
 /// What [`Plan::from_graph`] may do beyond listing the tasks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PlanOptions {}
+pub struct PlanOptions {
+    /// Run chains of interpreted tasks as one task each.
+    pub fuse: bool,
+}
 
 /// Tasks with dense ids in running order.
 pub struct Plan {
@@ -33,8 +37,11 @@ pub struct Plan {
 
 impl Plan {
     /// Lists the tasks that the outputs of `graph` need, checks them and puts them in order.
-    pub fn from_graph(graph: Graph, _options: PlanOptions) -> Result<Plan, GraphError> {
-        let listed = Listed::from_graph(&graph)?;
+    pub fn from_graph(mut graph: Graph, options: PlanOptions) -> Result<Plan, GraphError> {
+        let mut listed = Listed::from_graph(&graph)?;
+        if options.fuse {
+            listed = fuse::fuse(&mut graph, listed);
+        }
         let dependents = listed.inputs.transposed();
         let topological = topological(&listed.inputs, &dependents);
         if topological.len() < listed.tasks.len() {
@@ -157,7 +164,7 @@ impl Plan {
     }
 }
 
-fn layer_of(graph: &Graph, task: TaskRef) -> &dyn crate::Layer {
+pub(crate) fn layer_of(graph: &Graph, task: TaskRef) -> &dyn Layer {
     graph.layers[task.layer.0 as usize].as_ref()
 }
 
@@ -166,10 +173,10 @@ fn key(graph: &Graph, task: TaskRef) -> String {
 }
 
 /// Reached tasks in the order of their discovery.
-struct Listed {
-    tasks: Vec<TaskRef>,
-    inputs: Csr,
-    outputs: Vec<u32>,
+pub(crate) struct Listed {
+    pub tasks: Vec<TaskRef>,
+    pub inputs: Csr,
+    pub outputs: Vec<u32>,
 }
 
 /// From a task's index within its layer to its id plus one.

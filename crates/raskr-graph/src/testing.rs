@@ -45,6 +45,11 @@ impl Table {
         self
     }
 
+    pub fn with_op(mut self, op: Arc<dyn Op>) -> Table {
+        self.op = op;
+        self
+    }
+
     pub fn with_priority(mut self, index: usize, priority: i64) -> Table {
         self.annotations[index] = Some(Arc::new(Annotations { priority, ..Annotations::default() }));
         self
