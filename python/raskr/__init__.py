@@ -1,5 +1,23 @@
-"""raskr: Dask's Python API on a Rust engine."""
+"""raskr: Dask's Python API on a Rust engine. Change the import, keep the program."""
 
-from raskr._bridge import core
+from raskr import _bridge, config
+from raskr.annotations import annotate, get_annotations
+from raskr.base import compute, is_dask_collection, optimize, persist, visualize
+from raskr.delayed import delayed
+from raskr.local import get_sync as get
 
-__version__: str = core.__version__
+__all__ = [
+    "__version__",
+    "annotate",
+    "compute",
+    "config",
+    "delayed",
+    "get",
+    "get_annotations",
+    "is_dask_collection",
+    "optimize",
+    "persist",
+    "visualize",
+]
+
+__version__: str = _bridge.core.__version__

@@ -596,3 +596,6 @@ def _own_defaults() -> dict:
 
 update_defaults(_own_defaults())
 refresh()
+
+if __name__ == "__main__":
+    print(core.settings_reference(), end="")

@@ -1,0 +1,84 @@
+"""Functions that the engine calls back into: names, tokens, and what only Python can tell of an object."""
+
+import inspect
+import warnings
+from dataclasses import fields
+
+from raskr.utils import funcname as funcname
+
+
+def leaf_name(value):
+    """The first part of the key of an object that was made lazy."""
+    name = getattr(value, "__name__", None)
+    return name if isinstance(name, str) else type(value).__name__
+
+
+def tokenize(*args):
+    """The token of a pure call."""
+    from raskr.tokenize import tokenize
+
+    return tokenize(*args)
+
+
+def dataclass_fields(value):
+    """Names and values of the fields that a data class instance has."""
+    return [(field.name, getattr(value, field.name)) for field in fields(value) if hasattr(value, field.name)]
+
+
+def check_dataclass(value):
+    """Complain of a data class whose instances can't be built anew from their fields."""
+    kind = type(value)
+    present = [field for field in fields(value) if hasattr(value, field.name)]
+    if not all(field.init for field in present):
+        raise ValueError(
+            f"Failed to unpack {kind} instance with lazy values inside. Note that using fields with `init=False` are not supported."
+        )
+    names = set(inspect.signature(kind.__init__).parameters)
+    if not names.issuperset(field.name for field in present):
+        raise TypeError(
+            f"Failed to unpack {kind} instance with lazy values inside. Note that using a custom __init__ is not supported."
+        )
+
+
+def node_of(value):
+    """The node of a collection; None where the object is no collection after all."""
+    from raskr.base import node_of
+
+    return node_of(value)
+
+
+def node_of_graph(dsk, key, layer):
+    """The node of one key of a task graph."""
+    from raskr.graph import nodes_of
+
+    return nodes_of(dsk, [key])[0]
+
+
+def engine_annotations():
+    """What the annotations in force mean to the engine."""
+    from raskr.annotations import get_annotations
+
+    found = get_annotations()
+    return {name: found[name] for name in ("priority", "retries") if found.get(name) is not None}
+
+
+def warn_visualise():
+    """Point to the right spelling."""
+    warnings.warn(
+        "dask.delayed objects have no `visualise` method. Perhaps you meant `visualize`?", UserWarning, stacklevel=2
+    )
+
+
+def assemble(pieces):
+    """One array from `(place of the first element, array)` pairs that tile it."""
+    from raskr.array.dispatch import concatenate_blocks
+
+    def join(parts, axis):
+        if len(parts) == 1:
+            return parts[0][1]
+        rows = {}
+        for place, array in parts:
+            rows.setdefault(place[axis], []).append((place, array))
+        return concatenate_blocks([join(rows[start], axis + 1) for start in sorted(rows)], axis)
+
+    return join(pieces, 0)
