@@ -44,6 +44,8 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
 
 def constant(value: Any, chunks: Any, dtype: np.dtype[Any], label: str, name: str | None = None) -> Array:
     """An array of one value, of any element type; chunks are normal already."""
+    if dtype.kind in "SUV" and isinstance(value, int):
+        value = (np.ones if value else np.zeros)((), dtype=dtype)[()]  # NumPy's idea of a text that is 0 or 1
     if is_native_dtype(dtype):
         expr = Expr.full(
             chunks, dtype, np.asarray(value).astype(dtype)[()] if dtype.kind in "mM" else value, label=label

@@ -117,6 +117,7 @@ def _statistic(x: Array, axis: int, width: int, length: Any, mode: str, before: 
         value = (rint(value) if x.dtype.kind in "iu" else value).astype(x.dtype)
     chunks = _border_chunks(x, axis, width)
     shape = tuple(width if a == axis else n for a, n in enumerate(x.shape))
+    value = value.rechunk(tuple((1,) if a == axis else sizes for a, sizes in enumerate(chunks)))
     return broadcast_to(value, shape, chunks=chunks)
 
 

@@ -21,7 +21,7 @@ _INTEGER = frozenset(
     ("binomial", "geometric", "hypergeometric", "logseries", "negative_binomial", "poisson", "zipf", "integers")
 )
 #: Parameters that count, and stay integers on their way to the engine.
-_COUNTS = {"binomial": (0,), "hypergeometric": (0, 1, 2)}
+_COUNTS = {"binomial": (0,), "hypergeometric": (0, 1, 2), "integers": (0, 1)}
 
 
 def numpy_only(value: Any, what: str) -> None:

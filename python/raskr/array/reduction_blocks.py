@@ -74,7 +74,7 @@ def extreme_group(function: Callable[..., Any], x: Any, axis: tuple[int, ...], k
 class Moments:
     """Count, mean and central moment sums (from the second) of what a reduction has seen, with reduced axes kept.
 
-    Of masked arrays they are plain numbers, with 0 where nothing was counted; `masked` remembers to mask those at the end.
+    Of masked arrays they are plain numbers, with 0 where nothing was counted; `masked` says to mask those at the end.
     """
 
     __slots__ = ("count", "masked", "mean", "sums")

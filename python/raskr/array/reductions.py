@@ -28,7 +28,7 @@ from raskr.array.percentile import median, nanmedian, nanquantile, quantile
 from raskr.array.positions import argmax, argmin, nanargmax, nanargmin
 from raskr.array.reduction_blocks import nannumel, numel
 from raskr.array.reduction_tree import reduction, split_for, tree
-from raskr.array.topk import argtopk, topk
+from raskr.array.extremes import argtopk, topk
 from raskr.array.utils import has_unknown, is_native_dtype, unknown_text
 
 __all__ = [
