@@ -86,34 +86,15 @@ def _whole_mask(x, key):
 
 
 def _set_where(x, mask, value):
-    from raskr.array.sources import asanyarray
-
-    if isinstance(value, Array) and has_unknown(value.chunks) and not has_unknown(x.chunks):
-        raise ValueError(unknown_text(value, "x[mask] = value: the value"))
-    if not isinstance(value, Array):
-        value = asanyarray(value)
-    if mask.ndim < x.ndim:
-        # A mask of the first axes chooses whole rows.
-        if any(have != want for have, want in zip(mask.shape, x.shape) if have == have and want == want):
-            raise IndexError(f"boolean index did not match: the mask has shape {mask.shape}, the array {x.shape}")
-        mask = mask[(Ellipsis,) + (None,) * (x.ndim - mask.ndim)]
-    elif mask.ndim > x.ndim or any(
-        have not in (1, want) for have, want in zip(mask.shape, x.shape) if have == have and want == want
+    value = _value(x, value)
+    if mask.ndim != x.ndim or any(
+        have != want for have, want in zip(mask.shape, x.shape) if have == have or want == want
     ):
         raise IndexError(f"boolean index did not match: the mask has shape {mask.shape}, the array {x.shape}")
-    if (
-        value.ndim
-        and any(
-            have not in (1, want)
-            for have, want in zip(value.shape[::-1], x.shape[::-1])
-            if have == have and want == want
-        )
-        or value.ndim > x.ndim
-    ):
+    if value.size != 1 or value.ndim > x.ndim:
         raise ValueError(
-            f"Boolean index assignment in raskr expects equally shaped arrays.\nExample: da1[da2] = da3 where da1.shape == (4,), "
-            f"da2.shape == (4,) and da3.shape == (4,).\nAlternatively, you can use the extended API that supports indexing with "
-            f"tuples.\nExample: da1[(da2,)] = da3. Got shapes {x.shape}, {mask.shape} and {value.shape}."
+            f"x[mask] = value: how many elements a lazy mask chooses is not known before it is computed, so that value must be one "
+            f"number; got shape {value.shape}. Use da.where(mask, value, x) for a value of the array's shape, or compute the mask."
         )
     _replace_where(x, mask if mask.dtype.kind == "b" else mask.astype(bool), value)
 
@@ -144,7 +125,9 @@ def _replace_where(x, mask, value):
 
 
 def _set_block(block, mask, value):
-    new = np.ma.array(block, copy=True) if isinstance(value, np.ma.MaskedArray) else block.copy()
+    if isinstance(value, np.ma.MaskedArray) and not isinstance(block, np.ma.MaskedArray):
+        block = np.ma.array(block)
+    new = block.copy()
     where = np.broadcast_to(np.asarray(mask, dtype=bool), block.shape)
     new[where] = np.broadcast_to(value, block.shape, subok=True)[where]
     return new
@@ -160,8 +143,8 @@ def _value(x, value):
     held = asanyarray(value)
     if x.dtype.kind in "iu" and held.ndim == 0 and isinstance(value, int) and not isinstance(value, bool):
         np.array(value, dtype=x.dtype)  # NumPy's own OverflowError for a number that does not fit
-    if isinstance(value, float) and x.dtype.kind in "iu" and (value != value or value in (np.inf, -np.inf)):
-        int(value)  # Python's own ValueError or OverflowError for what is no whole number
+    if isinstance(value, (float, np.floating)) and x.dtype.kind in "iu" and not np.isfinite(value):
+        raise ValueError(f"cannot convert float {'NaN' if value != value else 'infinity'} to integer ({x.dtype})")
     return held
 
 
@@ -173,8 +156,6 @@ def _entries(x, key):
         if entry is None:
             raise IndexError("x[index] = value: None (np.newaxis) is not supported in the index")
         if isinstance(entry, Array):
-            if has_unknown(entry.chunks):
-                raise ValueError(unknown_text(entry, "x[index] = value: a lazy index"))
             entry = entry.compute()
         entry = convert_entry(entry)
         if isinstance(entry, np.ndarray):

@@ -1,7 +1,6 @@
 """The order of axes."""
 
 from raskr.array.collection import Array
-from raskr.array.utils import meta_from_array
 
 
 def transpose(a, axes=None):
@@ -37,4 +36,4 @@ def transpose(a, axes=None):
     if axes == tuple(range(ndim)):
         return a
     meta = a._foreign_meta
-    return Array(a._expr.transpose(axes), meta=None if meta is None else meta_from_array(meta.transpose(axes)))
+    return Array(a._expr.transpose(axes), meta=meta)

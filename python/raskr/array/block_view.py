@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from raskr._bridge import core
 from raskr.array.collection import Array, Expr
 
 
@@ -98,10 +99,8 @@ def _length_of_block(block, axis):
 
 def delayed_blocks(array):
     """The blocks as `Delayed` objects in a NumPy array of objects."""
-    from raskr.delayed import Delayed
-
     blocks = np.empty(array.numblocks, dtype=object)
-    flat = [Delayed(node) for node in array._expr.block_nodes()]
+    flat = [core.delayed_of_node(node, None) for node in array._expr.block_nodes()]
     if array.ndim == 0:
         blocks[()] = flat[0]
     else:

@@ -9,6 +9,7 @@ from numbers import Integral, Number
 
 import numpy as np
 
+from raskr._bridge import core
 from raskr.array.collection import Array, Expr, wrap
 from raskr.array.joining import common_chunks, rechunk_to
 from raskr.array.utils import block_bounds, is_native_meta, meta_from_array
@@ -178,9 +179,13 @@ def map_blocks(
     if any(not -ndim_in <= axis < ndim_in for axis in drop_axis):
         raise ValueError(f"drop_axis {drop_axis}: the arrays have {ndim_in} axes")
     out = [index for axis, index in enumerate(out) if axis not in dropped]
+    if new_axis is None and arrays and not dropped and isinstance(chunks, (tuple, list)) and len(chunks) > len(out):
+        new_axis = list(range(len(chunks) - len(out)))
     new_axes = {}
     if new_axis is not None:
         ndim_out = len(out) + len(new_axis) if arrays else len(new_axis)
+        if any(not -ndim_out <= axis < ndim_out for axis in new_axis):
+            raise ValueError(f"new_axis {new_axis}: the result has {ndim_out} axes")
         first_new = max((max(indices) for _, indices in pairs if indices), default=-1) + 1
         if not arrays:
             out = []
@@ -222,7 +227,7 @@ def map_blocks(
         dtype=dtype,
         adjust_chunks=adjust,
         new_axes=new_axes,
-        align_arrays=True,
+        align_arrays=False,
         concatenate=True,
         meta=meta,
         kwargs=keywords,
@@ -319,11 +324,17 @@ class _BlockFacts:
         place = dict(zip(self.out, block))
         info = {}
         for number, indices, shape, numblocks, bounds in self.inputs:
-            at = tuple(place.get(index, 0) if count > 1 else 0 for index, count in zip(indices, numblocks))
+            # Along a dropped axis the function has all blocks as one.
+            whole = [index not in place for index in indices]
+            at = tuple(
+                0 if joined or count == 1 else place[index] for index, count, joined in zip(indices, numblocks, whole)
+            )
             info[number] = {
                 "shape": shape,
-                "num-chunks": numblocks,
-                "array-location": [(b[i], b[i + 1]) for b, i in zip(bounds, at)],
+                "num-chunks": tuple(1 if joined else count for count, joined in zip(numblocks, whole)),
+                "array-location": [
+                    (b[0], b[-1]) if joined else (b[i], b[i + 1]) for b, i, joined in zip(bounds, at, whole)
+                ],
                 "chunk-location": at,
             }
         info[None] = {
@@ -521,9 +532,26 @@ def whole(value):
     kind = type(value)
     if kind in (int, float, str, bool, bytes, type(None), np.ndarray, slice, np.dtype):
         return value
-    from raskr.base import node_of
+    from raskr.base import node_of, unpack_collections
 
-    return node_of(value)
+    if isinstance(value, core.Delayed):
+        return value._node
+    collections, repack = unpack_collections(value)
+    if not collections:
+        return value
+    if collections[0] is value:
+        return node_of(value)
+    return core.node_of_call(_Repacked(repack), tuple(collections), name="arguments")
+
+
+class _Repacked:
+    """Puts computed values into the places of the collections that an argument holds."""
+
+    def __init__(self, repack):
+        self.repack = repack
+
+    def __call__(self, *values):
+        return self.repack(values)[0]
 
 
 def _chunks_by_index(pairs, align_arrays):
@@ -537,9 +565,10 @@ def _chunks_by_index(pairs, align_arrays):
                 chunks[index] = sizes
             elif len(sizes) != len(present) and len(sizes) > 1:
                 raise ValueError(
-                    f"blockwise: arrays have {len(present)} and {len(sizes)} blocks along index {index!r}, and align_arrays is False"
+                    f"arrays have {len(present)} and {len(sizes)} blocks along one axis ({present} and {sizes}): rechunk one "
+                    "of them"
                 )
-            elif len(sizes) == len(present) and all(size == 1 for size in present):
+            elif len(sizes) == 1 and len(present) == 1 and sizes[0] > present[0]:
                 chunks[index] = sizes
     return chunks
 

@@ -50,6 +50,8 @@ def normalize_chunks(chunks, shape=None, limit=None, dtype=None, previous_chunks
     """
     if chunks is None:
         raise ValueError(f"chunks is None: expected a length, a tuple or 'auto' ({_DOCS})")
+    if shape is not None and len(shape) == 0:
+        return ()
     if isinstance(chunks, np.ndarray):
         chunks = chunks.tolist()
     if isinstance(chunks, list):
@@ -132,7 +134,7 @@ def _with_byte_limit(chunks, limit):
 def _length(axis, value):
     """One block's length as an int (NaN stays), or an error that says what is wrong with it."""
     if value != value:
-        return math.nan
+        return np.nan
     if isinstance(value, Integral):
         number = int(value)
     elif isinstance(value, Number) and float(value).is_integer():

@@ -1,17 +1,18 @@
 """The class `Array`: a lazy array in blocks, with NumPy's manners."""
 
+import itertools
 import math
 import operator
 import warnings
-from functools import partial
 
 import numpy as np
 
 from raskr._bridge import core
 from raskr.array.methods import ArrayMethods
 from raskr.array.operators import ArrayOperators
-from raskr.array.utils import empty_like_block, has_unknown, is_native_meta, meta_from_array, unknown_text
+from raskr.array.utils import empty_like_block, has_unknown, is_native_meta, meta_from_array, same_nan, unknown_text
 from raskr.base import DaskMethodsMixin, named_schedulers
+from raskr.core import flatten
 
 Expr = core.Expr
 
@@ -79,21 +80,26 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
     @property
     def shape(self):
         """The length along each axis; NaN where it is unknown."""
-        return self._expr.shape
+        shape = self._expr.shape
+        for length in shape:
+            if length != length:
+                return same_nan(shape)
+        return shape
 
     @property
     def chunks(self):
         """The lengths of the blocks along each axis, as a tuple of tuples; NaN where they are unknown."""
         chunks = self._cached_chunks
         if chunks is None:
-            chunks = self._cached_chunks = self._expr.chunks
+            chunks = self._expr.chunks
+            if any(length != length for length in self._expr.shape):
+                chunks = tuple(same_nan(sizes) for sizes in chunks)
+            self._cached_chunks = chunks
         return chunks
 
     @chunks.setter
     def chunks(self, chunks):
-        raise TypeError(
-            "chunks can't be set: use x.rechunk(chunks) for other blocks, or x._chunks = chunks to declare what is known of these"
-        )
+        raise TypeError(f"Can not set chunks directly\n\nPlease use the rechunk method instead:\n  x.rechunk({chunks})")
 
     @property
     def _chunks(self):
@@ -187,6 +193,15 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
     # --- the collection protocol -----------------------------------------------------------------------------------
     __dask_scheduler__ = staticmethod(named_schedulers["threads"])
 
+    def __dask_graph__(self):
+        graph, keys = core.graph_of(self._expr.block_nodes())
+        return graph | dict(zip(flatten(self.__dask_keys__()), keys))
+
+    @property
+    def dask(self):
+        """The tasks of all blocks by key, as other schedulers take them."""
+        return self.__dask_graph__()
+
     def __dask_tokenize__(self):
         return self._expr.name
 
@@ -201,6 +216,15 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
 
         return [(name,)] if not numblocks else nest(())
 
+    def __dask_graph__(self):
+        nodes = self._expr.block_nodes()
+        graph, keys = core.graph_of(nodes)
+        places = itertools.product(*(range(number) for number in self._expr.numblocks))
+        name = self._expr.name
+        for place, key in zip(places, keys):
+            graph[(name, *place)] = key
+        return graph
+
     def __dask_layers__(self):
         return (self._expr.name,)
 
@@ -208,7 +232,7 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
         return finalize, ()
 
     def __dask_postpersist__(self):
-        return partial(_rebuild, self._expr.chunks, self._expr.dtype, self._foreign_meta), ()
+        return _rebuild, (self._expr.name, self.chunks, self._expr.dtype, self._foreign_meta)
 
     def to_delayed(self, optimize_graph=True):
         """The blocks as `Delayed` objects, in a NumPy array of the shape of the grid of blocks.
@@ -235,6 +259,12 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
             warnings.warn(
                 "Can't acquire a memory view of a raskr array: it is computed, so copy=False is ignored. "
                 "This will raise in the future.",
+                FutureWarning,
+                stacklevel=2,
+            )
+        if kwargs:
+            warnings.warn(
+                f"Extra keyword arguments {sorted(kwargs)} are ignored and won't be accepted in the future.",
                 FutureWarning,
                 stacklevel=2,
             )
@@ -387,8 +417,9 @@ def _restore(expr, meta):
     return Array(expr, meta=meta)
 
 
-def _rebuild(chunks, dtype, meta, graph, *, rename=None):
-    raise TypeError("this array is persisted by raskr.persist, not by a foreign scheduler")
+def _rebuild(graph, name, chunks, dtype, meta, *, rename=None):
+    """The array over a graph that holds its computed blocks."""
+    return Array(graph, (rename or {}).get(name, name), chunks, dtype=dtype, meta=meta)
 
 
 def _type_name(meta):

@@ -14,6 +14,11 @@ def concatenate_blocks(blocks, axis):
     """One array from blocks next to each other along an axis."""
     if len(blocks) == 1:
         return blocks[0]
+    if any(getattr(block, "ndim", 0) <= axis for block in blocks):
+        # Not arrays, or arrays without this axis: elements of their own.
+        blocks = [
+            block if getattr(block, "ndim", 0) > axis else np.asarray(block).reshape((1,) * (axis + 1)) for block in blocks
+        ]
     for block in blocks:
         kind = type(block)
         if kind is np.ndarray:

@@ -8,10 +8,10 @@ from raskr.array.utils import is_native_dtype, meta_from_array
 
 def astype(x, dtype, **kwargs):
     """The array with its elements cast to another type; see `Array.astype`."""
-    unknown = set(kwargs) - {"casting", "copy"}
+    unknown = set(kwargs) - {"casting", "copy", "order", "subok"}
     if unknown:
         raise TypeError(
-            f"astype does not take the following keyword arguments: {sorted(unknown)}; it takes casting and copy"
+            f"astype does not take the following keyword arguments: {sorted(unknown)}; it takes casting, copy, order and subok"
         )
     casting = kwargs.get("casting", "unsafe")
     dtype = np.dtype(dtype)

@@ -37,7 +37,7 @@ def normalize_axes(axes, axis, keepdims, inputs, outputs):
         raise ValueError(f"`axes` has to be of type list, got {type(axes).__name__}")
     cores = [*inputs, *outs]
     kept = keepdims and keepdims is not None
-    if kept and (any(outs) or len({len(core) for core in inputs}) > 1):
+    if kept and (any(outs) or len(set(inputs)) > 1):
         raise ValueError(
             f"`keepdims=True` needs inputs with the same number of core axes and outputs without any, got {inputs} -> {outs}"
         )

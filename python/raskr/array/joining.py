@@ -9,7 +9,7 @@ from raskr._bridge import core
 from raskr.array.chunk_sizes import normalize_chunks
 from raskr.array.collection import Array, Expr, PerformanceWarning, wrap
 from raskr.array.dispatch import concatenate_blocks
-from raskr.array.utils import has_unknown, is_native_meta, meta_from_array
+from raskr.array.utils import has_unknown, is_native_meta, meta_from_array, same_nan
 
 
 def broadcast_shapes(*shapes):
@@ -32,10 +32,10 @@ def broadcast_shapes(*shapes):
     result = []
     for axis in range(-ndim, 0):
         lengths = [shape[axis] for shape in shapes if len(shape) >= -axis]
-        if any(length != length for length in lengths):
-            result.append(math.nan)
-            continue
         others = {length for length in lengths if length != 1}
+        if others and all(length != length for length in others):
+            result.append(np.nan)
+            continue
         if len(others) > 1:
             raise ValueError(
                 "operands could not be broadcast together with shapes "
@@ -96,14 +96,36 @@ def unify_chunks(*args, warn=True):
 
 
 def common_chunks(pairs):
-    """The common refinement of chunks by index, from `(chunks, indices)`."""
-    return dict(core.unify_chunks(pairs))
+    """The common refinement of chunks by index, from `(chunks, indices)`.
+
+    One block along an axis goes with any blocks of others, whatever its length: functions of blocks may want that.
+    """
+    present, several = {}, []
+    for chunks, indices in pairs:
+        for sizes, index in zip(chunks, indices):
+            found = present.setdefault(index, [])
+            if sizes not in found:
+                found.append(sizes)
+    common = {}
+    for index, found in present.items():
+        cut = [sizes for sizes in found if len(sizes) > 1]
+        if len(cut) > 1:
+            several += [((sizes,), (index,)) for sizes in cut]
+            common[index] = None
+        else:
+            common[index] = cut[0] if cut else max(found, key=sum)
+    if several:
+        refined = core.unify_chunks(several)
+        for index, sizes in common.items():
+            if sizes is None:
+                common[index] = same_nan(refined[index])
+    return common
 
 
 def rechunk_to(array, wanted):
     """The array in these blocks along axes that are longer than 1 and known; others keep theirs."""
     chunks = tuple(
-        own if own == new or sum(own) == 1 or has_unknown((own, new)) else tuple(new)
+        own if own == new or has_unknown((own, new)) or (len(own) == 1 and own[0] != sum(new)) else tuple(new)
         for own, new in zip(array.chunks, wanted)
     )
     if chunks == array.chunks or all(_same(a, b) for a, b in zip(chunks, array.chunks)):
@@ -178,6 +200,8 @@ def concatenate(seq, axis=0, allow_unknown_chunksizes=False):
         arrays = [array for array, empty in zip(arrays, known_empty) if not empty]
     elif all(known_empty):
         arrays = arrays[:1]
+    if len(arrays) == 1:
+        return arrays[0]
     arrays = _same_blocks(arrays, axis)
     expr = Expr.concatenate([array._expr for array in arrays], axis)
     return wrap(expr, None if is_native_meta(meta) else meta)
@@ -311,7 +335,8 @@ def block(arrays, allow_unknown_chunksizes=False):
         if type(item) is not list:
             return 0
         if not item:
-            raise ValueError(f"block: {path} is an empty list")
+            empty.append(path)
+            return 1
         depths = [depth_of(one, f"{path}[{number}]") for number, one in enumerate(item)]
         for number, depth in enumerate(depths):
             if depth != depths[0]:
@@ -320,7 +345,10 @@ def block(arrays, allow_unknown_chunksizes=False):
                 )
         return depths[0] + 1
 
+    empty = []
     depth = depth_of(arrays, "arrays")
+    if empty:
+        raise ValueError(f"block: {empty[0]} is an empty list")
 
     def converted(item):
         return [converted(one) for one in item] if type(item) is list else asanyarray(item)

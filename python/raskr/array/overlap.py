@@ -384,7 +384,8 @@ def map_overlap(func, *args, depth=None, boundary=None, trim=True, align_arrays=
             pairs += [array, tuple(range(array.ndim))[::-1]]
         _, arrays = unify_chunks(*pairs, warn=False)
         arrays = _long_enough(arrays, depths, allow_rechunk)
-    elif allow_rechunk:
+    else:
+        _need_equal_blocks(arrays)
         arrays = _long_enough(arrays, depths, allow_rechunk)
     lapped = [overlap(array, one, kind, allow_rechunk=allow_rechunk) for array, one, kind in zip(arrays, depths, kinds)]
     result = map_blocks(func, *lapped, **kwargs)
@@ -407,6 +408,19 @@ def map_overlap(func, *args, depth=None, boundary=None, trim=True, align_arrays=
         {place: 0 if axis is None else depth[axis] for place, axis in enumerate(kept)},
         {place: "none" if axis is None else boundary[axis] for place, axis in enumerate(kept)},
     )
+
+
+def _need_equal_blocks(arrays):
+    """Complain of arrays whose blocks are to be used together, but are not equally many."""
+    for axis in range(-max(array.ndim for array in arrays), 0):
+        counts = {
+            array.numblocks[axis] for array in arrays if array.ndim >= -axis and array.shape[axis] != 1
+        }
+        if len(counts) > 1:
+            raise ValueError(
+                f"map_overlap: arrays have {' and '.join(map(str, sorted(counts)))} blocks along axis {axis}, and align_arrays "
+                "is False"
+            )
 
 
 def _for_each(given, arrays, what, coerce):

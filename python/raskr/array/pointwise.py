@@ -34,11 +34,16 @@ def vindex(x, key):
     points, slices = {}, []
     for axis, entry in enumerate(key):
         if isinstance(entry, slice):
-            slices.append(entry)
+            length = x.shape[axis]
+            if length == length and entry.indices(length) != (0, length, 1) or length != length and entry != slice(None):
+                raise IndexError(
+                    f"vindex does not support indexing along dimensions with non-complete slices, got {entry} for axis {axis}"
+                )
+            slices.append(slice(None))
             continue
         positions = np.asarray(entry)
         if positions.dtype.kind == "b":
-            positions = np.flatnonzero(positions)
+            raise IndexError(f"vindex does not support indexing with boolean arrays (axis {axis}); use x[mask]")
         if positions.size == 0:
             positions = positions.astype(np.int64)
         if positions.dtype.kind not in "iu":

@@ -23,6 +23,8 @@ def _fields(x, names):
     if x.dtype.names is None:
         raise KeyError(f"There are no fields in dtype {x.dtype}.")
     dtype = x.dtype[names]
+    if isinstance(names, list):
+        dtype = np.dtype([(name, x.dtype[name]) for name in names])
     subarray = dtype.shape
     indices = tuple(range(x.ndim))
     if subarray:
@@ -31,9 +33,21 @@ def _fields(x, names):
     chunks = x.chunks + tuple((length,) for length in subarray)
     native = is_native_dtype(dtype) and type(x._meta) is np.ndarray
     expr = Expr.blockwise(
-        operator.getitem, out, [(x._expr, indices), (names, None)], chunks, dtype, native, label="getitem"
+        _fields_of_block,
+        out,
+        [(x._expr, indices), (names, None), (dtype, None)],
+        chunks,
+        dtype,
+        native,
+        label="getitem",
     )
-    return wrap(expr, None if native else x._meta[names])
+    return wrap(expr, None if native else meta_from_array(x._meta[names], dtype=dtype))
+
+
+def _fields_of_block(block, names, dtype):
+    chosen = block[names]
+    # NumPy's own choice of several fields keeps the gaps where the others were.
+    return chosen if chosen.dtype == dtype else chosen.astype(dtype)
 
 
 def is_lazy(entry):

@@ -1,6 +1,7 @@
 """Arrays from what holds data: NumPy arrays, objects with `__getitem__`, delayed values, task graphs."""
 
 import uuid
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -73,7 +74,7 @@ def from_array(
     if meta is None:
         meta = x
     kind = type(x)
-    if kind is np.ndarray and not lock and getitem is None and is_native_meta(x) and (meta is x or _numpy_meta(meta)):
+    if kind is np.ndarray and not lock and is_native_meta(x) and (meta is x or _numpy_meta(meta)):
         return Array(Expr.from_numpy(x, chunks, name))
     if isinstance(x, np.ndarray) and kind is not np.ndarray and asarray and not _known_array(kind):
         x = np.asarray(x)
@@ -123,20 +124,23 @@ class _BlockSlices:
         return {"index": index}
 
 
+@contextmanager
+def held(lock):
+    """Hold a lock, if there is one; it needs `acquire` and `release` only."""
+    if not lock:
+        yield
+        return
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _read_block(x, index, lock, asarray, getitem):
-    if getitem is not None:
-        keywords = {}
-        if not asarray:
-            keywords["asarray"] = False
-        if lock:
-            keywords["lock"] = lock
-        return getitem(x, index, **keywords)
-    if lock:
-        with lock:
-            block = x[index]
-            return np.asarray(block) if asarray else block
-    block = x[index]
-    return np.asarray(block) if asarray else block
+    with held(lock):
+        block = x[index] if getitem is None else getitem(x, index)
+        return np.asarray(block) if asarray else block
 
 
 def getter(a, b, asarray=True, lock=None):
@@ -168,10 +172,9 @@ def from_delayed(value, shape, dtype=None, meta=None, name=None):
     >>> da.from_delayed(raskr.delayed(np.ones)(5), shape=(5,), dtype=float).sum().compute()
     np.float64(5.0)
     """
-    from raskr.delayed import Delayed, delayed
+    from raskr.delayed import delayed
 
-    if not isinstance(value, Delayed):
-        value = delayed(value)
+    value = delayed(value)
     meta = meta_from_array(meta, ndim=len(shape), dtype=dtype) if meta is not None or dtype is not None else None
     if meta is None:
         raise ValueError("from_delayed: give a dtype or a meta")
@@ -190,10 +193,10 @@ def expression_of_graph(graph, name, chunks, dtype, meta, shape):
     chunks = normalize_chunks(chunks, shape, dtype=dtype)
     meta = meta_from_array(meta, ndim=len(chunks), dtype=dtype)
     native = is_native_meta(meta)
-    from raskr.base import nodes_of_graph
+    from raskr.graph import nodes_of
 
     keys = _block_keys(name, [len(sizes) for sizes in chunks])
-    expr = Expr.from_nodes(nodes_of_graph(dict(graph), keys), chunks, meta.dtype, native, name)
+    expr = Expr.from_nodes(nodes_of(graph, keys), chunks, meta.dtype, native, name)
     return expr, (None if native else meta)
 
 
@@ -276,20 +279,25 @@ def _as_array(a, allow_unknown_chunksizes, dtype, order, like, kwargs, keep_kind
             convert, like=kind, dtype=dtype, order=order, meta=meta_from_array(kind, a.ndim, dtype or a.dtype)
         )
     if is_arraylike(a) and not isinstance(a, np.generic):
-        held = a
+        whole = a
         if isinstance(a, np.ndarray) and (dtype is not None or order is not None or not keep_kind):
-            held = (np.asanyarray if keep_kind or isinstance(a, np.ma.MaskedArray) else np.asarray)(
+            whole = (np.asanyarray if keep_kind or isinstance(a, np.ma.MaskedArray) else np.asarray)(
                 a, dtype=dtype, order=order
             )
-        array = from_array(held, chunks=tuple(held.shape), asarray=False if keep_kind else None)
+        array = from_array(whole, asarray=False if keep_kind else None, **({"chunks": _own_chunks(whole)} | kwargs))
         return array if dtype is None or array.dtype == dtype else array.astype(dtype)
     if like is not None:
-        held = (np.asanyarray if keep_kind else np.asarray)(
+        whole = (np.asanyarray if keep_kind else np.asarray)(
             a, dtype=dtype, order=order, like=getattr(like, "_meta", like)
         )
     else:
-        held = (np.asanyarray if keep_kind else np.asarray)(a, dtype=dtype, order=order)
-    return from_array(held, chunks=tuple(held.shape), asarray=False if keep_kind else None, **kwargs)
+        whole = (np.asanyarray if keep_kind else np.asarray)(a, dtype=dtype, order=order)
+    return from_array(whole, asarray=False if keep_kind else None, **({"chunks": _own_chunks(whole)} | kwargs))
+
+
+def _own_chunks(array):
+    """'auto', or one block where the size of an element is not known."""
+    return tuple(array.shape) if np.dtype(array.dtype).hasobject else "auto"
 
 
 def _flat(items):
@@ -328,7 +336,7 @@ def array(x, dtype=None, ndmin=None, *, like=None):
 
 def scalar_array(value, dtype=None):
     """A number as an array without axes."""
-    held = np.asarray(value, dtype=dtype)
-    if is_native_meta(held):
-        return Array(Expr.full((), held.dtype, held[()]))
-    return from_array(held, chunks=())
+    number = np.asarray(value, dtype=dtype)
+    if is_native_meta(number):
+        return Array(Expr.full((), number.dtype, number[()]))
+    return from_array(number, chunks=())

@@ -4,13 +4,13 @@ import json
 import os
 import shutil
 import uuid
-from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 
 from raskr.array.blocks import whole
 from raskr.array.collection import Array, Expr, wrap
+from raskr.array.sources import held
 from raskr.array.utils import block_bounds, has_unknown, unknown_text
 from raskr.base import compute as compute_collections
 from raskr.base import persist as persist_collections
@@ -195,7 +195,7 @@ def within(region, slices):
 
 def _write_block(block, target, index, lock, load):
     if block.size:
-        with lock or nullcontext():
+        with held(lock):
             target[index] = block
     if load:
         return _read_stored(target, index, lock)
@@ -203,7 +203,7 @@ def _write_block(block, target, index, lock, load):
 
 
 def _read_stored(target, index, lock):
-    with lock or nullcontext():
+    with held(lock):
         return np.asarray(target[index]) if not hasattr(target, "__array_function__") else target[index]
 
 

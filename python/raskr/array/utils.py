@@ -62,10 +62,9 @@ def meta_from_array(x, ndim=None, dtype=None):
     if x is None or x is np.ndarray:
         return np.empty((0,) * (ndim or 0), dtype=dtype)
     if np.isscalar(x):
-        if isinstance(x, (str, bytes)) or dtype is not None:
-            x = np.empty((0,) * (ndim or 0), dtype=dtype if dtype is not None else np.array(x).dtype)
-            return x
-        return x
+        if dtype is not None:
+            return np.empty((0,) * (ndim or 0), dtype=dtype)
+        return np.array(x) if isinstance(x, (str, bytes)) else x
     if isinstance(x, type):
         x = x(shape=(0,) * (ndim or 0), dtype=dtype)
     if isinstance(x, (list, tuple)):
@@ -127,6 +126,11 @@ def validate_axis(axis, ndim):
 def is_unknown(size):
     """Is this length of a block or axis unknown (NaN)?"""
     return size != size
+
+
+def same_nan(sizes):
+    """The sizes with `numpy.nan` itself for what is unknown: tuples compare their entries by identity first."""
+    return tuple(np.nan if size != size else size for size in sizes)
 
 
 def has_unknown(chunks):

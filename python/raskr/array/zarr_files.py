@@ -267,19 +267,19 @@ def _into_array(arr, target, region, compute, return_stored):
     elif tuple(target.shape) != tuple(arr.shape):
         raise ValueError(f"to_zarr: the array has shape {arr.shape}, the Zarr array {tuple(target.shape)}")
     if unit is not None:
-        arr = _aligned(arr, tuple(unit), starts)
+        arr = _aligned(arr, tuple(unit), starts, region is not None)
     return arr.store(
         target, lock=False, regions=None if region is None else [region], compute=compute, return_stored=return_stored
     )
 
 
-def _aligned(arr, unit, starts):
+def _aligned(arr, unit, starts, region_given):
     """Blocks whose borders are borders of the store's chunks."""
     from raskr import config
     from raskr.utils import parse_bytes
 
     wanted = []
-    for axis, (sizes, size, start) in enumerate(zip(arr.chunks, unit, starts)):
+    for sizes, size, start in zip(arr.chunks, unit, starts):
         borders = [start + sum(sizes[: number + 1]) for number in range(len(sizes) - 1)]
         if all(border % size == 0 for border in borders):
             wanted.append(sizes)
@@ -297,10 +297,10 @@ def _aligned(arr, unit, starts):
     limit = config.get("array.chunk-size")
     limit = parse_bytes(limit) if isinstance(limit, str) else limit
     axes = [axis for axis, (new, old) in enumerate(zip(wanted, arr.chunks)) if new != old]
-    if math.prod(max(sizes) for sizes in wanted) * arr.dtype.itemsize > limit:
+    if math.prod(max(sizes) for sizes in wanted) * arr.dtype.itemsize > limit or region_given:
         warnings.warn(
             f"The input Dask array will be rechunked along axis {', '.join(map(str, axes))} to {wanted}, so that no chunk of the "
-            "Zarr array is written from two blocks; the new blocks are larger than array.chunk-size.",
+            "Zarr array is written from two blocks.",
             PerformanceWarning,
             stacklevel=4,
         )

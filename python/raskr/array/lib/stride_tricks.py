@@ -66,7 +66,7 @@ def sliding_window_view(x, window_shape, axis=None, automatic_rechunk=True):
             raise ValueError(
                 f"window_shape {window}: a window of {reach + 1} does not fit into axis {place} of length {x.shape[place]}"
             )
-    chunks = [ensure_minimum_chunksize(reach, sizes) if reach else sizes for reach, sizes in zip(depth, x.chunks)]
+    chunks = [ensure_minimum_chunksize(reach + 1, sizes) if reach else sizes for reach, sizes in zip(depth, x.chunks)]
     if automatic_rechunk:
         growth = math.prod(window) * math.prod(max(new) / max(old) for new, old in zip(chunks, x.chunks))
         others = [place for place in range(x.ndim) if place not in axes]
