@@ -109,8 +109,8 @@ struct Search<'a, T, K> {
     keys: PhantomData<K>,
 }
 
-/// Elements whose keys are looked at together.
-const PIECE: usize = 1024;
+/// Elements whose keys are looked at together: few, since the last step goes through one piece element by element.
+const PIECE: usize = 256;
 
 impl<T: Element, K: Keyed<T>> Search<'_, T, K> {
     #[inline(always)]
@@ -146,9 +146,18 @@ fn search_line<T: Copy, K: Keyed<T>>(line: &[T], keying: Keying) -> usize {
     let mut best = K::Key::GREATEST;
     let mut best_piece = 0;
     for (number, piece) in line.chunks(PIECE).enumerate() {
-        let mut least = K::Key::GREATEST;
-        for &x in piece {
-            least = least.min(K::key(x, keying));
+        // Several running minima, so that they fill a vector and don't wait for each other.
+        let mut lanes = [K::Key::GREATEST; 32];
+        let groups = piece.chunks_exact(lanes.len());
+        let mut least = groups.remainder().iter().fold(K::Key::GREATEST, |least, &x| least.min(K::key(x, keying)));
+        for group in groups {
+            for (lane, &x) in lanes.iter_mut().zip(group) {
+                let key = K::key(x, keying);
+                *lane = if key < *lane { key } else { *lane };
+            }
+        }
+        for lane in lanes {
+            least = least.min(lane);
         }
         if least < best {
             (best, best_piece) = (least, number);

@@ -5,6 +5,7 @@
 
 use half::f16;
 use num_complex::{Complex32, Complex64};
+use pulp::{Arch, Simd, WithSimd};
 use raskr_base::{Chunk, ChunkMut, DType, Dims, Element, TimeUnit};
 
 use super::copy::to_contiguous;
@@ -13,6 +14,8 @@ use super::view::{AxisSlice, broadcast_to, slice, transpose};
 
 /// A number that converts to every other type as NumPy's `astype` does.
 pub trait Convert: Element {
+    /// Is the type one that blocks usually have?
+    const COMMON: bool = false;
     fn to_bool(self) -> bool;
     fn to_i32(self) -> i32;
     fn to_i64(self) -> i64;
@@ -109,6 +112,7 @@ macro_rules! truncations {
 }
 
 impl Convert for f64 {
+    const COMMON: bool = true;
     truncations!(f64, -2147483649.0);
 
     #[inline(always)]
@@ -128,6 +132,7 @@ impl Convert for f64 {
 }
 
 impl Convert for f32 {
+    const COMMON: bool = true;
     // The float below -2^31 is further than one away.
     truncations!(f32, -2147483904.0);
 
@@ -237,13 +242,37 @@ macro_rules! complex {
 }
 complex!(Complex32, Complex64);
 
+struct Pairs<'a, S, T, F> {
+    from: &'a [S],
+    to: &'a mut [T],
+    convert: F,
+}
+
+impl<S: Copy, T, F: Fn(S) -> T> Pairs<'_, S, T, F> {
+    #[inline(always)]
+    fn run(self) {
+        for (to, &x) in self.to.iter_mut().zip(self.from) {
+            *to = (self.convert)(x);
+        }
+    }
+}
+
+impl<S: Copy, T, F: Fn(S) -> T> WithSimd for Pairs<'_, S, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        self.run();
+    }
+}
+
 /// Converts all elements of a slice; `Bool` is written as 0 or 1.
 fn convert_slice<S: Convert>(from: &[S], out: &mut ChunkMut) {
     /// One loop.
-    fn each<S: Copy, T: Element>(from: &[S], out: &mut ChunkMut, convert: impl Fn(S) -> T) {
-        for (to, &x) in out.as_mut_slice::<T>().iter_mut().zip(from) {
-            *to = convert(x);
-        }
+    fn each<S: Convert, T: Element>(from: &[S], out: &mut ChunkMut, convert: impl Fn(S) -> T) {
+        let pairs = Pairs { from, to: out.as_mut_slice::<T>(), convert };
+        // Wide vectors for the types that blocks usually have.
+        if S::COMMON && size_of::<T>() >= 4 { Arch::new().dispatch(pairs) } else { pairs.run() }
     }
     match out.dtype() {
         DType::Bool => each(from, out, |x| u8::from(x.to_bool())),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
 use serde::{Deserialize, Serialize};
 
-use super::copy::{into_owned, to_contiguous};
+use super::copy::to_contiguous;
 use super::number::{Along, Number, Order, dense, expect_like, with_order};
 use crate::error::KernelError;
 
@@ -44,13 +44,14 @@ pub fn cumulative(
         return Err(KernelError::NoLoop { operation: format!("cumulative {kind:?}"), inputs: vec![dtype] });
     }
     let carry = carry.map(|carry| to_contiguous(&carry));
-    let mut out = into_owned(chunk);
+    let chunk = to_contiguous(&chunk);
+    let mut out = ChunkMut::new(dtype, chunk.shape());
     let last = with_order!(dtype, T, O => {
         let carry = carry.as_ref().map(dense::<T>);
-        let values = out.as_mut_slice::<T>();
+        let (values, out) = (dense::<T>(&chunk), out.as_mut_slice::<T>());
         let mut last = ChunkMut::new(dtype, &last_shape);
         let last_values = last.as_mut_slice::<T>();
-        Scan { kind, along, values, carry, last: last_values, order: PhantomData::<O> }.scan();
+        Scan { kind, along, values, out, carry, last: last_values, order: PhantomData::<O> }.scan();
         last.freeze()
     });
     Ok((out.freeze(), last))
@@ -95,7 +96,8 @@ pub fn diff(chunk: &Chunk, axis: usize) -> Result<Chunk, KernelError> {
 struct Scan<'a, T, O> {
     kind: CumulativeKind,
     along: Along,
-    values: &'a mut [T],
+    values: &'a [T],
+    out: &'a mut [T],
     carry: Option<&'a [T]>,
     last: &'a mut [T],
     order: PhantomData<O>,
@@ -141,7 +143,8 @@ impl<T: Number, O: Order<T>> Scan<'_, T, O> {
         }
         for o in 0..outer {
             let running = &mut self.last[o * inner..][..inner];
-            scan_block(&mut self.values[o * len * inner..][..len * inner], running, enter, combine);
+            let block = o * len * inner..(o + 1) * len * inner;
+            scan_block(&self.values[block.clone()], &mut self.out[block], running, enter, combine);
         }
     }
 
@@ -160,7 +163,8 @@ impl<T: Number, O: Order<T>> Scan<'_, T, O> {
         }
         for o in 0..outer {
             let running = &mut self.last[o * inner..][..inner];
-            scan_block(&mut self.values[o * len * inner..][..len * inner], running, |x| x, combine);
+            let block = o * len * inner..(o + 1) * len * inner;
+            scan_block(&self.values[block.clone()], &mut self.out[block], running, |x| x, combine);
         }
     }
 }
@@ -168,24 +172,26 @@ impl<T: Number, O: Order<T>> Scan<'_, T, O> {
 /// One block of rows: each row becomes the combination of the running row and itself.
 #[inline(always)]
 fn scan_block<T: Copy>(
-    values: &mut [T],
+    values: &[T],
+    out: &mut [T],
     running: &mut [T],
     enter: impl Fn(T) -> T + Copy,
     combine: impl Fn(T, T) -> T + Copy,
 ) {
     if let [single] = running {
         let mut accumulator = *single;
-        for value in values {
-            accumulator = combine(accumulator, enter(*value));
-            *value = accumulator;
+        for (out, &value) in out.iter_mut().zip(values) {
+            accumulator = combine(accumulator, enter(value));
+            *out = accumulator;
         }
         *single = accumulator;
         return;
     }
-    for row in values.chunks_exact_mut(running.len().max(1)) {
-        for (accumulator, value) in running.iter_mut().zip(row) {
-            *accumulator = combine(*accumulator, enter(*value));
-            *value = *accumulator;
+    let width = running.len().max(1);
+    for (row, out) in values.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        for ((accumulator, &value), out) in running.iter_mut().zip(row).zip(out) {
+            *accumulator = combine(*accumulator, enter(value));
+            *out = *accumulator;
         }
     }
 }

@@ -16,8 +16,13 @@ struct Axis {
     from: isize,
 }
 
-/// A plane is transposed in squares of this many elements along each side.
-const SQUARE: usize = 32;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// A plane is transposed in strips one cache line wide and this many rows high.
+const STRIP: usize = 64;
+/// Planes of at least so many bytes are written past the caches, which could not hold them: several times faster, since
+/// the old contents of each line need not be fetched first.
+const STREAMED_MIN: usize = 2 << 20;
 
 /// Copies `shape` elements of `itemsize` bytes from `from` to `to`. Strides count bytes and may be zero (in the source)
 /// or negative; memory need not be aligned.
@@ -41,9 +46,9 @@ pub unsafe fn copy_raw(
     // SAFETY: the axes describe the same set of addresses; the element types have the size given.
     unsafe {
         match itemsize {
-            1 => copy_axes::<u8, 16>(to, from, &axes),
-            2 => copy_axes::<u16, 16>(to, from, &axes),
-            4 => copy_axes::<u32, 8>(to, from, &axes),
+            1 => copy_axes::<u8, 64>(to, from, &axes),
+            2 => copy_axes::<u16, 32>(to, from, &axes),
+            4 => copy_axes::<u32, 16>(to, from, &axes),
             8 => copy_axes::<u64, 8>(to, from, &axes),
             16 => copy_axes::<[u64; 2], 4>(to, from, &axes),
             _ => copy_axes_of_bytes(to, from, &axes, itemsize),
@@ -92,9 +97,11 @@ unsafe fn walk(axes: &[Axis], to: *mut u8, from: *const u8, visit: &mut impl FnM
     }
 }
 
+/// `W` elements fill a cache line.
+///
 /// # Safety
 /// As [`copy_raw`], for elements of type `T`.
-unsafe fn copy_axes<T: Copy, const B: usize>(to: *mut u8, from: *const u8, axes: &[Axis]) {
+unsafe fn copy_axes<T: Copy + Default, const W: usize>(to: *mut u8, from: *const u8, axes: &[Axis]) {
     let item = size_of::<T>() as isize;
     let Some((&last, outer)) = axes.split_last() else { return };
     // SAFETY (all below): indices stay inside the axes, whose addresses the caller vouches for.
@@ -115,15 +122,15 @@ unsafe fn copy_axes<T: Copy, const B: usize>(to: *mut u8, from: *const u8, axes:
         }
         return;
     }
-    let contiguous_in_source = outer.iter().rposition(|axis| axis.from == item && axis.len >= B);
+    let contiguous_in_source = outer.iter().rposition(|axis| axis.from == item && axis.len >= 8);
     if let Some(position) = contiguous_in_source
         && last.to == item
-        && last.len >= B
+        && last.len >= 8
     {
         let column = outer[position];
         let mut rest: SmallVec<[Axis; 4]> = SmallVec::from_slice(outer);
         rest.remove(position);
-        unsafe { walk(&rest, to, from, &mut |to, from| transpose_plane::<T, B>(to, from, last, column)) };
+        unsafe { walk(&rest, to, from, &mut |to, from| transpose_plane::<T, W>(to, from, last, column)) };
         return;
     }
     unsafe {
@@ -136,57 +143,78 @@ unsafe fn copy_axes<T: Copy, const B: usize>(to: *mut u8, from: *const u8, axes:
     }
 }
 
-/// Copies a plane whose `row` axis is contiguous in the destination and whose `column` axis is contiguous in the source.
+/// Copies a plane whose `row` axis is contiguous in the destination and whose `column` axis is contiguous in the source:
+/// whole cache lines of the source are collected from many rows, then written as long runs.
 ///
 /// # Safety
 /// As [`copy_raw`].
-unsafe fn transpose_plane<T: Copy, const B: usize>(to: *mut u8, from: *const u8, row: Axis, column: Axis) {
-    // SAFETY (all below): i < row.len and j < column.len.
-    let one = |i: usize, j: usize| unsafe {
-        let value = from.offset(i as isize * row.from + j as isize * column.from).cast::<T>().read_unaligned();
-        to.offset(i as isize * row.to + j as isize * column.to).cast::<T>().write_unaligned(value);
-    };
-    let (whole_rows, whole_columns) = (row.len / B * B, column.len / B * B);
-    for i_square in (0..whole_rows).step_by(SQUARE) {
-        let i_end = (i_square + SQUARE).min(whole_rows);
-        for j_square in (0..whole_columns).step_by(SQUARE) {
-            let j_end = (j_square + SQUARE).min(whole_columns);
-            for j in (j_square..j_end).step_by(B) {
-                for i in (i_square..i_end).step_by(B) {
-                    unsafe {
-                        transpose_tile::<T, B>(
-                            to.offset(i as isize * row.to + j as isize * column.to),
-                            column.to,
-                            from.offset(i as isize * row.from + j as isize * column.from),
-                            row.from,
-                        );
+unsafe fn transpose_plane<T: Copy + Default, const W: usize>(to: *mut u8, from: *const u8, row: Axis, column: Axis) {
+    debug_assert_eq!(W * size_of::<T>(), LINE);
+    let stream = row.len * column.len * size_of::<T>() >= STREAMED_MIN;
+    let mut strip = [[T::default(); W]; STRIP];
+    for i in (0..row.len).step_by(STRIP) {
+        let height = STRIP.min(row.len - i);
+        for j in (0..column.len).step_by(W) {
+            let width = W.min(column.len - j);
+            // SAFETY: i + height and j + width are inside the axes.
+            unsafe {
+                let corner = from.offset(i as isize * row.from + j as isize * column.from);
+                for (n, line) in strip.iter_mut().enumerate().take(height) {
+                    let source = corner.offset(n as isize * row.from);
+                    if width == W {
+                        *line = source.cast::<[T; W]>().read_unaligned();
+                    } else {
+                        ptr::copy_nonoverlapping(source, line.as_mut_ptr().cast(), width * size_of::<T>());
+                    }
+                }
+                let corner = to.offset(i as isize * row.to + j as isize * column.to);
+                for k in 0..width {
+                    let run = corner.offset(k as isize * column.to);
+                    if stream && height == STRIP {
+                        stream_run(run, &strip, k);
+                    } else {
+                        for (n, line) in strip.iter().enumerate().take(height) {
+                            run.cast::<T>().add(n).write_unaligned(line[k]);
+                        }
                     }
                 }
             }
         }
-        for i in i_square..i_end {
-            (whole_columns..column.len).for_each(|j| one(i, j));
-        }
     }
-    for j in 0..column.len {
-        (whole_rows..row.len).for_each(|i| one(i, j));
+    if stream {
+        stream_end();
     }
 }
 
-/// A square of B x B elements through registers: whole cache lines are read, then whole ones written.
+/// Writes element k of each line of the strip to consecutive places, past the caches.
 ///
 /// # Safety
-/// B rows of B contiguous elements are readable at `from` and writable at `to`.
+/// `to` has room for [`STRIP`] elements.
 #[inline(always)]
-unsafe fn transpose_tile<T: Copy, const B: usize>(to: *mut u8, to_stride: isize, from: *const u8, from_stride: isize) {
-    // SAFETY: promised by the caller.
+unsafe fn stream_run<T: Copy + Default, const W: usize>(to: *mut u8, strip: &[[T; W]; STRIP], k: usize) {
+    let mut run = [T::default(); STRIP];
+    for (x, line) in run.iter_mut().zip(strip) {
+        *x = line[k];
+    }
+    // SAFETY: the run has `size_of_val(&run)` bytes, a multiple of eight, and so has the place it is written to.
     unsafe {
-        let rows: [[T; B]; B] =
-            std::array::from_fn(|i| from.offset(i as isize * from_stride).cast::<[T; B]>().read_unaligned());
-        (0..B).for_each(|j| {
-            let column: [T; B] = std::array::from_fn(|i| rows[i][j]);
-            to.offset(j as isize * to_stride).cast::<[T; B]>().write_unaligned(column);
-        });
+        for word in 0..size_of_val(&run) / 8 {
+            let value = run.as_ptr().cast::<i64>().add(word).read_unaligned();
+            let place = to.cast::<i64>().add(word);
+            #[cfg(target_arch = "x86_64")]
+            std::arch::x86_64::_mm_stream_si64(place, value);
+            #[cfg(not(target_arch = "x86_64"))]
+            place.write_unaligned(value);
+        }
+    }
+}
+
+/// Orders streamed writes before whatever the thread writes next, as other writes are by themselves.
+fn stream_end() {
+    // SAFETY: every x86-64 processor has the instruction.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
     }
 }
 
@@ -276,18 +304,27 @@ mod tests {
 
     #[test]
     fn large_planes_are_transposed_with_their_edges() {
-        let (rows, columns) = (101usize, 77usize);
-        let from: Vec<u64> = (0..(rows * columns) as u64).collect();
-        let mut to = vec![0u64; rows * columns];
+        planes(101, 77, |i| i as u64);
+        planes(601, 777, |i| i as u64);
+        planes(1111, 999, |i| i as u32);
+        planes(1111, 999, |i| i as u16);
+        planes(2111, 1999, |i| (i % 251) as u8);
+        planes(501, 777, |i| [i as u64, !i as u64]);
+    }
+
+    fn planes<T: Copy + Default + PartialEq + std::fmt::Debug>(rows: usize, columns: usize, make: fn(usize) -> T) {
+        let from: Vec<T> = (0..rows * columns).map(make).collect();
+        let mut to = vec![T::default(); rows * columns];
+        let item = size_of::<T>() as isize;
         // SAFETY: both layouts are dense in their vectors.
         unsafe {
             copy_raw(
                 to.as_mut_ptr().cast(),
-                &[rows as isize * 8, 8],
+                &[rows as isize * item, item],
                 from.as_ptr().cast(),
-                &[8, columns as isize * 8],
+                &[item, columns as isize * item],
                 &[columns, rows],
-                8,
+                item as usize,
             );
         }
         for i in 0..rows {
