@@ -11,15 +11,16 @@ pub enum RunError {
     Task { key: String, error: TaskError },
     /// Known before anything runs.
     #[error(
-        "task '{key}' needs {needed} bytes for its inputs and its result, but memory_limit is {limit} bytes; \
-         raise memory_limit or use smaller chunks"
+        "task '{key}' needs {} for its inputs and its result, but memory_limit is {}; raise memory_limit or use \
+         smaller chunks",
+        bytes(*.needed), bytes(*.limit)
     )]
     TooLarge { key: String, needed: u64, limit: u64 },
     /// Values can neither stay in memory nor be spilled.
     #[error(
-        "task '{key}' needs {needed} bytes more, but {live} bytes are in use of a memory_limit of {limit} bytes, and \
-         spilling to {folder:?} ended after {written} bytes: {reason}; free disk space, name another spill directory or \
-         raise memory_limit"
+        "task '{key}' needs {} more, but {} are in use of a memory_limit of {}, and spilling to {folder:?} ended after \
+         {}: {reason}; free disk space, name another spill directory or raise memory_limit",
+        bytes(*.needed), bytes(*.live), bytes(*.limit), bytes(*.written)
     )]
     Memory { key: String, needed: u64, live: u64, limit: u64, folder: PathBuf, written: u64, reason: String },
     #[error("the computation was cancelled")]
@@ -46,4 +47,8 @@ impl RunError {
             other => TaskError::new(class, other.to_string()),
         }
     }
+}
+
+fn bytes(count: u64) -> String {
+    raskr_base::sizes::format_bytes(count as f64)
 }

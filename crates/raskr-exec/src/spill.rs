@@ -132,7 +132,8 @@ impl SpillFolder {
         if let Some(limit) = self.limit
             && held > limit
         {
-            return Err(failed(format!("spill_limit is {limit} bytes")));
+            let limit = raskr_base::sizes::format_bytes(limit as f64);
+            return Err(failed(format!("spill_limit is {limit}")));
         }
         let written = self.folder().and_then(|folder| {
             file.path = folder.join(self.next_file.fetch_add(1, Ordering::Relaxed).to_string());

@@ -71,6 +71,11 @@ pub fn idle_count() -> usize {
     Cache::of_this_process().idle.lock().len()
 }
 
+/// Threads that this process has started so far.
+pub fn started_count() -> usize {
+    Cache::of_this_process().started.load(Ordering::Relaxed)
+}
+
 fn serve(cache: &'static Cache, first: Job) {
     first();
     let seat = Arc::new(Seat::default());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use raskr_base::Value;
 use raskr_graph::Plan;
 
-use super::{Local, Run, State, Step, op_address};
+use super::{Local, Run, State, Step, cost_class};
 use crate::error::RunError;
 use crate::spill::{SpillError, SpillFile};
 use crate::store::{Measure, Store, Victim};
@@ -40,7 +40,7 @@ impl Run {
     /// Estimated bytes of a task's result: as the plan says, or as large as what its operation yielded before.
     pub(super) fn estimate(&self, state: &State, task: u32) -> u64 {
         match self.plan.bytes(task) {
-            0 => state.profiles.of(op_address(&self.plan, task)).map_or(0, |profile| profile.bytes),
+            0 => state.profiles.of(cost_class(&self.plan, task)).map_or(0, |profile| profile.bytes),
             bytes => bytes,
         }
     }

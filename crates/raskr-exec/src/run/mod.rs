@@ -17,9 +17,12 @@
 //! 4. `State::entering` counts workers between their decision to go inside and their first look there, so that no more
 //!    of them queue for the interpreter than there is work.
 //! 5. A worker sleeps only when, under the lock, it found nothing it may take; whoever makes work under the lock wakes a
-//!    sleeper or borrows another thread, unless it takes all of that work itself.
-//! 6. Short tasks are taken in small batches. A batch holds tasks of operations that were measured and found short; one
-//!    that proves longer is handed back (`returned`) after the task that showed it.
+//!    sleeper or borrows another thread, unless it is about to do that work itself at once. Since that is a guess,
+//!    sleepers look again by themselves after a nap, the longer the oftener they found nothing.
+//! 6. Short tasks are taken in small batches, never more than a fair share of what is ready. A batch holds tasks of
+//!    operations that were measured and found short. While it is worked on, what is not begun lies on the worker's
+//!    desk (`Run::desks`, a lock each, taken alone or under the lock of the run): after a task that proved long the
+//!    worker hands the rest back (`State::returned`), and a sleeper whose nap was in vain takes it from the desk.
 //! 7. Values: the last consumer moves its input out of the store, others share it. What an input was charged with is
 //!    released when its last consumer is done, after that one's result was charged, so that a buffer passed on is never
 //!    counted as free in between.
@@ -67,6 +70,9 @@ const BATCH_TIME: Duration = Duration::from_micros(20);
 const BATCH_BYTES: u64 = 1 << 20;
 /// A batch that took longer than this hands back what it has not begun.
 const BATCH_OVERDUE: Duration = Duration::from_micros(500);
+/// A sleeper's first nap; each nap in vain doubles the next, up to a limit.
+const NAP_TIME: Duration = Duration::from_millis(2);
+const NAP_DOUBLINGS_MAX: u32 = 5;
 /// How long a worker stays inside the interpreter when there is more to do.
 const HOLD_TIME: Duration = Duration::from_millis(2);
 /// How often a run on the calling thread asks whether it was interrupted.
@@ -161,6 +167,8 @@ struct Local {
     files: Vec<Arc<SpillFile>>,
     /// Emptied vectors for the inputs of tasks to come.
     spare: Vec<Vec<Value>>,
+    /// Naps in a row that nobody ended.
+    naps: u32,
 }
 
 pub struct Run {
@@ -174,6 +182,8 @@ pub struct Run {
     /// Seen by operations: stop when convenient.
     stop: AtomicBool,
     folder: Arc<SpillFolder>,
+    /// By worker: taken tasks that are not begun (rule 6).
+    desks: Vec<Mutex<Vec<Taken>>>,
     state: Mutex<State>,
     work: Condvar,
     outcome: Mutex<Option<Outcome>>,
@@ -216,10 +226,12 @@ impl Run {
             over,
             failure,
         };
+        let width = width.max(1).min(plan.len().max(1));
         Run {
             id: NEXT_RUN.fetch_add(1, Ordering::Relaxed),
             outputs,
-            width: width.max(1).min(plan.len().max(1)),
+            width,
+            desks: (0..width).map(|_| Mutex::default()).collect(),
             stop: AtomicBool::new(false),
             folder: SpillFolder::new(options.spill_directory.clone(), options.spill_limit, disk),
             state: Mutex::new(state),
@@ -317,6 +329,7 @@ impl Run {
             garbage: Vec::new(),
             files: Vec::new(),
             spare: Vec::new(),
+            naps: 0,
         };
         let mut asked = Instant::now();
         loop {
@@ -381,12 +394,18 @@ impl Run {
             Step::Leave => {}
             // Values must not be dropped under the lock, nor kept while sleeping: come back and look again.
             Step::Sleep if inside || !local.garbage.is_empty() => {}
+            Step::Sleep if local.naps > 0 && self.clear_desks(&mut state) => local.naps = 0,
             Step::Sleep => {
+                let nap = NAP_TIME * (1 << local.naps.min(NAP_DOUBLINGS_MAX));
                 state.sleeping += 1;
-                self.work.wait(&mut state);
+                let in_vain = self.work.wait_for(&mut state, nap).timed_out();
                 state.sleeping -= 1;
+                local.naps = if in_vain { local.naps + 1 } else { 0 };
             }
-            _ => called = self.call_others(&mut state, local),
+            _ => {
+                local.naps = 0;
+                called = self.call_others(&mut state, local);
+            }
         }
         drop(state);
         if let Some(worker) = called
@@ -442,6 +461,8 @@ impl Run {
     }
 }
 
-fn op_address(plan: &Plan, task: u32) -> usize {
-    Arc::as_ptr(plan.op(task)).cast::<()>() as usize
+/// Tasks with the same number take about equally long.
+fn cost_class(plan: &Plan, task: u32) -> usize {
+    let op = plan.op(task);
+    op.cost_class().unwrap_or_else(|| Arc::as_ptr(op).cast::<()>() as usize)
 }

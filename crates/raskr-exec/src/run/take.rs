@@ -7,7 +7,7 @@ use raskr_base::Value;
 use smallvec::SmallVec;
 
 use super::memory::Admission;
-use super::{BATCH_BYTES, BATCH_TASKS_MAX, BATCH_TIME, Local, Run, State, Step, TAKEN, Taken, op_address};
+use super::{BATCH_BYTES, BATCH_TASKS_MAX, BATCH_TIME, Local, Run, State, Step, TAKEN, Taken, cost_class};
 use crate::profile::Profile;
 
 impl Run {
@@ -25,7 +25,7 @@ impl Run {
             state.taken -= 1;
             state.left -= 1;
             state.reserved -= done.reserved;
-            state.profiles.note(op_address(&self.plan, task), done.took, &done.measure);
+            state.profiles.note(cost_class(&self.plan, task), done.took, &done.measure);
             if state.uses[task as usize] > 0 {
                 state.store.insert(task, done.value, &done.measure);
             } else {
@@ -94,15 +94,16 @@ impl Run {
     fn fill(&self, state: &mut State, local: &mut Local, interpreted: bool, first: u32) -> Step {
         let mut expected = Duration::ZERO;
         let mut bytes = 0;
+        let share = state.ready.queue(interpreted).len().div_ceil(self.width).min(BATCH_TASKS_MAX);
         let mut next = Some(first);
         while let Some(task) = next {
             let begun = !local.batch.is_empty();
-            let profile = state.profiles.of(op_address(&self.plan, task)).map(Profile::duration);
+            let profile = state.profiles.of(cost_class(&self.plan, task)).map(Profile::duration);
             let estimate = self.estimate(state, task);
             if begun {
                 let Some(duration) = profile else { break };
                 let other = state.ready.queue(!interpreted).peek();
-                if local.batch.len() >= BATCH_TASKS_MAX
+                if local.batch.len() >= share
                     || other.is_some_and(|other| other < task)
                     || expected + duration > BATCH_TIME
                     || bytes + estimate > BATCH_BYTES
@@ -161,6 +162,18 @@ impl Run {
         Taken { task, inputs, accounts, reserved }
     }
 
+    /// Makes tasks that others have taken but not begun free for all (rule 6). Were there any?
+    pub(super) fn clear_desks(&self, state: &mut State) -> bool {
+        let mut found = false;
+        for desk in &self.desks {
+            for taken in desk.try_lock().map(|mut desk| std::mem::take(&mut *desk)).unwrap_or_default() {
+                state.returned[usize::from(self.plan.is_interpreted(taken.task))].push(taken);
+                found = true;
+            }
+        }
+        found
+    }
+
     /// Wakes a sleeper when this worker leaves work behind (rule 5); gives the number of a worker to be called when all
     /// that there are are at work.
     pub(super) fn call_others(&self, state: &mut State, local: &Local) -> Option<u32> {
@@ -172,13 +185,17 @@ impl Run {
         }
         // A few short tasks are done sooner than a thread wakes up, if this worker is soon back for them.
         let short = |task: Option<u32>| {
-            let profile = |task| state.profiles.of(op_address(&self.plan, task));
+            let profile = |task| state.profiles.of(cost_class(&self.plan, task));
             task.is_none_or(|task| profile(task).is_some_and(|profile| profile.duration() < BATCH_TIME))
         };
         let soon_back = local.batch.first().is_some_and(|taken| short(Some(taken.task)));
         let few = native <= BATCH_TASKS_MAX && short(state.ready.native.peek());
         let crowded = self.options.interpreter.is_exclusive() || interpreted <= BATCH_TASKS_MAX;
-        if soon_back && few && (interpreted == 0 || (crowded && short(state.ready.interpreted.peek()))) {
+        if soon_back
+            && state.sleeping > 0
+            && few
+            && (interpreted == 0 || (crowded && short(state.ready.interpreted.peek())))
+        {
             return None;
         }
         if state.sleeping > 0 {

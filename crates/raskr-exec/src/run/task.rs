@@ -16,31 +16,37 @@ impl Run {
     pub(super) fn run_batch(&self, local: &mut Local) {
         let begun = Instant::now();
         let mut before = begun;
-        let mut batch = std::mem::take(&mut local.batch);
+        let desk = &self.desks[local.worker as usize];
+        let alone = local.batch.len() == 1;
         // Taken from the end, so turned round first: the most urgent task was taken first.
-        batch.reverse();
-        while let Some(mut taken) = batch.pop() {
+        local.batch.reverse();
+        let mut next = local.batch.pop();
+        if !alone {
+            desk.lock().append(&mut local.batch);
+        }
+        while let Some(mut taken) = next {
             let result = self.run_task(&mut taken, local.worker, before);
             let after = Instant::now();
             let took = after - before;
             before = after;
             match result {
                 Ok((value, measure)) => {
-                    let Taken { task, mut inputs, accounts, reserved } = taken;
-                    inputs.clear();
+                    let Taken { task, inputs, accounts, reserved } = taken;
                     local.spare.push(inputs);
                     local.done.push(Done { task, value, measure, took, accounts, reserved });
                 }
-                Err(error) => {
-                    local.failed = Some(error);
-                    break;
-                }
+                Err(error) => local.failed = Some(error),
             }
-            if !batch.is_empty() && (after - begun > BATCH_OVERDUE || self.stop.load(Ordering::Relaxed)) {
+            if alone {
                 break;
             }
+            let mut desk = desk.lock();
+            if local.failed.is_some() || after - begun > BATCH_OVERDUE || self.stop.load(Ordering::Relaxed) {
+                local.batch.append(&mut desk);
+                break;
+            }
+            next = desk.pop();
         }
-        local.batch = batch;
     }
 
     fn run_task(&self, taken: &mut Taken, worker: u32, at: Instant) -> Result<(Value, Measure), RunError> {
@@ -57,6 +63,7 @@ impl Run {
             let result = self.call(task, index, &mut taken.inputs);
             match result {
                 Ok(value) => {
+                    taken.inputs.clear();
                     let measure = Measure::of(&value);
                     if let Some(listener) = &self.options.listener {
                         listener.task_finished(&event, at.elapsed(), measure.bytes(), &value);

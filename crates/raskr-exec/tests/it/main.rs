@@ -5,3 +5,4 @@ mod failures;
 mod memory;
 mod results;
 mod support;
+mod workers;

@@ -144,8 +144,8 @@ fn a_full_disk_is_an_error_that_names_both_limits_and_leaves_nothing() {
         let error = handle.wait(None).expect("first wait").expect_err("there is no room");
         assert_eq!(error.class(), ErrorClass::Memory);
         let text = error.to_string();
-        assert!(text.contains(&format!("memory_limit of {} bytes", 4 * bytes)), "{text}");
-        assert!(text.contains(&format!("spill_limit is {} bytes", 3 * bytes)), "{text}");
+        assert!(text.contains("memory_limit of 512.00 kiB"), "{text}");
+        assert!(text.contains("spill_limit is 384.00 kiB"), "{text}");
         assert!(text.contains(&format!("{:?}", place.0)), "{text}");
         assert!(place.is_empty());
     }
@@ -177,8 +177,8 @@ fn a_task_that_can_never_fit_is_refused_before_anything_runs() {
         start(plan_of(rows(), &[1]), limited(2, 1199, &place)).wait(None).expect("first").expect_err("too large");
     assert_eq!(
         error.to_string(),
-        "task 'table-1' needs 1200 bytes for its inputs and its result, but memory_limit is 1199 bytes; raise \
-         memory_limit or use smaller chunks"
+        "task 'table-1' needs 1.17 kiB for its inputs and its result, but memory_limit is 1.17 kiB; raise memory_limit \
+         or use smaller chunks"
     );
     assert!(!ran.load(Ordering::Relaxed));
     assert!(start(plan_of(rows(), &[1]), limited(2, 1200, &place)).wait(None).expect("first wait").is_ok());
@@ -214,6 +214,21 @@ fn views_of_the_users_own_array_count_nothing() {
     assert_eq!(number(&handle.wait(None).expect("first wait").expect("no task fails")[0]), 100);
     assert_eq!(handle.statistics().spilled_bytes, 0);
     assert!(handle.statistics().peak_bytes < 1000);
+}
+
+#[test]
+fn a_failure_leaves_no_file_behind() {
+    for threads in [0, 2] {
+        let place = Place::new("failure");
+        let (mut rows, last) = wide(12, 16384);
+        let fails = function(OpKind::Native, |_, _| Err(TaskError::value("told to fail")));
+        rows[last as usize].op = fails;
+        let mut handle = start(plan_of(rows, &[last]), limited(threads, 4 * 8 * 16384, &place));
+        let error = handle.wait(None).expect("first wait").expect_err("the last task fails");
+        assert_eq!(error.class(), ErrorClass::Value);
+        assert!(handle.statistics().spilled_bytes > 0);
+        assert!(place.is_empty());
+    }
 }
 
 #[derive(Debug)]
