@@ -199,7 +199,8 @@ class Monitor:
         key = self.names.get(name, name)
         self.state["running"].discard(key)
         self.state["finished"].add(key)
-        for needed in self.inputs[name]:
+        # The engine's own steps (parts of a result put together) are in no graph of the user's.
+        for needed in self.inputs.get(name, ()):
             self.uses[needed] -= 1
             if not self.uses[needed]:
                 self.state["released"].add(self.names.get(needed, needed))

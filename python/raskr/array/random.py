@@ -200,6 +200,8 @@ def _integers(
     if scalar:
         low = int(low)
         span = int(high) - low + (1 if endpoint else 0)
+        if span <= 0:
+            raise ValueError(f"low >= high: no integer lies between {low} and {high}")
         return state._draw("integers", (low, span), size, chunks, dtype=dtype, label=label, check=False)
     from raskr.array.core import asarray
     from raskr.array.ufunc import floor, minimum

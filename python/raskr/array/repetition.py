@@ -35,7 +35,9 @@ def repeat(a, repeats, axis=None):
     axis = normalize_axis(axis, a.ndim)
     if repeats == 1:
         return a
-    if repeats <= 0:
+    if repeats < 0:
+        raise ValueError(f"repeat: the number of repeats must not be negative, got {repeats}")
+    if repeats == 0:
         return a[(slice(None),) * axis + (slice(0, 0),)]
     if not has_unknown((a.chunks[axis],)):
         # Blocks keep about their size.

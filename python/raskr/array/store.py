@@ -366,7 +366,10 @@ def from_npy_stack(dirname, mmap_mode="r"):
     ...     da.from_npy_stack(os.path.join(folder, "stack")).chunks
     ((2, 2), (2,))
     """
-    return Array(Expr.open_npy_stack(os.fspath(dirname)))
+    folder = os.fspath(dirname)
+    if not any(os.path.exists(os.path.join(folder, name)) for name in ("info.json", "info")):
+        raise FileNotFoundError(f"{folder}: no stack of npy files: there is no description info.json in it")
+    return Array(Expr.open_npy_stack(folder))
 
 
 def to_tiledb(darray, uri, compute=True, return_stored=False, storage_options=None, **kwargs):
