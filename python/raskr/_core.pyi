@@ -1,6 +1,7 @@
 """What the extension module offers. Only `raskr._bridge` imports it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 import numpy as np
@@ -196,16 +197,141 @@ class Node:
 
     @property
     def key(self) -> str: ...
+    def __reduce__(self) -> Any: ...
 
 def run(
-    items: Sequence[Node | Expr],
+    items: Sequence[Node | Delayed | Expr],
     *,
     scheduler: str = "threads",
     num_workers: int | None = None,
     memory_limit: int | None = None,
-    spill_directory: str | None = None,
-    callbacks: Sequence[Any] | None = None,
+    spill_directory: str | PathLike[str] | None = None,
+    monitor: object | None = None,
     keep_blocks: bool = False,
 ) -> list[Any]:
     """Computes all items in one go. An `Expr` gives its NumPy array (or what NumPy-like blocks concatenate to), or, with
-    `keep_blocks`, an `Expr` that holds its computed blocks; a Node its value, or with `keep_blocks` a Node that holds it."""
+    `keep_blocks`, an `Expr` that holds its computed blocks; a Node its value, or with `keep_blocks` a Node that holds it.
+
+    `scheduler` is `threads` or `sync`. `monitor` hears `run_started(keys, known keys)`, `task_started(key, worker, at)`,
+    `task_finished(key, worker, at, took, bytes, value)`, `task_failed(key, worker)` and `run_finished(failed)`.
+    """
+
+# --- delayed calls -----------------------------------------------------------------------------------------------------
+class Delayed:
+    """A lazy value; `raskr.delayed` puts the methods on it that are written in Python."""
+
+    def __new__(cls, key: object, dsk: object, length: int | None = None, layer: object = None) -> Delayed: ...
+    @property
+    def key(self) -> Any: ...
+    @property
+    def _key(self) -> Any: ...
+    @property
+    def _length(self) -> int | None: ...
+    @property
+    def _nout(self) -> int | None: ...
+    @property
+    def _pure(self) -> bool | None: ...
+    @property
+    def _obj(self) -> Any: ...
+    @property
+    def _attr(self) -> str | None: ...
+    @property
+    def _node(self) -> Node: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Any: ...
+    def __reduce__(self) -> Any: ...
+
+class DelayedLeaf(Delayed):
+    """A lazy object that is known already, such as a function that was decorated."""
+
+class DelayedAttr(Delayed):
+    """An attribute of a lazy value."""
+
+def delayed(
+    object: object, name: object = None, pure: bool | None = None, nout: object = None, traverse: bool = True
+) -> Any:
+    """Makes an object or a function lazy; see `raskr.delayed`."""
+
+def delayed_of_node(node: Node, nout: int | None = None) -> Delayed:
+    """The lazy value of a node."""
+
+def node_of_value(value: object, key: str | None = None, name: str = "value") -> Node:
+    """A node that holds a value which is known already."""
+
+def node_of_call(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    key: str | None = None,
+    name: str | None = None,
+) -> Node:
+    """A node that calls `function(*args, **kwargs)`; nodes and lazy values in the arguments are computed first."""
+
+def restore_node(calls: object) -> Node:
+    """Rebuilds a pickled node."""
+
+def restore_delayed(kind: str, content: object, name: object, pure: bool | None, nout: int | None) -> Any:
+    """Rebuilds a pickled lazy value."""
+
+def restore_task(calls: object, index: int) -> Task:
+    """Rebuilds a pickled task."""
+
+def annotation_entered(entered: bool) -> None:
+    """A `with raskr.annotate(...)` block was entered or left."""
+
+# --- task graphs as mappings -------------------------------------------------------------------------------------------
+@final
+class Task:
+    """One task of a plan as a function of its inputs' values, for schedulers other than raskr's own."""
+
+    @property
+    def name(self) -> str: ...
+    def __call__(self, *values: Any) -> Any: ...
+    def __reduce__(self) -> Any: ...
+
+def nodes_of_graph(dsk: object, keys: Sequence[Any]) -> tuple[list[Node], dict[str, Any]]:
+    """The nodes of some keys of a raw graph, and the keys by the names that their tasks go under."""
+
+def graph_of(items: Sequence[Node | Delayed]) -> tuple[dict[str, tuple[Any, ...]], list[str]]:
+    """The tasks that items need, as `{key: (task, *keys of its inputs)}`, and the key of each item."""
+
+def draw(items: Sequence[Node | Delayed], format: str, rankdir: str, by_order: bool) -> bytes:
+    """A picture of the tasks that items need: the bytes of a file in `dot`, `svg` or `png`."""
+
+# --- settings, sizes, errors -------------------------------------------------------------------------------------------
+def settings() -> list[tuple[str, str, Any, str]]:
+    """Every setting as `(name, kind, default, doc)`."""
+
+def check_setting(name: str, value: object) -> Any:
+    """The value in the form that the engine takes (bytes and durations as numbers), or an error of its kind."""
+
+def settings_reference() -> str:
+    """The reference page of all settings, in Markdown."""
+
+def set_delayed_pure(pure: bool) -> None:
+    """Tells the value of the setting `delayed_pure`, which every delayed call looks at."""
+
+def default_memory_limit() -> int | None:
+    """The limit of memory where none is set."""
+
+def parse_bytes(value: object) -> int:
+    """Bytes of a number, or of text such as `128 MiB`."""
+
+def parse_duration(text: str, default: str | None) -> float:
+    """Seconds of text such as `300 ms`; text without a unit is in units of `default`, or refused where that is None."""
+
+def format_bytes(bytes: float) -> str: ...
+def format_duration(seconds: float) -> str: ...
+def exception_of(class_: str) -> None:
+    """Raises the exception of an error class of the engine."""
+
+class CancelledError(Exception):
+    """The computation was cancelled before it ended."""
+
+class KilledWorker(Exception):
+    """A process that ran a task was ended from outside."""
+
+__version__: str

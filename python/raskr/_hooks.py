@@ -31,12 +31,14 @@ def check_dataclass(value):
     present = [field for field in fields(value) if hasattr(value, field.name)]
     if not all(field.init for field in present):
         raise ValueError(
-            f"Failed to unpack {kind} instance with lazy values inside. Note that using fields with `init=False` are not supported."
+            f"Failed to unpack {kind} instance with lazy values inside. "
+            "Note that using fields with `init=False` are not supported."
         )
     names = set(inspect.signature(kind.__init__).parameters)
     if not names.issuperset(field.name for field in present):
         raise TypeError(
-            f"Failed to unpack {kind} instance with lazy values inside. Note that using a custom __init__ is not supported."
+            f"Failed to unpack {kind} instance with lazy values inside. "
+            "Note that using a custom __init__ is not supported."
         )
 
 
@@ -74,7 +76,8 @@ def assemble(pieces):
     from raskr.array.dispatch import concatenate_blocks
 
     def join(parts, axis):
-        if len(parts) == 1:
+        # Blocks without elements are all in one place.
+        if len(parts) == 1 or axis == len(parts[0][0]):
             return parts[0][1]
         rows = {}
         for place, array in parts:

@@ -1,9 +1,6 @@
 """What all collections share: computing, persisting, drawing, and finding collections inside other objects."""
 
-import dataclasses
 import difflib
-import types
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -11,11 +8,12 @@ from typing import Any
 
 from raskr import config, local, multiprocessing, threaded
 from raskr._bridge import core
+from raskr._names import clone_key, get_collection_names, get_name_from_key, replace_name_in_key
+from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.annotations import annotate, get_annotations
 from raskr.core import flatten
 from raskr.graph import nodes_and_names, plain, wanted_keys
 from raskr.tokenize import TokenizationError, normalize_token, tokenize
-from raskr.utils import key_split
 
 __all__ = [
     "DaskMethodsMixin",
@@ -66,30 +64,7 @@ or with a function that takes a graph and keys
 """
 
 
-def is_dask_collection(x: Any) -> bool:
-    """Is an object a lazy collection: something that `compute` computes?
-
-    Parameters
-    ----------
-    x : object
-        The object.
-
-    Examples
-    --------
-    >>> import raskr
-    >>> raskr.is_dask_collection(raskr.delayed(1)), raskr.is_dask_collection(1)
-    (True, False)
-    """
-    if isinstance(x, type) or not hasattr(type(x), "__dask_graph__"):
-        return False
-    if isinstance(x, core.Delayed) or hasattr(x, "_expr"):
-        return True
-    return x.__dask_graph__() is not None
-
-
-def get_scheduler(
-    get: Any = None, scheduler: Any = None, collections: Any = None, cls: Any = None
-) -> Callable | None:
+def get_scheduler(get: Any = None, scheduler: Any = None, collections: Any = None, cls: Any = None) -> Callable | None:
     """The function that runs graphs, by the arguments of a call, the settings, or the collections' own choice.
 
     Parameters
@@ -120,13 +95,26 @@ def get_scheduler(
         return cls.__dask_scheduler__
     if not collections:
         return None
-    own = [getattr(collection, "__dask_scheduler__", threaded.get) for collection in collections]
+    own = [_own_choice(collection) for collection in collections]
     if any(each is not own[0] for each in own):
         raise ValueError(
             "Compute called on multiple collections with differing default schedulers. Please specify a scheduler= "
             "parameter explicitly or globally with `raskr.config.set`."
         )
     return own[0]
+
+
+# What Dask's own collections choose runs here on the engine.
+_EQUIVALENT = {
+    "dask.local": local.get_sync,
+    "dask.multiprocessing": multiprocessing.get,
+    "dask.threaded": threaded.get,
+}
+
+
+def _own_choice(collection: Any) -> Callable:
+    choice = getattr(collection, "__dask_scheduler__", threaded.get)
+    return _EQUIVALENT.get(getattr(choice, "__module__", ""), choice)
 
 
 def _named(scheduler: Any) -> Callable:
@@ -145,104 +133,9 @@ def _named(scheduler: Any) -> Callable:
     # A client of a cluster brings its own `get`.
     if hasattr(scheduler, "get"):
         return scheduler.get
-    raise ValueError(f"unknown scheduler {scheduler!r}: expected a name, a function that takes a graph and keys, or an executor")
-
-
-# --- finding collections inside other objects -------------------------------------------------------------------------
-_LEAVES = (int, float, str, bytes, bool, complex, type(None))
-_LIST_ITERATORS = tuple(type(iter(kind())) for kind in (list, tuple, set))
-Repack = Callable[[Sequence], Any]
-
-
-def _repack_items(items: list, parts: list[Repack | None], make: Callable) -> Repack:
-    return lambda values: make([part(values) if part else item for item, part in zip(items, parts)])
-
-
-class _Unpacker:
-    """Collects the collections in objects, each once."""
-
-    def __init__(self, traverse: bool) -> None:
-        self.traverse = traverse
-        self.collections: list = []
-        self.places: dict[Any, int] = {}
-
-    def read(self, x: Any) -> Repack | None:
-        """A function that rebuilds an object around results, or None when there is no collection in it."""
-        kind = type(x)
-        if kind in _LEAVES:
-            return None
-        if isinstance(x, core.Delayed) or is_dask_collection(x):
-            place = self.places.get(id(x))
-            if place is None and not isinstance(x, core.Delayed):
-                place = self.places.get(("token", tokenize(x)))
-            if place is None:
-                place = len(self.collections)
-                self.collections.append(x)
-                self.places[id(x)] = place
-                if not isinstance(x, core.Delayed):
-                    self.places["token", tokenize(x)] = place
-            return lambda values: values[place]
-        return self._container(x, kind) if self.traverse else None
-
-    def _container(self, x: Any, kind: type) -> Repack | None:
-        if kind in _LIST_ITERATORS or kind is types.GeneratorType:
-            return self._items(list(x), list, always=True)
-        if kind in (list, tuple, set):
-            return self._items(list(x), kind)
-        if kind in (dict, OrderedDict):
-            return self._items([part for item in x.items() for part in item], partial(_pairs, kind))
-        if dataclasses.is_dataclass(x) and not isinstance(x, type):
-            known = [field for field in dataclasses.fields(x) if hasattr(x, field.name)]
-            names = [field.name for field in known]
-            return self._items([getattr(x, name) for name in names], partial(_instance, x, names))
-        if isinstance(x, tuple) and hasattr(x, "_fields"):
-            return self._items(list(x), lambda values: kind(*values))
-        return None
-
-    def _items(self, items: list, make: Callable, always: bool = False) -> Repack | None:
-        parts = [self.read(item) for item in items]
-        return _repack_items(items, parts, make) if always or any(parts) else None
-
-
-def _pairs(kind: type, values: list) -> Any:
-    return kind(zip(values[::2], values[1::2]))
-
-
-def _instance(x: Any, names: list[str], values: list) -> Any:
-    from raskr._hooks import check_dataclass
-
-    check_dataclass(x)
-    return dataclasses.replace(x, **dict(zip(names, values)))
-
-
-def unpack_collections(*args: Any, traverse: bool = True) -> tuple[list, Callable]:
-    """The collections in some objects, and a function that puts results in their places.
-
-    Parameters
-    ----------
-    *args : object
-        The objects.
-    traverse : bool
-        Look into lists, tuples, sets, dicts, data classes and named tuples.
-
-    Returns
-    -------
-    collections : list
-        The collections, each once.
-    repack : callable
-        Gives, for a sequence of results, a tuple of the objects with the results in place of the collections.
-
-    Examples
-    --------
-    >>> import raskr
-    >>> from raskr.base import unpack_collections
-    >>> collections, repack = unpack_collections([raskr.delayed(1), 2])
-    >>> repack(["one"])
-    (['one', 2],)
-    """
-    unpacker = _Unpacker(traverse)
-    parts = [unpacker.read(arg) for arg in args]
-    return unpacker.collections, _repack_items(list(args), parts, tuple)
+    raise ValueError(
+        f"unknown scheduler {scheduler!r}: expected a name, a function that takes a graph and keys, or an executor"
+    )
 
 
 # --- computing --------------------------------------------------------------------------------------------------------
@@ -278,7 +171,12 @@ def _postcompute(collection: Any, values: Any) -> Any:
 
 
 def compute(
-    *args: Any, traverse: bool = True, optimize_graph: bool = True, scheduler: Any = None, get: Any = None, **kwargs: Any
+    *args: Any,
+    traverse: bool = True,
+    optimize_graph: bool = True,
+    scheduler: Any = None,
+    get: Any = None,
+    **kwargs: Any,
 ) -> tuple:
     """Compute several collections at once; what they share is computed once.
 
@@ -307,7 +205,7 @@ def compute(
     >>> raskr.compute(a, {"sum": a + 3}, "x")
     (2, {'sum': 5}, 'x')
     """
-    if args and scheduler is None and get is None and all(isinstance(arg, core.Delayed) for arg in args):
+    if args and all(isinstance(arg, core.Delayed) for arg in args):
         collections, repack = args, tuple
     else:
         collections, repack = unpack_collections(*args, traverse=traverse)
@@ -339,9 +237,7 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
     values = dict(zip(wanted, computed[len(own) - len(wanted) :]))
     results = iter(computed)
     return [
-        next(results)
-        if item is not None
-        else _postcompute(collection, _as_lists(collection.__dask_keys__(), values))
+        next(results) if item is not None else _postcompute(collection, _as_lists(collection.__dask_keys__(), values))
         for collection, item in zip(collections, items)
     ]
 
@@ -561,7 +457,8 @@ def node_of(collection: Any) -> Any:
     wanted = wanted_keys(keys)
     nodes = dict(zip(wanted, nodes_and_names(graph, wanted)[0]))
     finish, args = collection.__dask_postcompute__()
-    return core.node_of_call(finish, (_as_lists(keys, nodes), *args), name="finalize")
+    key = f"finalize-{tokenize(collection)}"
+    return core.node_of_call(finish, (_as_lists(keys, nodes), *args), key=key, name="finalize")
 
 
 # --- methods of collections -------------------------------------------------------------------------------------------
@@ -592,65 +489,3 @@ class DaskMethodsMixin:
 
     def __await__(self) -> Iterator:
         raise TypeError("a collection can be awaited only with a client of a cluster")
-
-
-def get_name_from_key(key: Any) -> str:
-    """The name of the collection that a key belongs to.
-
-    Examples
-    --------
-    >>> from raskr.base import get_name_from_key
-    >>> get_name_from_key(("sum-1234", 0, 1))
-    'sum-1234'
-    """
-    if isinstance(key, tuple) and key and isinstance(key[0], str):
-        return key[0]
-    if isinstance(key, str):
-        return key
-    raise TypeError(f"Expected str or a tuple starting with str; got {key!r}")
-
-
-def get_collection_names(collection: Any) -> set[str]:
-    """The names of a collection's keys.
-
-    Examples
-    --------
-    >>> import raskr
-    >>> raskr.base.get_collection_names(raskr.delayed(1, name="one"))
-    {'one'}
-    """
-    if not is_dask_collection(collection):
-        raise TypeError(f"Expected a collection; got {type(collection)}")
-    return {get_name_from_key(key) for key in flatten(collection.__dask_keys__())}
-
-
-def replace_name_in_key(key: Any, rename: Mapping[str, str]) -> Any:
-    """A key under another name of its collection.
-
-    Examples
-    --------
-    >>> from raskr.base import replace_name_in_key
-    >>> replace_name_in_key(("x", 0), {"x": "y"})
-    ('y', 0)
-    """
-    if isinstance(key, tuple) and key and isinstance(key[0], str):
-        return (rename.get(key[0], key[0]), *key[1:])
-    if isinstance(key, str):
-        return rename.get(key, key)
-    raise TypeError(f"Expected str or a tuple starting with str; got {key!r}")
-
-
-def clone_key(key: Any, seed: Any) -> Any:
-    """A new key of the same kind, the same for the same seed.
-
-    Examples
-    --------
-    >>> from raskr.base import clone_key
-    >>> clone_key("sum-1", 0) == clone_key("sum-1", 0), clone_key("sum-1", 0) == "sum-1"
-    (True, False)
-    """
-    if isinstance(key, tuple) and key and isinstance(key[0], str):
-        return (clone_key(key[0], seed), *key[1:])
-    if isinstance(key, str):
-        return f"{key_split(key)}-{tokenize(key, seed)}"
-    raise TypeError(f"Expected str or a tuple starting with str; got {key!r}")

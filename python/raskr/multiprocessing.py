@@ -39,7 +39,6 @@ class _Packed:
         return _dumps(task(*args))
 
 
-
 def get(
     dsk: Any,
     keys: Any,

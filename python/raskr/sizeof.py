@@ -94,9 +94,14 @@ def register_numpy() -> None:
 def register_scipy() -> None:
     import scipy.sparse as sp
 
-    @sizeof.register(sp.spmatrix)
+    # Dictionaries of keys and lists of lists have no arrays to add up.
+    @sizeof.register((sp.dok_matrix, sp.dok_array, sp.lil_matrix, sp.lil_array))
+    def sizeof_sparse_objects(x: Any) -> int:
+        return sys.getsizeof(x) + 60 * int(x.nnz)
+
+    @sizeof.register((sp.spmatrix, sp.sparray))
     def sizeof_sparse(x: Any) -> int:
-        return sum(part.nbytes for part in vars(x).values() if hasattr(part, "nbytes")) or sys.getsizeof(x)
+        return sys.getsizeof(x) + sum(part.nbytes for part in vars(x).values() if hasattr(part, "nbytes"))
 
 
 @sizeof.register_lazy("pandas")
@@ -105,31 +110,55 @@ def register_pandas() -> None:
 
     @sizeof.register(pd.DataFrame)
     def sizeof_frame(df: Any) -> int:
-        return sizeof(df.index) + sum(_column(df.iloc[:, place]) for place in range(df.shape[1])) + 1000
+        # Columns of one block share it, and a column may stand in a frame twice.
+        seen: set[int] = set()
+        columns = sum(_block(block.values, seen) for block in df._mgr.blocks)
+        return 1200 + sizeof(df.index) + sizeof(df.columns) + columns
 
     @sizeof.register(pd.Series)
     def sizeof_series(s: Any) -> int:
-        return _column(s) + sizeof(s.index) + 1000
+        return 1200 + sizeof(s.index) + _block(s.array, set())
 
     @sizeof.register(pd.Index)
     def sizeof_index(i: Any) -> int:
-        return _column(i) + 1000
+        return 400 + _block(i.array, set())
+
+    @sizeof.register(pd.RangeIndex)
+    def sizeof_range_index(i: Any) -> int:
+        return 400
 
     @sizeof.register(pd.MultiIndex)
     def sizeof_multi_index(i: Any) -> int:
-        return sum(sizeof(level) for level in i.levels) + sum(code.nbytes for code in i.codes) + 1000
+        return 400 + sum(sizeof(level) for level in i.levels) + sum(code.nbytes for code in i.codes)
 
-    def _column(values: Any) -> int:
-        if values.dtype == object:
-            return int(values.nbytes) + _objects(values)
-        return int(values.memory_usage(index=False) if isinstance(values, pd.Series) else values.memory_usage())
+    def _block(values: Any, seen: set[int]) -> int:
+        if id(_owner(values)) in seen:
+            return 0
+        seen.add(id(_owner(values)))
+        if values.dtype.kind == "O" and not hasattr(values, "_pa_array"):
+            return _objects(values)
+        return 50 + int(values.nbytes)
+
+    def _owner(values: Any) -> Any:
+        values = getattr(values, "_ndarray", values)
+        while getattr(values, "base", None) is not None:
+            values = values.base
+        return values
 
     def _objects(values: Any) -> int:
-        count = len(values)
+        """Pointers, and what they lead to: judged by a sample, in which an object that is met again counts once."""
+        import numpy as np
+
+        flat = np.asarray(getattr(values, "_ndarray", values)).ravel()
+        count = len(flat)
         if not count:
             return 0
-        sample = values.array[:: max(count // 20, 1)]
-        return int(sum(map(sizeof, sample)) / len(sample) * count)
+        places = np.random.default_rng(count).choice(count, min(count, 100), replace=False)
+        sample = {id(flat[place]): flat[place] for place in places}
+        each = sum(map(sizeof, sample.values())) / len(places)
+        return int(
+            flat.nbytes + (each * count if len(sample) > len(places) // 2 else sum(map(sizeof, sample.values())))
+        )
 
 
 @sizeof.register_lazy("pyarrow")

@@ -7,9 +7,7 @@ from raskr.local import _get
 __all__ = ["get"]
 
 
-def get(
-    dsk: Any, keys: Any, cache: Any = None, num_workers: int | None = None, pool: Any = None, **kwargs: Any
-) -> Any:
+def get(dsk: Any, keys: Any, cache: Any = None, num_workers: int | None = None, pool: Any = None, **kwargs: Any) -> Any:
     """The values of keys of a graph, computed by threads of this process.
 
     Parameters

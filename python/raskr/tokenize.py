@@ -5,6 +5,7 @@ these is hashed.
 """
 
 import contextvars
+import copyreg
 import datetime
 import decimal
 import functools
@@ -15,6 +16,7 @@ import sys
 import threading
 import types
 import uuid
+import weakref
 from collections import OrderedDict
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -207,7 +209,7 @@ def _importable(value: Any) -> tuple | None:
 def _normalize_method(value: Any) -> tuple:
     owner = getattr(value, "__self__", None)
     if owner is None or isinstance(owner, types.ModuleType):
-        return _normalize_function(value)
+        return _normalize_named(value)
     return "method", normalize_token(owner), value.__name__
 
 
@@ -216,9 +218,27 @@ def _normalize_descriptor(value: Any) -> tuple:
     return "method of", normalize_token(value.__objclass__), value.__name__
 
 
-@normalize_token.register((types.FunctionType, type))
+# Pickling a function takes long, and what it does hardly changes while it lives.
+_FUNCTIONS: weakref.WeakKeyDictionary[Any, tuple] = weakref.WeakKeyDictionary()
+
+
+@normalize_token.register(types.FunctionType)
 def _normalize_function(value: Any) -> tuple:
-    """Functions and classes that can be imported go by their names, others by their content."""
+    """Functions that can be imported go by their names, others by their content."""
+    name = _importable(value)
+    if name is not None:
+        return "name", *name
+    normal = _FUNCTIONS.get(value)
+    if normal is None:
+        normal = _pickled(value)
+        if normal[0] == "pickle":
+            _FUNCTIONS[value] = normal
+    return normal
+
+
+@normalize_token.register(type)
+def _normalize_named(value: Any) -> tuple:
+    """Classes that can be imported go by their names, others by their content."""
     name = _importable(value)
     return ("name", *name) if name is not None else _pickled(value)
 
@@ -227,7 +247,7 @@ def _normalize_function(value: Any) -> tuple:
 def normalize_object(value: Any) -> Any:
     """Objects say what they are made of by `__dask_tokenize__`; others are pickled."""
     if isinstance(value, type):
-        return _normalize_function(value)
+        return _normalize_named(value)
     method = getattr(value, "__dask_tokenize__", None)
     if method is not None:
         with _Inside(value) as again:
@@ -294,6 +314,8 @@ def _pickled(value: Any) -> tuple:
     Pickles depend on which equal parts are the same object; what comes out of a pickle has settled on that.
     """
     try:
+        # Pickling an instance leaves its slots noted on the class; here it must not matter whether any was pickled yet.
+        copyreg._slotnames(value if isinstance(value, type) else type(value))  # type: ignore[attr-defined]
         copy = pickle.loads(cloudpickle.dumps(value, protocol=5))
         return "pickle", _digest(_dump(copy))
     except Exception:
@@ -352,6 +374,7 @@ def _register_numpy() -> None:
 
 @normalize_token.register_lazy("pandas")
 def _register_pandas() -> None:
+    import numpy as np
     import pandas as pd
 
     @normalize_token.register(pd.RangeIndex)
@@ -397,6 +420,11 @@ def _register_pandas() -> None:
             content: Any = _digest(_dump(arrow.combine_chunks()))
         elif hasattr(value, "_ndarray"):
             content = normalize_token(value._ndarray)
+        elif hasattr(value, "_mask"):
+            # What stands where a value is missing means nothing.
+            content = _normalize_items((np.where(value._mask, value._data.dtype.type(), value._data), value._mask))
+        elif hasattr(value, "sp_values"):
+            content = _normalize_items((value.sp_values, value.sp_index.to_int_index().indices, len(value)))
         else:
             content = _pickled(value)
         return type(value).__name__, str(value.dtype), content

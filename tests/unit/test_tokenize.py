@@ -89,7 +89,9 @@ def test_tokens_are_the_same_in_other_processes():
         "print(tokenize(1, 'a', [1.5, {'k': (None, b'x')}], {3, 1, 'z'}, np.arange(5)[::2],"
         " pd.DataFrame({'a': ['x', 'y']}), functools.partial(operator.add, 1), k=np.sin))"
     )
-    tokens = {subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout for _ in "ab"}
+    tokens = {
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout for _ in "ab"
+    }
     assert len(tokens) == 1
     assert len(tokens.pop().strip()) == 32
 

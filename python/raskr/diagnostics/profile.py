@@ -192,8 +192,6 @@ def _memory_megabytes() -> float:
         return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
-
-
 class CacheProfiler(_Profile):
     """Records how long results were kept, and a measure of each.
 

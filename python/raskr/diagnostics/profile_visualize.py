@@ -82,12 +82,12 @@ def _picture(profiler: Any, start: float, span: float, width: int, height: int) 
     else:
         raise TypeError(f"visualize draws profilers, got a {type(profiler).__name__}")
     axis = "".join(
-        f"<text x='{width * tick / 5:.0f}' y='{height + 14}' font-size='11' text-anchor='middle'>{span * tick / 5:.3g} s</text>"
+        f"<text x='{width * tick / 5:.0f}' y='{height + 14}' font-size='11' text-anchor='middle'>"
+        f"{span * tick / 5:.3g} s</text>"
         for tick in range(1, 5)
     )
-    return (
-        f"<p>{html.escape(name)}</p><svg width='{width}' height='{height + 20}' style='background: #f7f7f7'>{marks}{axis}</svg>"
-    )
+    picture = f"<svg width='{width}' height='{height + 20}' style='background: #f7f7f7'>{marks}{axis}</svg>"
+    return f"<p>{html.escape(name)}</p>{picture}"
 
 
 def _tasks(profiler: Profiler, start: float, span: float, width: int, height: int) -> str:
@@ -122,9 +122,9 @@ def _resources(profiler: ResourceProfiler, start: float, span: float, width: int
 
 
 def _kept(profiler: CacheProfiler, start: float, span: float, width: int, height: int) -> str:
-    changes = sorted(
-        change for result in profiler.results for change in ((result.cache_time, result.metric), (result.free_time, -result.metric))
-    )
+    made = [(result.cache_time, result.metric) for result in profiler.results]
+    let_go = [(result.free_time, -result.metric) for result in profiler.results]
+    changes = sorted(made + let_go)
     total, points = 0.0, [(0.0, 0.0)]
     for time, change in changes:
         points.append(((time - start) / span, total))

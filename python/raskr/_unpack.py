@@ -1,0 +1,128 @@
+"""Finding collections inside other objects, and putting results in their places."""
+
+import dataclasses
+import types
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from raskr._bridge import core
+from raskr.tokenize import tokenize
+
+
+def is_dask_collection(x: Any) -> bool:
+    """Is an object a lazy collection: something that `compute` computes?
+
+    Parameters
+    ----------
+    x : object
+        The object.
+
+    Examples
+    --------
+    >>> import raskr
+    >>> raskr.is_dask_collection(raskr.delayed(1)), raskr.is_dask_collection(1)
+    (True, False)
+    """
+    if isinstance(x, type) or not hasattr(type(x), "__dask_graph__"):
+        return False
+    if isinstance(x, core.Delayed) or hasattr(x, "_expr"):
+        return True
+    return x.__dask_graph__() is not None
+
+
+_LEAVES = (int, float, str, bytes, bool, complex, type(None))
+_LIST_ITERATORS = tuple(type(iter(kind())) for kind in (list, tuple, set))
+Repack = Callable[[Sequence], Any]
+
+
+def _repack_items(items: list, parts: list[Repack | None], make: Callable) -> Repack:
+    return lambda values: make([part(values) if part else item for item, part in zip(items, parts)])
+
+
+class _Unpacker:
+    """Collects the collections in objects, each once."""
+
+    def __init__(self, traverse: bool) -> None:
+        self.traverse = traverse
+        self.collections: list = []
+        self.places: dict[Any, int] = {}
+
+    def read(self, x: Any) -> Repack | None:
+        """A function that rebuilds an object around results, or None when there is no collection in it."""
+        kind = type(x)
+        if kind in _LEAVES:
+            return None
+        if isinstance(x, core.Delayed) or is_dask_collection(x):
+            place = self.places.get(id(x))
+            if place is None and not isinstance(x, core.Delayed):
+                place = self.places.get(("token", tokenize(x)))
+            if place is None:
+                place = len(self.collections)
+                self.collections.append(x)
+                self.places[id(x)] = place
+                if not isinstance(x, core.Delayed):
+                    self.places["token", tokenize(x)] = place
+            return lambda values: values[place]
+        return self._container(x, kind) if self.traverse else None
+
+    def _container(self, x: Any, kind: type) -> Repack | None:
+        if kind in _LIST_ITERATORS or kind is types.GeneratorType:
+            return self._items(list(x), list, always=True)
+        if kind in (list, tuple, set):
+            return self._items(list(x), kind)
+        if kind in (dict, OrderedDict):
+            return self._items([part for item in x.items() for part in item], partial(_pairs, kind))
+        if dataclasses.is_dataclass(x) and not isinstance(x, type):
+            known = [field for field in dataclasses.fields(x) if hasattr(x, field.name)]
+            names = [field.name for field in known]
+            return self._items([getattr(x, name) for name in names], partial(_instance, x, names))
+        if isinstance(x, tuple) and hasattr(x, "_fields"):
+            return self._items(list(x), lambda values: kind(*values))
+        return None
+
+    def _items(self, items: list, make: Callable, always: bool = False) -> Repack | None:
+        parts = [self.read(item) for item in items]
+        return _repack_items(items, parts, make) if always or any(parts) else None
+
+
+def _pairs(kind: type, values: list) -> Any:
+    return kind(zip(values[::2], values[1::2]))
+
+
+def _instance(x: Any, names: list[str], values: list) -> Any:
+    from raskr._hooks import check_dataclass
+
+    check_dataclass(x)
+    return dataclasses.replace(x, **dict(zip(names, values)))
+
+
+def unpack_collections(*args: Any, traverse: bool = True) -> tuple[list, Callable]:
+    """The collections in some objects, and a function that puts results in their places.
+
+    Parameters
+    ----------
+    *args : object
+        The objects.
+    traverse : bool
+        Look into lists, tuples, sets, dicts, data classes and named tuples.
+
+    Returns
+    -------
+    collections : list
+        The collections, each once.
+    repack : callable
+        Gives, for a sequence of results, a tuple of the objects with the results in place of the collections.
+
+    Examples
+    --------
+    >>> import raskr
+    >>> from raskr.base import unpack_collections
+    >>> collections, repack = unpack_collections([raskr.delayed(1), 2])
+    >>> repack(["one"])
+    (['one', 2],)
+    """
+    unpacker = _Unpacker(traverse)
+    parts = [unpacker.read(arg) for arg in args]
+    return unpacker.collections, _repack_items(list(args), parts, tuple)
