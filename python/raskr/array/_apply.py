@@ -56,13 +56,9 @@ def meta_like(meta: Any, dtype: Any, ndim: int) -> Any:
 
 
 def is_node_source(value: Any) -> bool:
-    """Whether `value` is a lazy value that is no array, such as a `Delayed`."""
-    return hasattr(value, "__dask_graph__") and not isinstance(value, Array) and not hasattr(value, "chunks")
-
-
-def scalar_expr(value: Any, dtype: np.dtype[Any], label: str = "full") -> Expr:
-    """A 0-d expression that holds one value."""
-    return Expr.full((), dtype, value, label)
+    """Whether `value` is a lazy value that is no array, such as a `Delayed` (whose instances seem to have any name)."""
+    kind = type(value)
+    return hasattr(kind, "__dask_graph__") and not hasattr(kind, "chunks")
 
 
 def align(arrays: Sequence[Array], ndim: int, what: str) -> tuple[list[Expr], tuple[tuple[float, ...], ...]]:

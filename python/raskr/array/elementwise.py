@@ -61,9 +61,9 @@ def _native_loop(
     function: np.ufunc, operands: tuple[Any, ...], dtype: np.dtype[Any] | None, casting: str
 ) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]] | None:
     """What NumPy casts the operands to and what it gives, where the engine has that loop; else None."""
-    signature = None if dtype is None else (None,) * function.nin + (dtype,)
+    chosen = {} if dtype is None else {"signature": (None,) * function.nin + (dtype,)}
     try:
-        resolved = function.resolve_dtypes((*operands, None), signature=signature, casting=casting)
+        resolved = function.resolve_dtypes((*operands, None), casting=casting, **chosen)
     except TypeError:
         return None
     inputs, result = resolved[:-1], resolved[-1]

@@ -45,7 +45,8 @@ def _position(kind: str, a: Any, axis: Any, keepdims: bool, split_every: Any, ou
     if any(x.shape[number] == 0 for number in axes):
         getattr(np, kind)(np.empty(x.shape), axis=axis)
     split = split_for(split_every, axes)
-    if axes and x._expr.native and Expr.reduce_dtype(kind, x.dtype) is not None:
+    known = not has_unknown(x.chunks[number] for number in axes)
+    if axes and known and x._expr.native and Expr.reduce_dtype(kind, x.dtype) is not None:
         reduced = x._expr.reduce(kind, axes, keepdims, INTP, split_every=split, label=kind)
         return apply_out(wrap(reduced), out)
     largest, skip_nan = kind.endswith("max"), kind.startswith("nan")

@@ -101,7 +101,7 @@ def moments_of_block(x: Any, axis: tuple[int, ...], order: int, dtype: Any, skip
         mean = _divide(np.ma.filled(total, 0) if masked else total, count)
         sums = []
         if order >= 2:
-            deviation = x.astype(mean.dtype, copy=False) - mean if x.dtype.kind != "O" else x - mean
+            deviation = x - mean if x.dtype.kind in "cO" else x.astype(mean.dtype, copy=False) - mean
             if conjugate and deviation.dtype.kind == "c":
                 deviation = np.abs(deviation)
             power = deviation
