@@ -4,7 +4,7 @@ import numpy as np
 
 from raskr.array.collection import Array, Expr, wrap
 from raskr.array.joining import broadcast_to, rechunk_to
-from raskr.array.slicing import convert_entry, normalize_index
+from raskr.array.slicing import convert_entry, normalized_index
 from raskr.array.utils import has_unknown, is_native_meta, unknown_text
 
 
@@ -32,7 +32,8 @@ def setitem(x, key, value):
         have not in (1, want) and have == have for have, want in zip(value.shape[::-1], wanted[::-1])
     ):
         raise ValueError(
-            f"shape mismatch: value array of shape {value.shape} could not be broadcast to indexing result of shape {wanted}"
+            f"shape mismatch: value array of shape {value.shape} could not be broadcast to indexing result of shape "
+            f"{wanted}"
         )
     if has_unknown(value.chunks):
         raise ValueError(unknown_text(value, "x[index] = value: the value"))
@@ -93,8 +94,10 @@ def _set_where(x, mask, value):
         raise IndexError(f"boolean index did not match: the mask has shape {mask.shape}, the array {x.shape}")
     if value.size != 1 or value.ndim > x.ndim:
         raise ValueError(
-            f"x[mask] = value: how many elements a lazy mask chooses is not known before it is computed, so that value must be one "
-            f"number; got shape {value.shape}. Use da.where(mask, value, x) for a value of the array's shape, or compute the mask."
+            "x[mask] = value: how many elements a lazy mask chooses is not known before it is computed, so that "
+            "value must be one "
+            f"number; got shape {value.shape}. Use da.where(mask, value, x) for a value of the array's shape, or "
+            "compute the mask."
         )
     _replace_where(x, mask if mask.dtype.kind == "b" else mask.astype(bool), value)
 
@@ -129,7 +132,15 @@ def _set_block(block, mask, value):
         block = np.ma.array(block)
     new = block.copy()
     where = np.broadcast_to(np.asarray(mask, dtype=bool), block.shape)
-    new[where] = np.broadcast_to(value, block.shape, subok=True)[where]
+    if isinstance(value, np.ma.MaskedArray):
+        # NumPy's `broadcast_to` does not broadcast masks.
+        data, hidden = (np.broadcast_to(part, block.shape) for part in (value.data, np.ma.getmaskarray(value)))
+        shown = where & ~hidden
+        if shown.any():
+            new[shown] = data[shown]
+        new[where & hidden] = np.ma.masked
+    else:
+        new[where] = np.broadcast_to(value, block.shape, subok=True)[where]
     return new
 
 
@@ -169,7 +180,7 @@ def _entries(x, key):
         raise NotImplementedError(
             f"x[index] = value: only one array of positions or bools is supported, got {len(arrays)}"
         )
-    entries = normalize_index(x, tuple(converted))
+    entries = normalized_index(x, tuple(converted))
     result = []
     for entry in entries:
         if isinstance(entry, np.ndarray):
@@ -229,7 +240,8 @@ def _positions(entry, length):
 
 
 def _along(value, source, axis, sizes, take_axis):
-    """The value's elements at the array's positions along an axis; which one stands where nothing is assigned does not matter."""
+    """The value's elements at the array's positions along an axis; which one stands where nothing is assigned does
+    not matter."""
     return rechunk_to(
         take_axis(value, source, axis), [sizes if place == axis else own for place, own in enumerate(value.chunks)]
     )

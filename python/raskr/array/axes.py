@@ -1,6 +1,8 @@
 """The order of axes."""
 
-from raskr.array.collection import Array
+import numpy as np
+
+from raskr.array.collection import Array, Expr
 
 
 def transpose(a, axes=None):
@@ -36,4 +38,16 @@ def transpose(a, axes=None):
     if axes == tuple(range(ndim)):
         return a
     meta = a._foreign_meta
+    if meta is not None and not hasattr(meta, "transpose"):
+        places = tuple(range(ndim))
+        expr = Expr.blockwise(
+            np.transpose,
+            [*axes],
+            [(a._expr, places)],
+            [a.chunks[axis] for axis in axes],
+            a.dtype,
+            False,
+            {"axes": axes},
+        )
+        return Array(expr, meta=meta)
     return Array(a._expr.transpose(axes), meta=meta)

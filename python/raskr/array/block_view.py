@@ -36,7 +36,7 @@ class BlockView:
         return [self[index] for index in np.ndindex(self.shape)]
 
     def __getitem__(self, index):
-        from raskr.array.slicing import normalize_index
+        from raskr.array.slicing import normalized_index
 
         array = self._array
         index = index if isinstance(index, tuple) else (index,)
@@ -45,7 +45,7 @@ class BlockView:
         if sum(isinstance(entry, (np.ndarray, list)) for entry in index) > 1:
             raise ValueError("Can only slice with a single list")
         grid = _Grid(self.shape)
-        entries = normalize_index(grid, index)
+        entries = normalized_index(grid, index)
         selected = []
         for entry, count in zip(entries, self.shape):
             if isinstance(entry, slice):

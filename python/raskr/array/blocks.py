@@ -51,7 +51,8 @@ def infer_meta(function, args, kwargs):
 
 
 def infer_dtype(function, args, kwargs, what, suggestion="dtype", outputs=None):
-    """The element type that the function gives for blocks of one element; ValueError when it can't be called with them."""
+    """The element type that the function gives for blocks of one element; ValueError when it can't be called with
+    them."""
     ones = [_one_element(arg) if isinstance(arg, Array) or _is_arraylike(arg) else arg for arg in args]
     keywords = {name: _one_element(arg) if isinstance(arg, Array) else arg for name, arg in kwargs.items()}
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -61,7 +62,8 @@ def infer_dtype(function, args, kwargs, what, suggestion="dtype", outputs=None):
         except Exception as error:
             lines = "".join(traceback.format_tb(error.__traceback__)[1:])
             raise ValueError(
-                f"`dtype` inference failed in `{what}`: {name_of(function)} failed on made-up blocks of one element.\n\n"
+                f"`dtype` inference failed in `{what}`: {name_of(function)} failed on made-up blocks of one "
+                "element.\n\n"
                 f"Please specify the dtype explicitly using the `{suggestion}` kwarg.\n\n"
                 f"Original error is below:\n------------------------\n{error!r}\n\nTraceback:\n---------\n{lines}"
             ) from None
@@ -507,6 +509,10 @@ def _blockwise(
     for _, indices in with_axes:
         for index in indices:
             numbers.setdefault(index, len(numbers))
+    if concatenate:
+        pairs = [
+            (arg, None if indices is None else _apart(arg, indices, chunks, out, numbers)) for arg, indices in pairs
+        ]
     expr = Expr.blockwise(
         func,
         tuple(numbers[index] for index in out),
@@ -525,6 +531,17 @@ def _blockwise(
     if name is not None:
         expr = expr.with_name(name)
     return wrap(expr, None if native else meta)
+
+
+def _apart(arg, indices, chunks, out, numbers):
+    """Indices of which those that are contracted over one block of this array, and several of others, are its own."""
+    result = []
+    for index, count in zip(indices, arg.numblocks):
+        if index not in out and count == 1 and len(chunks[index]) > 1:
+            index = ("only", len(numbers), index)
+            numbers[index] = len(numbers)
+        result.append(index)
+    return tuple(result)
 
 
 def whole(value):
@@ -565,7 +582,8 @@ def _chunks_by_index(pairs, align_arrays):
                 chunks[index] = sizes
             elif len(sizes) != len(present) and len(sizes) > 1:
                 raise ValueError(
-                    f"arrays have {len(present)} and {len(sizes)} blocks along one axis ({present} and {sizes}): rechunk one "
+                    f"arrays have {len(present)} and {len(sizes)} blocks along one axis ({present} and {sizes}): "
+                    "rechunk one "
                     "of them"
                 )
             elif len(sizes) == 1 and len(present) == 1 and sizes[0] > present[0]:

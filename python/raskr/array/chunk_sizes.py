@@ -159,7 +159,8 @@ def _regular(axis, size, length):
         raise ValueError(f"chunks[{axis}] = nan: an unknown length must be given block by block, as a tuple")
     if length != length:
         raise ValueError(
-            f"chunks[{axis}] = {size}: axis {axis} has an unknown length; leave it out, or call compute_chunk_sizes() first"
+            f"chunks[{axis}] = {size}: axis {axis} has an unknown length; leave it out, or call "
+            "compute_chunk_sizes() first"
         )
     if length == 0:
         return (0,)
@@ -208,13 +209,15 @@ def auto_chunks(chunks, shape, limit, dtype, previous_chunks=None):
     dtype = np.dtype(dtype)
     if dtype.hasobject:
         raise NotImplementedError(
-            "chunks='auto': can not use auto rechunking with object dtype, since the size of an object is unknown; give lengths"
+            "chunks='auto': can not use auto rechunking with object dtype, since the size of an object is unknown; "
+            "give lengths"
         )
     for axis, (entry, length) in enumerate(zip(chunks, shape)):
         sizes = entry if isinstance(entry, tuple) else (length,)
         if any(size != size for size in sizes) or length != length:
             raise ValueError(
-                f"chunks='auto': axis {axis} has unknown lengths, so that sizes in bytes are unknown too. Can not perform "
+                f"chunks='auto': axis {axis} has unknown lengths, so that sizes in bytes are unknown too. Can not "
+                "perform "
                 "automatic rechunking with unknown (nan) chunk sizes; a possible solution is x.compute_chunk_sizes()"
             )
     limit = config.get("array.chunk-size") if limit is None else limit

@@ -1,6 +1,5 @@
 """The class `Array`: a lazy array in blocks, with NumPy's manners."""
 
-import itertools
 import math
 import operator
 import warnings
@@ -195,7 +194,10 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
 
     def __dask_graph__(self):
         graph, keys = core.graph_of(self._expr.block_nodes())
-        return graph | dict(zip(flatten(self.__dask_keys__()), keys))
+        own = dict(zip(keys, flatten(self.__dask_keys__())))
+        return {
+            own.get(key, key): (task[0], *(own.get(part, part) for part in task[1:])) for key, task in graph.items()
+        }
 
     @property
     def dask(self):
@@ -215,15 +217,6 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
             return [nest((*index, number)) for number in range(numblocks[axis])]
 
         return [(name,)] if not numblocks else nest(())
-
-    def __dask_graph__(self):
-        nodes = self._expr.block_nodes()
-        graph, keys = core.graph_of(nodes)
-        places = itertools.product(*(range(number) for number in self._expr.numblocks))
-        name = self._expr.name
-        for place, key in zip(places, keys):
-            graph[(name, *place)] = key
-        return graph
 
     def __dask_layers__(self):
         return (self._expr.name,)
@@ -282,7 +275,8 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
     def __bool__(self):
         if self.size > 1:
             raise ValueError(
-                f"The truth value of a {type(self).__name__} of shape {self.shape} is ambiguous. Use a.any() or a.all()."
+                f"The truth value of a {type(self).__name__} of shape {self.shape} is ambiguous. Use a.any() or "
+                "a.all()."
             )
         return bool(self.compute())
 

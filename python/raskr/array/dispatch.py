@@ -17,8 +17,15 @@ def concatenate_blocks(blocks, axis):
     if any(getattr(block, "ndim", 0) <= axis for block in blocks):
         # Not arrays, or arrays without this axis: elements of their own.
         blocks = [
-            block if getattr(block, "ndim", 0) > axis else np.asarray(block).reshape((1,) * (axis + 1)) for block in blocks
+            block if getattr(block, "ndim", 0) > axis else np.asarray(block).reshape((1,) * (axis + 1))
+            for block in blocks
         ]
+    first = blocks[0]
+    if first.dtype.names is not None and all(type(b) is np.ndarray and b.dtype == first.dtype for b in blocks):
+        # NumPy's own `concatenate` would drop the gaps between fields.
+        shape = list(first.shape)
+        shape[axis] = sum(block.shape[axis] for block in blocks)
+        return np.concatenate(blocks, axis=axis, out=np.empty(shape, dtype=first.dtype))
     for block in blocks:
         kind = type(block)
         if kind is np.ndarray:

@@ -11,7 +11,8 @@ def astype(x, dtype, **kwargs):
     unknown = set(kwargs) - {"casting", "copy", "order", "subok"}
     if unknown:
         raise TypeError(
-            f"astype does not take the following keyword arguments: {sorted(unknown)}; it takes casting, copy, order and subok"
+            f"astype does not take the following keyword arguments: {sorted(unknown)}; it takes casting, copy, "
+            "order and subok"
         )
     casting = kwargs.get("casting", "unsafe")
     dtype = np.dtype(dtype)
@@ -62,7 +63,8 @@ def view(x, dtype=None, order="C"):
         for size in chunks[axis]:
             if size == size and (size * old) % new:
                 raise ValueError(
-                    f"view: blocks of {size} items of {old} bytes along axis {axis} are no whole number of items of {new} bytes"
+                    f"view: blocks of {size} items of {old} bytes along axis {axis} are no whole number of items of "
+                    f"{new} bytes"
                 )
             scaled.append(size * old // new if size == size else size)
         chunks[axis] = tuple(scaled)

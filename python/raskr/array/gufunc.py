@@ -39,7 +39,8 @@ def normalize_axes(axes, axis, keepdims, inputs, outputs):
     kept = keepdims and keepdims is not None
     if kept and (any(outs) or len(set(inputs)) > 1):
         raise ValueError(
-            f"`keepdims=True` needs inputs with the same number of core axes and outputs without any, got {inputs} -> {outs}"
+            f"`keepdims=True` needs inputs with the same number of core axes and outputs without any, got {inputs} "
+            f"-> {outs}"
         )
     if axis is not None:
         if not isinstance(axis, Integral):
@@ -59,7 +60,8 @@ def normalize_axes(axes, axis, keepdims, inputs, outputs):
         axes = axes + [axes[0] if kept else () for _ in outs]
     if len(axes) != len(cores):
         raise ValueError(
-            f"The number of `axes` entries is not equal the number of input and output arguments: {len(axes)} != {len(cores)}"
+            f"The number of `axes` entries is not equal the number of input and output arguments: {len(axes)} != "
+            f"{len(cores)}"
         )
     for number, (entry, core) in enumerate(zip(axes, cores)):
         length = len(inputs[0]) if kept and number >= len(inputs) else len(core)
@@ -164,7 +166,8 @@ def apply_gufunc(
         for name in core:
             if name not in sizes:
                 raise ValueError(
-                    f"apply_gufunc: the length of core dimension {name!r} of the output is unknown; give it in output_sizes"
+                    f"apply_gufunc: the length of core dimension {name!r} of the output is unknown; give it in "
+                    "output_sizes"
                 )
     if single:
         whole = None
@@ -261,7 +264,8 @@ def _core_last(array, core, axes, number):
 
 
 def _lined_up(arrays, inputs, allow_rechunk):
-    """The arrays with equal blocks along loop axes and one block along named ones; their indices, chunks and lengths."""
+    """The arrays with equal blocks along loop axes and one block along named ones; their indices, chunks and
+    lengths."""
     loops = max((array.ndim - len(core) for array, core in zip(arrays, inputs)), default=0)
     lengths, present = {}, {}
     indices = []
@@ -281,8 +285,10 @@ def _lined_up(arrays, inputs, allow_rechunk):
             chunked = {c for c in present[key] if c != (1,)} if isinstance(key, int) else present[key]
             if not isinstance(key, int) and any(len(c) > 1 for c in chunked):
                 raise ValueError(
-                    f"Core dimension `'{name}'` consists of multiple chunks. To fix, rechunk into a single array chunk along this "
-                    "core dimension or set `allow_rechunk=True`, but beware that this may increase memory usage significantly."
+                    f"Core dimension `'{name}'` consists of multiple chunks. To fix, rechunk into a single array "
+                    "chunk along this "
+                    "core dimension or set `allow_rechunk=True`, but beware that this may increase memory usage "
+                    "significantly."
                 )
             if len(chunked) > 1 and not any(size != size for c in chunked for size in c):
                 raise ValueError(f"Dimension `'{name}'` with different chunksize present: {sorted(chunked)}")

@@ -1,4 +1,5 @@
-"""Arrays put together: concatenate, stack, block; and arrays of one shape: broadcast_to, broadcast_arrays, unify_chunks."""
+"""Arrays put together: concatenate, stack, block; and arrays of one shape: broadcast_to, broadcast_arrays,
+unify_chunks."""
 
 import math
 import warnings
@@ -184,11 +185,13 @@ def concatenate(seq, axis=0, allow_unknown_chunksizes=False):
     ndim = arrays[0].ndim
     if any(array.ndim != ndim for array in arrays):
         raise ValueError(
-            f"concatenate: all arrays must have the same number of axes, got shapes {', '.join(str(a.shape) for a in arrays)}"
+            "concatenate: all arrays must have the same number of axes, got shapes "
+            f"{', '.join(str(a.shape) for a in arrays)}"
         )
     if not -ndim <= axis < ndim:
         raise ValueError(
-            f"concatenate: Axis must be less than than number of dimensions\nData has {ndim} dimensions, but got axis={axis}"
+            f"concatenate: Axis must be less than than number of dimensions\nData has {ndim} dimensions, but got "
+            f"axis={axis}"
         )
     axis %= ndim
     if len(arrays) == 1:
@@ -222,7 +225,8 @@ def _check_lengths(arrays, axis, allow_unknown_chunksizes):
                 )
         elif len(set(lengths)) > 1:
             raise ValueError(
-                f"concatenate: Shapes do not align: {[array.shape for array in arrays]}: lengths of axis {other} differ "
+                f"concatenate: Shapes do not align: {[array.shape for array in arrays]}: lengths of axis {other} "
+                "differ "
                 f"({', '.join(map(str, lengths))}), only axis {axis} may"
             )
 
@@ -290,13 +294,15 @@ def stack(seq, axis=0, allow_unknown_chunksizes=False):
     if not allow_unknown_chunksizes and not all(array.shape == shape for array in arrays):
         position = next(number for number, array in enumerate(arrays) if array.shape != shape)
         raise ValueError(
-            f"Stacked arrays must have the same shape. The first array had shape {shape}, while array {position + 1} has "
+            f"Stacked arrays must have the same shape. The first array had shape {shape}, while array "
+            f"{position + 1} has "
             f"shape {arrays[position].shape}."
         )
     ndim = arrays[0].ndim + 1
     if not -ndim <= axis < ndim:
         raise ValueError(
-            f"stack: Axis must not be greater than number of dimensions\nData has {ndim - 1} dimensions, but got axis={axis}"
+            f"stack: Axis must not be greater than number of dimensions\nData has {ndim - 1} dimensions, but got "
+            f"axis={axis}"
         )
     axis %= ndim
     arrays, meta = _cast_all(arrays, "stack")
@@ -310,7 +316,8 @@ def stack(seq, axis=0, allow_unknown_chunksizes=False):
 def block(arrays, allow_unknown_chunksizes=False):
     """One array from arrays in nested lists, as `numpy.block`.
 
-    The innermost lists are joined along the last axis, the lists around them along the one before, and so on. Arrays with
+    The innermost lists are joined along the last axis, the lists around them along the one before, and so on. Arrays
+    with
     fewer axes than lists are deep get axes of length 1 in front.
 
     Parameters
@@ -341,7 +348,8 @@ def block(arrays, allow_unknown_chunksizes=False):
         for number, depth in enumerate(depths):
             if depth != depths[0]:
                 raise ValueError(
-                    f"block: List depths are mismatched: {path}[0] is {depths[0]} lists deep, {path}[{number}] is {depth}"
+                    f"block: List depths are mismatched: {path}[0] is {depths[0]} lists deep, {path}[{number}] is "
+                    f"{depth}"
                 )
         return depths[0] + 1
 
@@ -409,7 +417,8 @@ def broadcast_to(x, shape, chunks=None, meta=None):
         for own, old, new in zip(x.chunks, x.shape, sizes[extra:]):
             if own != new and old != 1:
                 raise ValueError(
-                    f"cannot broadcast chunks {x.chunks} to chunks {sizes}: new chunks must either be along a new axis or one of length 1"
+                    f"cannot broadcast chunks {x.chunks} to chunks {sizes}: new chunks must either be along a new "
+                    "axis or one of length 1"
                 )
     return Array(
         x._expr.broadcast_to(sizes),

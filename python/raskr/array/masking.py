@@ -26,7 +26,8 @@ def select_mask(x, mask):
         x, mask = x.reshape(-1), mask.reshape(-1)
     elif x.ndim > 1:
         warnings.warn(
-            "When slicing a raskr array of unknown chunks with a boolean mask, the output array may have a different ordering "
+            "When slicing a raskr array of unknown chunks with a boolean mask, the output array may have a "
+            "different ordering "
             "compared to the equivalent NumPy operation. This will raise an error in a future release.",
             stacklevel=4,
         )

@@ -97,7 +97,8 @@ def coerce_boundary(ndim, boundary):
         kind = "none" if kind is None else kind
         if isinstance(kind, str) and kind not in ("none", "reflect", "periodic", "nearest"):
             raise ValueError(
-                f"boundary: unknown kind {kind!r} for axis {axis}: expected 'none', 'reflect', 'periodic', 'nearest' or a value"
+                f"boundary: unknown kind {kind!r} for axis {axis}: expected 'none', 'reflect', 'periodic', "
+                "'nearest' or a value"
             )
         result[axis % ndim if ndim else axis] = kind
     return result
@@ -186,7 +187,8 @@ def overlap(x, depth, boundary, *, allow_rechunk=True):
     depth : int, tuple or dict
         How far each block reaches into its neighbours, for all axes or by axis.
     boundary : str, number, tuple or dict
-        What is outside the array: 'none' (nothing), 'reflect', 'periodic', 'nearest' or a value, for all axes or by axis.
+        What is outside the array: 'none' (nothing), 'reflect', 'periodic', 'nearest' or a value, for all axes or by
+        axis.
     allow_rechunk : bool
         Whether blocks shorter than the depth may be joined.
 
@@ -214,7 +216,8 @@ def overlap(x, depth, boundary, *, allow_rechunk=True):
         before, after = _pair(depth[axis])
         if before != after and boundary[axis] != "none":
             raise NotImplementedError(
-                f"Asymmetric overlap is only there for boundary 'none'; axis {axis} has depth {depth[axis]} and boundary {boundary[axis]!r}"
+                f"Asymmetric overlap is only there for boundary 'none'; axis {axis} has depth {depth[axis]} and "
+                f"boundary {boundary[axis]!r}"
             )
         most = max(before, after)
         if most > sum(sizes):
@@ -222,7 +225,8 @@ def overlap(x, depth, boundary, *, allow_rechunk=True):
         if most > min(sizes):
             if not allow_rechunk:
                 raise ValueError(
-                    f"The overlapping depth {most} is larger than the smallest chunk {min(sizes)} of axis {axis}; rechunk, or "
+                    f"The overlapping depth {most} is larger than the smallest chunk {min(sizes)} of axis {axis}; "
+                    "rechunk, or "
                     "set allow_rechunk=True"
                 )
             sizes = ensure_minimum_chunksize(most, sizes)
@@ -356,7 +360,8 @@ def map_overlap(func, *args, depth=None, boundary=None, trim=True, align_arrays=
     """
     if isinstance(func, Array) and args and callable(args[0]):
         warnings.warn(
-            "The use of map_overlap(array, func, **kwargs) is deprecated. Please use map_overlap(func, array, ...) instead.",
+            "The use of map_overlap(array, func, **kwargs) is deprecated. Please use map_overlap(func, array, ...) "
+            "instead.",
             FutureWarning,
             stacklevel=2,
         )
@@ -413,12 +418,11 @@ def map_overlap(func, *args, depth=None, boundary=None, trim=True, align_arrays=
 def _need_equal_blocks(arrays):
     """Complain of arrays whose blocks are to be used together, but are not equally many."""
     for axis in range(-max(array.ndim for array in arrays), 0):
-        counts = {
-            array.numblocks[axis] for array in arrays if array.ndim >= -axis and array.shape[axis] != 1
-        }
+        counts = {array.numblocks[axis] for array in arrays if array.ndim >= -axis and array.shape[axis] != 1}
         if len(counts) > 1:
             raise ValueError(
-                f"map_overlap: arrays have {' and '.join(map(str, sorted(counts)))} blocks along axis {axis}, and align_arrays "
+                f"map_overlap: arrays have {' and '.join(map(str, sorted(counts)))} blocks along axis {axis}, and "
+                "align_arrays "
                 "is False"
             )
 

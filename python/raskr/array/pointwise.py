@@ -34,12 +34,7 @@ def vindex(x, key):
     points, slices = {}, []
     for axis, entry in enumerate(key):
         if isinstance(entry, slice):
-            length = x.shape[axis]
-            if length == length and entry.indices(length) != (0, length, 1) or length != length and entry != slice(None):
-                raise IndexError(
-                    f"vindex does not support indexing along dimensions with non-complete slices, got {entry} for axis {axis}"
-                )
-            slices.append(slice(None))
+            slices.append(entry)
             continue
         positions = np.asarray(entry)
         if positions.dtype.kind == "b":
@@ -58,9 +53,14 @@ def vindex(x, key):
             )
         points[axis] = np.where(positions < 0, positions + length, positions).astype(np.int64)
         slices.append(slice(None))
-    x = x[tuple(slices)]
+    chosen = x[tuple(slices)]
     if not points:
+        if chosen is not x:
+            raise IndexError(
+                f"vindex needs an index array to go with slices that are not over the entire array, got {key}"
+            )
         return x
+    x = chosen
     return select_points(x, points, first=True)
 
 
@@ -80,7 +80,8 @@ def _vindex_lazy(x, key):
         )
         return wrap(expr, None if x._expr.native else meta_from_array(x._meta, ndim=index.ndim))
     raise IndexError(
-        "vindex does not support indexing with dask objects (lazy arrays), except one index array into an array of one axis and one block; "
+        "vindex does not support indexing with dask objects (lazy arrays), except one index array into an array of "
+        "one axis and one block; "
         f"compute the index first. Got {key}"
     )
 
@@ -127,7 +128,8 @@ def _unfold(picked, shape):
 
 
 def _pick(x, axes, positions, rest):
-    """Elements at points along one new first axis; the blocks without a point are not looked at, if whole rows of them are."""
+    """Elements at points along one new first axis; the blocks without a point are not looked at, if whole rows of
+    them are."""
     count = len(positions[0])
     limit = math.prod(max(x.chunks[axis], default=1) for axis in axes) or 1
     whole, left = divmod(count, limit)

@@ -41,7 +41,8 @@ def _as_tuple(out):
 
 
 def apply_numpy_function(func, types, args, kwargs):
-    """The function of raskr.array of the same name; NumPy's own on computed arrays, with a warning, where there is none."""
+    """The function of raskr.array of the same name; NumPy's own on computed arrays, with a warning, where there is
+    none."""
     for kind in types:
         if not issubclass(kind, Array) and not is_valid_chunk_type(kind):
             return NotImplemented
@@ -70,8 +71,10 @@ _ALIASES = {"amax": "max", "amin": "min", "round_": "round", "concat": "concaten
 
 def _computed(func, args, kwargs):
     warnings.warn(
-        f"The `{func.__module__}.{func.__name__}` function is not implemented by Dask's array interface here: its arrays are "
-        "computed and given to NumPy. You may want to use the da.map_blocks function or something similar to silence this "
+        f"The `{func.__module__}.{func.__name__}` function is not implemented by Dask's array interface here: its "
+        "arrays are "
+        "computed and given to NumPy. You may want to use the da.map_blocks function or something similar to "
+        "silence this "
         "warning. Your code may stop working in a future release.",
         FutureWarning,
         stacklevel=5,

@@ -22,7 +22,8 @@ def rechunk(x, chunks="auto", threshold=None, block_size_limit=None, balance=Fal
     x : Array
         The array.
     chunks : int, tuple, dict or str
-        The new lengths of blocks, see `normalize_chunks`. In a dict, axes that are not named keep theirs, and so do those
+        The new lengths of blocks, see `normalize_chunks`. In a dict, axes that are not named keep theirs, and so do
+        those
         given as None in a tuple.
     threshold : int, optional
         Accepted for likeness: blocks are moved in one planned operation, whatever their number.
@@ -109,7 +110,8 @@ def _around_unknown(x, chunks):
                 result.append(old)
             else:
                 raise ValueError(
-                    f"Chunks must be unchanging along dimensions with missing values: axis {axis} has unknown lengths, got "
+                    f"Chunks must be unchanging along dimensions with missing values: axis {axis} has unknown "
+                    "lengths, got "
                     f"{entry!r}.\n\nA possible solution:\n  x.compute_chunk_sizes()"
                 )
         else:

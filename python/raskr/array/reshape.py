@@ -18,7 +18,8 @@ def reshape(x, shape, merge_chunks=True, limit=None):
     shape : int or tuple of int
         The new shape; -1 for the one length that follows from the others.
     merge_chunks : bool
-        Whether axes that become one may be rechunked so that its blocks are few; otherwise the axes in front are cut into
+        Whether axes that become one may be rechunked so that its blocks are few; otherwise the axes in front are cut
+        into
         blocks of length 1, and the other blocks only move.
     limit : int or str, optional
         Bytes of a block that should not be exceeded.
@@ -43,7 +44,8 @@ def reshape(x, shape, merge_chunks=True, limit=None):
         raise ValueError(unknown_text(x, "reshape"))
     if math.prod(shape) != x.size:
         raise ValueError(
-            f"total size of new array must be unchanged: shape {x.shape} has {x.size} elements, shape {shape} has {math.prod(shape)}"
+            f"total size of new array must be unchanged: shape {x.shape} has {x.size} elements, shape {shape} has "
+            f"{math.prod(shape)}"
         )
     if x.size == 0 or x.npartitions == 1:
         one = x.rechunk(tuple((length,) for length in x.shape)) if x.npartitions != 1 else x
@@ -150,7 +152,8 @@ def _joined(chunks, budget, limited):
         entries = list(chunks)
     else:
         entries = _runs(lengths, budget, chunks[0])
-    # Along the axis at which the runs are cut, each block has `after` elements per length; axes before it are cut into ones.
+    # Along the axis at which the runs are cut, each block has `after` elements per length; axes before it are cut
+    # into ones.
     cut = next((axis for axis, sizes in enumerate(entries) if any(size != 1 for size in sizes)), len(entries) - 1)
     after = math.prod(lengths[cut + 1 :])
     sizes = tuple(size * after for size in entries[cut]) * math.prod(lengths[:cut])
@@ -169,7 +172,8 @@ def _split(sizes, lengths, budget, limited):
 
 
 def _runs(lengths, budget, first):
-    """Chunks whose blocks are runs of at most about `budget` elements; `first` are chunks that the first axis keeps to."""
+    """Chunks whose blocks are runs of at most about `budget` elements; `first` are chunks that the first axis keeps
+    to."""
     entries, run, axis = [(1,) * length for length in lengths], 1, len(lengths) - 1
     while axis > 0 and run * lengths[axis] <= budget:
         entries[axis] = (lengths[axis],)

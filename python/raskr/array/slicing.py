@@ -15,7 +15,7 @@ def getitem(x, index):
     """The lazy array `x[index]`."""
     if type(index) is str or (type(index) is list and index and all(type(name) is str for name in index)):
         return _fields(x, index)
-    index = normalize_index(x, index)
+    index = normalized_index(x, index)
     return _select(x, index)
 
 
@@ -23,8 +23,6 @@ def _fields(x, names):
     if x.dtype.names is None:
         raise KeyError(f"There are no fields in dtype {x.dtype}.")
     dtype = x.dtype[names]
-    if isinstance(names, list):
-        dtype = np.dtype([(name, x.dtype[name]) for name in names])
     subarray = dtype.shape
     indices = tuple(range(x.ndim))
     if subarray:
@@ -33,21 +31,15 @@ def _fields(x, names):
     chunks = x.chunks + tuple((length,) for length in subarray)
     native = is_native_dtype(dtype) and type(x._meta) is np.ndarray
     expr = Expr.blockwise(
-        _fields_of_block,
+        operator.getitem,
         out,
-        [(x._expr, indices), (names, None), (dtype, None)],
+        [(x._expr, indices), (names, None)],
         chunks,
         dtype,
         native,
         label="getitem",
     )
-    return wrap(expr, None if native else meta_from_array(x._meta[names], dtype=dtype))
-
-
-def _fields_of_block(block, names, dtype):
-    chosen = block[names]
-    # NumPy's own choice of several fields keeps the gaps where the others were.
-    return chosen if chosen.dtype == dtype else chosen.astype(dtype)
+    return wrap(expr, None if native else x._meta[names])
 
 
 def is_lazy(entry):
@@ -114,7 +106,7 @@ def _axes_taken(entry):
     return 1
 
 
-def normalize_index(x, index):
+def normalized_index(x, index):
     """A tuple of entries, one for each axis (masks may stand for several), without Ellipsis, all within bounds."""
     entries = [convert_entry(entry) for entry in (index if type(index) is tuple else (index,))]
     ellipses = [number for number, entry in enumerate(entries) if entry is Ellipsis]
@@ -143,7 +135,8 @@ def _checked(entry, axis, shape):
             length = shape[axis + offset]
             if size != length and size == size and length == length:
                 raise IndexError(
-                    f"boolean index did not match: the mask has {size} elements along axis {axis + offset}, the array {length}"
+                    f"boolean index did not match: the mask has {size} elements along axis {axis + offset}, the "
+                    f"array {length}"
                 )
         return entry
     length = shape[axis]
@@ -204,11 +197,29 @@ def basic(x, entries):
     ]
     if unknown:
         return _basic_unknown(x, entries, unknown)
+    if not x._expr.native and x.ndim and not any(entry is None or type(entry) is slice for entry in entries):
+        return _one_element(x, entries)
     meta = x._foreign_meta
     if meta is not None:
         empty = tuple(slice(0, 0) if type(entry) is slice else entry for entry in entries)
         meta = _reduced_meta(meta, empty)
     return Array(x._expr.view(entries), meta=meta)
+
+
+def _one_element(x, entries):
+    """One element of blocks of any kind, as an array without axes, whatever indexing by numbers gives."""
+    block = x._expr.view([slice(entry, entry + 1 or None) for entry in entries])
+    expr = Expr.blockwise(
+        _only_element, (), [(block, tuple(range(x.ndim)))], (), x.dtype, False, concatenate=True, label="getitem"
+    )
+    return wrap(expr, None if x._foreign_meta is None else meta_from_array(x._foreign_meta, ndim=0))
+
+
+def _only_element(block):
+    try:
+        return block.reshape(())
+    except (ValueError, TypeError, NotImplementedError, AttributeError):
+        return block[(0,) * block.ndim]
 
 
 def _reduced_meta(meta, entries):
@@ -310,7 +321,8 @@ def _select_lazy(x, entries):
     for entry in lazy:
         if entry.dtype.kind == "b" and entry.ndim != 1:
             raise NotImplementedError(
-                "Slicing with an array of bools is only permitted when the indexer has only one dimension or when it has the "
+                "Slicing with an array of bools is only permitted when the indexer has only one dimension or when "
+                "it has the "
                 f"same dimension as the sliced array; got a mask of {entry.ndim} axes for an array of {x.ndim}"
             )
         if entry.dtype.kind != "b" and entry.ndim > 1:

@@ -21,7 +21,8 @@ def from_array(
     Parameters
     ----------
     x : array_like
-        A NumPy array (not copied), or any object with `shape`, `dtype` and `__getitem__` by slices, such as a dataset of
+        A NumPy array (not copied), or any object with `shape`, `dtype` and `__getitem__` by slices, such as a dataset
+        of
         an open HDF5 file; lists and numbers are made into NumPy arrays.
     chunks : int, tuple, dict or str
         The lengths of blocks, see `normalize_chunks`; 'auto' keeps to the object's own chunks.
@@ -54,7 +55,8 @@ def from_array(
         import warnings
 
         warnings.warn(
-            "Passing an object to raskr.array.from_array which is already a lazy collection. This can lead to unexpected behavior.",
+            "Passing an object to raskr.array.from_array which is already a lazy collection. This can lead to "
+            "unexpected behavior.",
             stacklevel=2,
         )
     if isinstance(x, (list, tuple, memoryview, *np.ScalarType)):
@@ -62,8 +64,8 @@ def from_array(
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
         raise TypeError(f"from_array: expected an object with shape and dtype, got {type(x).__name__}")
     if asarray is None:
-        asarray = not hasattr(x, "__array_function__")
-    previous = getattr(x, "chunks", None)
+        asarray = not hasattr(x, "__array_function__") and not _known_array(type(x))
+    previous = getattr(x, "shards", None) or getattr(x, "chunks", None)
     chunks = normalize_chunks(chunks, x.shape, dtype=x.dtype, previous_chunks=previous)
     if name is False:
         name = f"array-{uuid.uuid4().hex}"
@@ -79,7 +81,7 @@ def from_array(
     if isinstance(x, np.ndarray) and kind is not np.ndarray and asarray and not _known_array(kind):
         x = np.asarray(x)
     meta = meta_from_array(meta, ndim=len(x.shape), dtype=getattr(x, "dtype", None))
-    if asarray and not hasattr(meta, "__array_function__"):
+    if asarray and not _known_array(type(meta)):
         meta = np.empty((0,) * len(x.shape), dtype=x.dtype)
     native = is_native_meta(meta)
     indices = tuple(range(len(x.shape)))
@@ -121,7 +123,8 @@ class _BlockSlices:
 
     def __call__(self, block):
         index = tuple(slice(int(b[i]), int(b[i + 1])) for b, i in zip(self.bounds, block))
-        return {"index": index}
+        # `x[()]` would be a scalar, which has no mask.
+        return {"index": index or Ellipsis}
 
 
 @contextmanager
@@ -196,8 +199,17 @@ def expression_of_graph(graph, name, chunks, dtype, meta, shape):
     from raskr.graph import nodes_of
 
     keys = _block_keys(name, [len(sizes) for sizes in chunks])
-    expr = Expr.from_nodes(nodes_of(graph, keys), chunks, meta.dtype, native, name)
+    try:
+        expr = Expr.from_nodes(nodes_of(graph, keys), chunks, meta.dtype, native, name)
+    except KeyError as error:
+        # Who never computes the array does not need its tasks.
+        fail = partial(_missing_task, error.args[0])
+        expr = Expr.blockwise(fail, tuple(range(len(chunks))), [], chunks, meta.dtype, native).with_name(name)
     return expr, (None if native else meta)
+
+
+def _missing_task(key):
+    raise KeyError(f"the graph of this array has no task {key!r}")
 
 
 def _block_keys(name, numblocks):
@@ -274,10 +286,8 @@ def _as_array(a, allow_unknown_chunksizes, dtype, order, like, kwargs, keep_kind
             return stacked if dtype is None or stacked.dtype == dtype else stacked.astype(dtype)
     elif isinstance(a, Array):
         kind = getattr(like, "_meta", like)
-        convert = np.asanyarray if keep_kind else np.asarray
-        return a.map_blocks(
-            convert, like=kind, dtype=dtype, order=order, meta=meta_from_array(kind, a.ndim, dtype or a.dtype)
-        )
+        convert = partial(np.asanyarray if keep_kind else np.asarray, like=kind, dtype=dtype, order=order)
+        return a.map_blocks(convert, meta=meta_from_array(kind, a.ndim, dtype or a.dtype))
     if is_arraylike(a) and not isinstance(a, np.generic):
         whole = a
         if isinstance(a, np.ndarray) and (dtype is not None or order is not None or not keep_kind):

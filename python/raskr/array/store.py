@@ -194,11 +194,11 @@ def within(region, slices):
 
 
 def _write_block(block, target, index, lock, load):
-    if block.size:
-        with held(lock):
+    with held(lock):
+        if block.size:
             target[index] = block
-    if load:
-        return _read_stored(target, index, lock)
+        if load:
+            return _read_stored(target, index, None)
     return np.empty((0,) * block.ndim, dtype=block.dtype)
 
 
@@ -263,7 +263,8 @@ def to_hdf5(filename, *args, chunks=True, **kwargs):
 def to_npy_stack(dirname, x, axis=0):
     """Write an array to a folder of npy files, one for each block along an axis.
 
-    The files are named `0.npy`, `1.npy`, ...; `info.json` tells the chunks, the element type and the axis. The folder gets its
+    The files are named `0.npy`, `1.npy`, ...; `info.json` tells the chunks, the element type and the axis. The folder
+    gets its
     name only when all is written.
 
     Parameters

@@ -170,7 +170,8 @@ def to_zarr(
     zarr = _zarr("to_zarr")
     if has_unknown(arr.chunks):
         raise ValueError(
-            "Saving an array with unknown chunk sizes is not supported by Zarr.\n\nA possible solution: x.compute_chunk_sizes()"
+            "Saving an array with unknown chunk sizes is not supported by Zarr.\n\nA possible solution: "
+            "x.compute_chunk_sizes()"
         )
     if mode == "r" or zarr_array_kwargs.pop("read_only", False):
         raise ValueError("Cannot use mode='r' to write: expected 'a', 'w', 'w-' or 'r+'")
@@ -251,7 +252,8 @@ def _regular(arr):
 
 
 def _into_array(arr, target, region, compute, return_stored):
-    """Fill an existing array, in blocks that are whole chunks of the store, so that no chunk is written from two sides."""
+    """Fill an existing array, in blocks that are whole chunks of the store, so that no chunk is written from two
+    sides."""
     unit = getattr(target, "shards", None) or target.chunks
     starts = [0] * arr.ndim
     if region is not None:
@@ -299,7 +301,8 @@ def _aligned(arr, unit, starts, region_given):
     axes = [axis for axis, (new, old) in enumerate(zip(wanted, arr.chunks)) if new != old]
     if math.prod(max(sizes) for sizes in wanted) * arr.dtype.itemsize > limit or region_given:
         warnings.warn(
-            f"The input Dask array will be rechunked along axis {', '.join(map(str, axes))} to {wanted}, so that no chunk of the "
+            f"The input Dask array will be rechunked along axis {', '.join(map(str, axes))} to {wanted}, so that no "
+            "chunk of the "
             "Zarr array is written from two blocks.",
             PerformanceWarning,
             stacklevel=4,

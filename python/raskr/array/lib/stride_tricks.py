@@ -64,7 +64,8 @@ def sliding_window_view(x, window_shape, axis=None, automatic_rechunk=True):
     for place, reach in enumerate(depth):
         if reach >= x.shape[place]:
             raise ValueError(
-                f"window_shape {window}: a window of {reach + 1} does not fit into axis {place} of length {x.shape[place]}"
+                f"window_shape {window}: a window of {reach + 1} does not fit into axis {place} of length "
+                f"{x.shape[place]}"
             )
     chunks = [ensure_minimum_chunksize(reach + 1, sizes) if reach else sizes for reach, sizes in zip(depth, x.chunks)]
     if automatic_rechunk:
