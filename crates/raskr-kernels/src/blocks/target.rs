@@ -1,12 +1,14 @@
 //! `Target`: one array in memory that many threads fill, each block by whoever computed it.
 //!
 //! States of a block: free, then claimed by exactly one writer (an atomic flag is swapped), then written. Blocks are cells
-//! of a grid, so that they never overlap; the array can be taken only by the last owner, when no writer is left.
+//! of a grid, so that they never overlap. Each writer counts itself in before it writes and out after; the array is given
+//! out only while nobody is in, and whoever takes it thereby closes the target: later writers are turned away.
 // `unsafe` is allowed here: disjoint parts of one allocation are written through a shared reference, as told above.
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
 
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
 
@@ -17,8 +19,10 @@ use raskr_base::chunk::contiguous_strides;
 
 /// An array under construction.
 pub struct Target {
-    array: UnsafeCell<ChunkMut>,
+    array: Chunk,
     start: *mut u8,
+    /// Writers share the lock; taking the array needs it alone. True once the array was taken.
+    taken: RwLock<bool>,
     dtype: DType,
     shape: Dims,
     /// Where the blocks of each axis start.
@@ -51,7 +55,7 @@ impl Target {
         let mut array = ChunkMut::zeroed(dtype, &shape);
         let start = array.as_mut_ptr();
         let claimed = (0..blocks).map(|_| AtomicBool::new(false)).collect();
-        Target { array: UnsafeCell::new(array), start, dtype, shape, starts, claimed }
+        Target { array: array.freeze(), start, taken: RwLock::new(false), dtype, shape, starts, claimed }
     }
 
     /// Copies a block into its place. False when it has another shape or element type than the place, which then stays
@@ -78,17 +82,23 @@ impl Target {
             flat = flat * starts.len() + number;
             at += *start as isize * strides[axis];
         }
+        let taken = self.taken.read();
+        if *taken {
+            return Err(KernelError::Cancelled);
+        }
         if chunk.is_empty() || self.claimed[flat].swap(true, Ordering::AcqRel) {
             return Ok(true);
         }
-        // SAFETY: the cell lies inside the array, was claimed by this call alone, and the chunk has exactly its shape.
+        // SAFETY: the cell lies inside the array, was claimed by this call alone, and the chunk has exactly its shape;
+        // nobody reads the array before it is taken, which waits for this writer.
         unsafe { copy_to_strided(chunk, self.start.offset(at), &strides) };
         Ok(true)
     }
 
-    /// The array, once all owners but this are gone.
-    pub fn into_chunk(self) -> Chunk {
-        self.array.into_inner().freeze()
+    /// The array. Nothing is written any more from here on.
+    pub fn take(&self) -> Chunk {
+        *self.taken.write() = true;
+        self.array.clone()
     }
 }
 
@@ -111,6 +121,6 @@ mod tests {
             }
         });
         assert_eq!(target.write(&[0, 0], &Chunk::from_slice(&[0i64, 0, 0], &[1, 3])), Ok(false), "another shape");
-        assert_eq!(target.into_chunk().as_slice::<i64>(), Some(&[1, 2, 3, 4, 5, 6, 7, 8, 9][..]));
+        assert_eq!(target.take().as_slice::<i64>(), Some(&[1, 2, 3, 4, 5, 6, 7, 8, 9][..]));
     }
 }

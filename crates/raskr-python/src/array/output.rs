@@ -117,10 +117,7 @@ impl Gather {
     pub fn result(self, py: Python<'_>, values: Vec<Value>) -> PyResult<Py<PyAny>> {
         let raised = |error| to_python(py, error);
         if let Some(target) = self.target {
-            let stored = py.detach(|| Arc::try_unwrap(target).map(Target::into_chunk));
-            let Ok(chunk) = stored else {
-                return Err(to_python(py, TaskError::internal("a result is still being written")));
-            };
+            let chunk = target.take();
             if values.iter().all(|value| matches!(value, Value::Unit)) {
                 return Ok(chunk_to_numpy(py, &chunk)?.unbind());
             }
