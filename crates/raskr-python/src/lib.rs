@@ -11,6 +11,7 @@ mod dictgraph;
 mod enter;
 mod error;
 mod hooks;
+mod interpreter;
 mod listen;
 mod node;
 mod object;

@@ -7,65 +7,24 @@ use std::time::Duration;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use raskr_array::Expr;
-use raskr_base::{Foreign, TaskError, Value};
-use raskr_exec::{ForeignCodec, Interpreter, RunError, RunOptions, run_on_caller, start};
+use raskr_base::{TaskError, Value};
+use raskr_exec::{RunError, RunOptions, run_on_caller, start};
 use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef};
 
 use crate::array::{PyExpr, output};
 use crate::call::Known;
 use crate::delayed::Delayed;
 use crate::enter::{enter, guarded};
-use crate::error::{from_python, to_python};
+use crate::error::to_python;
+use crate::interpreter::{Lock, Unpickle};
 use crate::listen::Monitor;
 use crate::node::{Node, call_key};
-use crate::object::{KIND, PyForeign, loads, to_object};
+use crate::object::to_object;
 
 /// How often a run that is waited for looks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
 /// How long an interrupted run may take to end its tasks before it is left to itself.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// The interpreter's lock, as the engine takes it.
-struct Lock {
-    exclusive: bool,
-}
-
-impl Lock {
-    fn new(py: Python<'_>) -> PyResult<Lock> {
-        // Interpreters before 3.13 have no such question to ask: they always have the lock.
-        let sys = py.import("sys")?;
-        let exclusive = match sys.getattr("_is_gil_enabled") {
-            Ok(is_enabled) => is_enabled.call0()?.extract()?,
-            Err(_) => true,
-        };
-        Ok(Lock { exclusive })
-    }
-}
-
-impl Interpreter for Lock {
-    fn scoped(&self, body: &mut dyn FnMut()) {
-        Python::attach(|_| body());
-    }
-
-    fn is_exclusive(&self) -> bool {
-        self.exclusive
-    }
-}
-
-/// Reads spilled Python objects back.
-struct Unpickle;
-
-impl ForeignCodec for Unpickle {
-    fn decode(&self, kind: &str, bytes: Vec<u8>) -> Result<Arc<dyn Foreign>, TaskError> {
-        if kind != KIND {
-            return Err(TaskError::internal(format!("no decoder for values of kind {kind:?}")));
-        }
-        Python::attach(|py| {
-            let object = loads(py, &bytes).map_err(|error| from_python(py, error))?;
-            Ok(Arc::new(PyForeign::new(object)) as Arc<dyn Foreign>)
-        })
-    }
-}
 
 /// Adds one value to a graph and marks it as wanted.
 pub fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
