@@ -5,8 +5,9 @@ from os import PathLike
 from typing import Any, final
 
 import numpy as np
+from typing_extensions import disjoint_base
 
-Chunks = Sequence[Sequence[int | float]]
+_Chunks = Sequence[Sequence[int | float]]
 
 @final
 class Expr:
@@ -39,22 +40,22 @@ class Expr:
         """The same array under a name of the user's."""
     # --- sources ---------------------------------------------------------------------------------------------------
     @staticmethod
-    def full(chunks: Chunks, dtype: np.dtype[Any], value: object, label: str = ...) -> Expr:
+    def full(chunks: _Chunks, dtype: np.dtype[Any], value: object, label: str = ...) -> Expr:
         """Every element is `value`."""
     @staticmethod
-    def iota(chunks: Chunks, dtype: np.dtype[Any], start: object, step: object, label: str = ...) -> Expr:
+    def iota(chunks: _Chunks, dtype: np.dtype[Any], start: object, step: object, label: str = ...) -> Expr:
         """`start + step * i`, `i` being the row-major index of the element (one axis: arange, linspace)."""
     @staticmethod
-    def eye(chunks: Chunks, dtype: np.dtype[Any], k: int) -> Expr:
+    def eye(chunks: _Chunks, dtype: np.dtype[Any], k: int) -> Expr:
         """Ones on the k-th diagonal of two axes."""
     @staticmethod
-    def from_numpy(array: np.ndarray[Any, Any], chunks: Chunks, name: str | None = None, label: str = ...) -> Expr:
+    def from_numpy(array: np.ndarray[Any, Any], chunks: _Chunks, name: str | None = None, label: str = ...) -> Expr:
         """Blocks are views of `array`, which is not copied; native dtypes only."""
     @staticmethod
     def random(
         distribution: str,
         params: Sequence[object],
-        chunks: Chunks,
+        chunks: _Chunks,
         dtype: np.dtype[Any],
         key: tuple[int, int],
         label: str = ...,
@@ -65,16 +66,30 @@ class Expr:
         """
     @staticmethod
     def from_nodes(
-        nodes: Sequence[Node], chunks: Chunks, dtype: np.dtype[Any], native: bool, name: str | None = None, label: str = ...
+        nodes: Sequence[Node],
+        chunks: _Chunks,
+        dtype: np.dtype[Any],
+        native: bool,
+        name: str | None = None,
+        label: str = ...,
     ) -> Expr:
         """One node a block, in row-major order."""
     @staticmethod
-    def open_zarr(path: str, component: str | None, chunks: Chunks | None) -> Expr: ...
+    def open_zarr(path: str, component: str | None = None, chunks: _Chunks | None = None) -> Expr:
+        """An array stored as Zarr, version 2 or 3, in a folder of this machine; its own chunks by default."""
     @staticmethod
-    def open_npy_stack(path: str) -> Expr: ...
+    def open_npy_stack(path: str) -> Expr:
+        """An array stored as a stack of npy files with a JSON description."""
+    @staticmethod
+    def from_blocks(
+        blocks: Sequence[Any], chunks: _Chunks, dtype: np.dtype[Any], native: bool, name: str | None = None
+    ) -> Expr:
+        """Blocks that are known already, in row-major order."""
     # --- elementwise -----------------------------------------------------------------------------------------------
     @staticmethod
-    def elementwise(operation: str, inputs: Sequence[Expr], dtypes: Sequence[np.dtype[Any]], label: str = ...) -> Expr:
+    def elementwise(
+        operation: str, inputs: Sequence[Expr], dtypes: Sequence[np.dtype[Any]], label: str | None = None
+    ) -> Expr:
         """A native loop over broadcast inputs, each first cast to its dtype of `dtypes` (NumPy's resolved loop).
 
         Chunks of the inputs are unified (rechunked to their common refinement).
@@ -88,17 +103,17 @@ class Expr:
     def view(self, index: Sequence[int | slice | None]) -> Expr:
         """Basic slicing: one entry an axis (an int drops the axis, `slice` with any step), None adds an axis of 1."""
     def transpose(self, axes: Sequence[int]) -> Expr: ...
-    def broadcast_to(self, chunks: Chunks) -> Expr: ...
-    def rechunk(self, chunks: Chunks) -> Expr: ...
+    def broadcast_to(self, chunks: _Chunks) -> Expr: ...
+    def rechunk(self, chunks: _Chunks) -> Expr: ...
     def regions(self, ranges: Sequence[Sequence[tuple[int, int]]]) -> Expr:
         """Block k along an axis holds elements start..stop of the input (ranges may overlap: halos, windows)."""
     def take(self, axis: int, index: np.ndarray[Any, Any], chunks: Sequence[int]) -> Expr:
         """Elements `index` (any order, non-negative int64) along one axis, in blocks of the given lengths."""
     def select_blocks(self, index: Sequence[Sequence[int]]) -> Expr:
         """The outer product of block numbers an axis; each axis keeps its place."""
-    def reshape_blocks(self, chunks: Chunks) -> Expr:
+    def reshape_blocks(self, chunks: _Chunks) -> Expr:
         """Row-major block k of the input, reshaped to be row-major block k of the result."""
-    def with_chunks(self, chunks: Chunks) -> Expr:
+    def with_chunks(self, chunks: _Chunks) -> Expr:
         """The same blocks with other declared sizes (known in place of unknown)."""
     @staticmethod
     def concatenate(inputs: Sequence[Expr], axis: int) -> Expr:
@@ -114,8 +129,8 @@ class Expr:
         keepdims: bool,
         dtype: np.dtype[Any],
         split_every: Mapping[int, int] | None = None,
-        ddof: float = 0,
-        label: str = ...,
+        ddof: float = 0.0,
+        label: str | None = None,
     ) -> Expr:
         """A native tree reduction: sum prod min max any all mean var std count_nonzero nansum nanprod nanmin nanmax
         nanmean nanvar nanstd argmin argmax nanargmin nanargmax (arg kinds: one axis, or all of them for the flat index)."""
@@ -145,7 +160,7 @@ class Expr:
         function: Callable[..., Any],
         out_ind: Sequence[int],
         args: Sequence[tuple[Any, Sequence[int] | None]],
-        chunks: Chunks,
+        chunks: _Chunks,
         dtype: np.dtype[Any],
         native: bool,
         kwargs: Mapping[str, Any] | None = None,
@@ -167,7 +182,7 @@ class Expr:
         self,
         function: Callable[..., Any],
         group: Mapping[int, int],
-        chunks: Chunks,
+        chunks: _Chunks,
         dtype: np.dtype[Any],
         native: bool,
         concatenate: bool = False,
@@ -184,10 +199,29 @@ class Expr:
         """The whole array as one value (a NumPy array)."""
     def block_nodes(self) -> list[Node]:
         """One node a block, in row-major order."""
+    def to_zarr(
+        self,
+        path: str,
+        component: str | None = None,
+        chunks: Sequence[int] | None = None,
+        version: int = 3,
+        compressor: str | None = ...,
+        overwrite: bool = False,
+    ) -> Node:
+        """A node that writes the array as a new Zarr array, which appears under its name when all of it is there."""
+    def to_npy_stack(self, path: str, axis: int) -> Node:
+        """A node that writes the array as a stack of npy files along an axis; other axes have one chunk."""
     def __reduce__(self) -> Any: ...
 
+def rebuild_expr(constructor: str, args: tuple[Any, ...]) -> Expr:
+    """Rebuilds a pickled array."""
+
+@final
+class Memory:
+    """Keeps a chunk's memory alive for the NumPy array that shows it."""
+
 def unify_chunks(
-    arrays: Sequence[tuple[Chunks, Sequence[Any]]],
+    arrays: Sequence[tuple[_Chunks, Sequence[Any]]],
 ) -> dict[Any, tuple[int | float, ...]]:
     """The common refinement of chunks for each index; ValueError when lengths differ (1 broadcasts)."""
 
@@ -217,6 +251,7 @@ def run(
     """
 
 # --- delayed calls -----------------------------------------------------------------------------------------------------
+@disjoint_base
 class Delayed:
     """A lazy value; `raskr.delayed` puts the methods on it that are written in Python."""
 
@@ -244,9 +279,11 @@ class Delayed:
     def __iter__(self) -> Any: ...
     def __reduce__(self) -> Any: ...
 
+@final
 class DelayedLeaf(Delayed):
     """A lazy object that is known already, such as a function that was decorated."""
 
+@final
 class DelayedAttr(Delayed):
     """An attribute of a lazy value."""
 
