@@ -72,6 +72,11 @@ pub trait Op: Send + Sync {
         None
     }
 
+    /// The key of task `index`, equal for tasks of equal content, when the operation knows one.
+    fn key(&self, _index: u32) -> Option<String> {
+        None
+    }
+
     /// Words for an error of task `index`: block index and shapes.
     fn describe(&self, index: u32) -> String {
         format!("{} (task {index})", self.name())

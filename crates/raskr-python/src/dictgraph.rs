@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyKeyError, PyRecursionError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
-use raskr_base::{Op, TaskContext, TaskError, Value};
+use raskr_base::{Op, OpKind, TaskContext, TaskError, Value};
 use raskr_graph::{Builder, Call, Input, Plan, PlanOptions};
 use smallvec::SmallVec;
 
@@ -290,7 +290,11 @@ pub struct Task {
 impl Task {
     #[pyo3(signature = (*values))]
     fn __call__(&self, py: Python<'_>, values: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        let mut inputs: Vec<Value> = values.iter().map(PyForeign::value).collect();
+        let native = self.op.kind() == OpKind::Native;
+        let mut inputs = values
+            .iter()
+            .map(|value| if native { crate::array::native_value(value) } else { Ok(PyForeign::value(value)) })
+            .collect::<PyResult<Vec<Value>>>()?;
         let cancelled = AtomicBool::new(false);
         let context = TaskContext { index: self.index, cancelled: &cancelled };
         let value = enter(py, || self.op.run(&context, &mut inputs))?;

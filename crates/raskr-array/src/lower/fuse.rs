@@ -45,7 +45,7 @@ impl<'l> Fusion<'l> {
         if let Some(register) = self.known.get(&key) {
             return Ok(*register);
         }
-        let register = if !is_root && self.lowering.decision.is_blocked(expr) {
+        let register = if !is_root && self.lowering.decision.is_leaf(expr) {
             self.blocks(expr, map)?
         } else {
             match expr.kind() {

@@ -37,6 +37,10 @@ impl Layer for OpLayer {
         &self.op
     }
 
+    fn key(&self, index: u32) -> String {
+        self.op.key(index).unwrap_or_else(|| format!("{}-{index}", self.name))
+    }
+
     fn inputs(&self, index: u32, into: &mut Vec<TaskRef>) {
         (self.inputs)(index, into);
     }

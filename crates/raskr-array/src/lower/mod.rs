@@ -107,6 +107,7 @@ impl Lowering {
             | Kind::Elementwise { .. }
             | Kind::Cast { .. }
             | Kind::View { .. } => return self.lower_program(expr, builder),
+            Kind::Rechunk { .. } if self.decision.is_free(expr) => return self.lower_program(expr, builder),
             Kind::Rechunk { input } => return self.lower_rechunk(expr, input, builder),
             Kind::Regions { input, ranges } => return self.lower_regions(expr, input, ranges, builder),
             Kind::Take { input, axis, index } => return self.lower_take(expr, input, *axis, index, builder),
@@ -200,7 +201,7 @@ impl Lowering {
             let mut inner = Arc::clone(input);
             let mut map = map.clone();
             while let Kind::View { input, map: next } = inner.kind() {
-                if self.decision.is_blocked(&inner) {
+                if self.decision.is_leaf(&inner) {
                     break;
                 }
                 map = crate::index::compose(next, &map);
@@ -212,7 +213,7 @@ impl Lowering {
                 let layer = builder.push(OpLayer::new(Arc::new(op), expr.grid().blocks(), |_, _| {}));
                 return Ok(Arc::new(Blocks::Layer(layer)));
             }
-            if self.decision.is_blocked(&inner) {
+            if self.decision.is_leaf(&inner) {
                 let blocks = self.blocks_of(&inner)?;
                 let source = Source { blocks, base: inner, view: Some(map), expr: Arc::clone(expr) };
                 return Ok(self.view_layer(expr, &source, builder));

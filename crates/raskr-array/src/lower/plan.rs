@@ -62,6 +62,12 @@ impl Decision {
         self.blocked.contains(&address(expr))
     }
 
+    /// Do programs read the expression's blocks? Those of free expressions are made again where they are needed, which
+    /// is cheap or they would not be free.
+    pub fn is_leaf(&self, expr: &Arc<Expr>) -> bool {
+        self.is_blocked(expr) && !self.is_free(expr)
+    }
+
     /// Can the expression be computed at any place, whatever the blocks?
     pub fn is_free(&self, expr: &Arc<Expr>) -> bool {
         self.facts.get(&address(expr)).is_some_and(|facts| facts.free)
@@ -178,7 +184,7 @@ pub fn block_source(decision: &Decision, expr: &Arc<Expr>) -> (Arc<Expr>, Affine
 /// Decides for everything that the outputs need.
 pub fn decide(outputs: &[Arc<Expr>]) -> Decision {
     let order = topological(outputs);
-    let mut blocked: HashSet<Address> = outputs.iter().map(address).filter(|_| false).collect();
+    let mut blocked: HashSet<Address> = HashSet::new();
     loop {
         let facts = facts_of(&order, &mut blocked);
         let mut decision = Decision { order: order.clone(), blocked: blocked.clone(), facts };
@@ -229,10 +235,18 @@ pub fn decide(outputs: &[Arc<Expr>]) -> Decision {
 /// What is computed by a program of its own: expressions whose blocks are wanted, and (`true`) inputs of reductions.
 fn roots(decision: &Decision, outputs: &[Arc<Expr>]) -> Vec<(Arc<Expr>, bool)> {
     let mut roots: Vec<(Arc<Expr>, bool)> = Vec::new();
-    let mut seen: HashSet<Address> = HashSet::new();
+    let mut places: HashMap<Address, usize> = HashMap::new();
     let mut add = |expr: &Arc<Expr>, is_reduced: bool| {
-        if !decision.is_blocked(expr) && seen.insert(address(expr)) {
-            roots.push((Arc::clone(expr), is_reduced));
+        if decision.is_blocked(expr) {
+            return;
+        }
+        match places.get(&address(expr)) {
+            // Whoever wants blocks decides: a reduction can do with them too.
+            Some(place) => roots[*place].1 &= is_reduced,
+            None => {
+                places.insert(address(expr), roots.len());
+                roots.push((Arc::clone(expr), is_reduced));
+            }
         }
     };
     for output in outputs {

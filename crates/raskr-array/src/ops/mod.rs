@@ -21,6 +21,8 @@ use crate::grid::{Grid, shape_words};
 #[derive(Clone)]
 pub struct About {
     pub name: String,
+    /// The expression that the operation computes, or a part of it.
+    expr: Arc<Expr>,
     pub origin: Option<Arc<dyn Place>>,
     /// Blocks of the result.
     pub grid: Grid,
@@ -28,8 +30,9 @@ pub struct About {
 }
 
 impl About {
-    pub fn new(expr: &Expr, suffix: &str) -> About {
+    pub fn new(expr: &Arc<Expr>, suffix: &str) -> About {
         About {
+            expr: Arc::clone(expr),
             name: format!("{}{suffix}", expr.label()),
             origin: expr.origin().cloned(),
             grid: expr.grid().clone(),
@@ -49,6 +52,17 @@ impl About {
             return 0;
         }
         self.grid.block_elements(&block).saturating_mul(self.itemsize as u64)
+    }
+
+    /// The name of the operation's content, and the block's place.
+    pub fn key(&self, index: u32) -> Option<String> {
+        let name = self.expr.name().ok()?;
+        // Partial results are told from the whole by what the operation's name has beyond the expression's.
+        let part = self.name.strip_prefix(self.expr.label()).unwrap_or(&self.name);
+        let place: Vec<String> = self.grid.unflat(index).iter().map(u32::to_string).collect();
+        let comma = if place.is_empty() { "" } else { ", " };
+        let extra = if index < self.grid.blocks() { String::new() } else { format!(", {index}") };
+        Some(format!("('{name}{part}'{comma}{}{extra})", place.join(", ")))
     }
 
     pub fn describe(&self, index: u32) -> String {
@@ -81,6 +95,10 @@ macro_rules! about {
 
         fn describe(&self, index: u32) -> String {
             self.about.describe(index)
+        }
+
+        fn key(&self, index: u32) -> Option<String> {
+            self.about.key(index)
         }
     };
 }

@@ -54,6 +54,10 @@ impl Op for LocalScanOp {
         self.part.about.describe(index)
     }
 
+    fn key(&self, index: u32) -> Option<String> {
+        self.part.about.key(index)
+    }
+
     fn run(&self, _context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let value = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;
         let chunk = chunk_of(value, self.part.dtype, &self.part.about.name)?;

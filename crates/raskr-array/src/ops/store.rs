@@ -50,6 +50,10 @@ impl Op for WriteOp {
         self.about.describe(index)
     }
 
+    fn key(&self, index: u32) -> Option<String> {
+        self.about.key(index)
+    }
+
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let value = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;
         let chunk = chunk_of(value, self.dtype, &self.about.name)?;

@@ -9,6 +9,8 @@ mod numeric;
 pub mod output;
 
 use pyo3::prelude::*;
+use pyo3::types::PyList;
+use raskr_base::Value;
 
 pub use expr::PyExpr;
 
@@ -19,4 +21,15 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<convert::Memory>()?;
     module.add_function(wrap_pyfunction!(expr::rebuild_expr, module)?)?;
     module.add_function(wrap_pyfunction!(build::unify_chunks, module)?)
+}
+
+/// What a native operation takes for an object that another scheduler hands over: arrays as chunks, also in lists.
+pub fn native_value(object: Bound<'_, PyAny>) -> PyResult<Value> {
+    if object.is_none() {
+        return Ok(Value::Unit);
+    }
+    if let Ok(list) = object.cast_exact::<PyList>() {
+        return Ok(Value::List(list.iter().map(native_value).collect::<PyResult<_>>()?));
+    }
+    convert::block_value(object, true)
 }
