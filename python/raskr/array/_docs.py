@@ -25,7 +25,13 @@ def sections(text: str | None) -> dict[str, str]:
 
 def skip_examples(text: str) -> str:
     """Marks each example line, so that NumPy's own examples are shown but not run as ours."""
-    return re.sub(r"^(\s*>>> .*?)$", r"\1  # doctest: +SKIP", text, flags=re.MULTILINE)
+
+    def skipped(line: re.Match[str]) -> str:
+        example = line[1].partition("# doctest:")[0].rstrip()
+        # A line that is all comment is no example that could be skipped.
+        return example if example.strip().startswith((">>> #", ">>>#")) else f"{example}  # doctest: +SKIP"
+
+    return re.sub(r"^(\s*>>> .*)$", skipped, text, flags=re.MULTILINE)
 
 
 def compose(own: str | None, original: Any, name: str, examples: bool = False) -> str:

@@ -230,8 +230,8 @@ def svd_flip(u, v, u_based_decision=False):
     --------
     >>> import numpy as np
     >>> from raskr.array.linalg import svd_flip
-    >>> svd_flip(np.array([[1.0], [0.0]]), np.array([[-1.0, 0.0]]))[1]
-    array([[1., 0.]])
+    >>> svd_flip(np.array([[1.0], [0.5]]), np.array([[-1.0, -2.0]]))[1]
+    array([[1., 2.]])
     """
     total = u.sum(axis=0, keepdims=True) if u_based_decision else v.sum(axis=1, keepdims=True).T
     dtype = u.dtype
