@@ -1,6 +1,6 @@
 """What `make demo` runs: four programs that are larger than memory or made of very many small calls.
 
-Each is timed with its peak memory beside what NumPy (or plain Python) alone needs for the same, measured on a part of
+Each is timed with its peak memory beside what NumPy alone (or calling the functions at once) needs for the same, measured on a part of
 the work where the whole does not fit or would take long, and then scaled. Run with another library that has the same
 interface: `demo.py --library dask`.
 """
@@ -98,7 +98,7 @@ def tree(library, report, scale):
     wrapped = {f: delayed(f, pure=False) for f in (increment, operator.add, operator.neg)}
     report.title(f"a tree of {2 * leaves:,} delayed calls")
     found = report.run(lambda: fold(lambda f, *args: wrapped[f](*args)).compute(scheduler="threads"))
-    report.alone("Python", lambda: fold(lambda f, *args: f(*args)), part=1.0)
+    report.alone("calls", lambda: fold(lambda f, *args: f(*args)), part=1.0)
     report.result(f"the sum is {-found:,}", found == -leaves * (leaves + 1) // 2)
 
 

@@ -94,7 +94,10 @@ class Report:
             took = (time.perf_counter() - began) / part
         whole = self._base + max(0, peak.bytes - peak.before) / part
         scaled = "" if part == 1.0 else f"   scaled from {100 * part:g} %"
-        ratio = f"{took / max(self._took, 1e-9):.1f} times {self.library}'s time"
+        if took >= self._took:
+            ratio = f"{took / max(self._took, 1e-9):.1f} times {self.library}'s time"
+        else:
+            ratio = f"{self.library} takes {self._took / max(took, 1e-9):.1f} times as long"
         print(f"   {name:<8}{seconds(took)}   peak {memory(whole)}   {ratio}{scaled}", flush=True)
 
     def result(self, text, right, why=None):
