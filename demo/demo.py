@@ -1,8 +1,8 @@
 """What `make demo` runs: four programs that are larger than memory or made of very many small calls.
 
-Each is timed with its peak memory beside what NumPy alone (or calling the functions at once) needs for the same, measured on a part of
-the work where the whole does not fit or would take long, and then scaled. Run with another library that has the same
-interface: `demo.py --library dask`.
+Each is timed with its peak memory, beside what NumPy alone (or calling the functions at once) needs for the same,
+measured on a part of the work where the whole does not fit or would take long, and then scaled. Another library with
+the same interface can be named: `demo.py --library dask`.
 """
 
 import argparse
