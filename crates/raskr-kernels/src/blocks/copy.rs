@@ -8,6 +8,7 @@ use raskr_base::{Chunk, ChunkMut, DType, Dims, Strides};
 use super::strided::copy_raw;
 use crate::error::KernelError;
 
+/// Strides in bytes of strides in elements.
 pub fn byte_strides(strides: &[isize], itemsize: usize) -> Strides {
     strides.iter().map(|stride| stride * itemsize as isize).collect()
 }
@@ -44,7 +45,7 @@ pub fn copy_into(target: &mut ChunkMut, target_offset: &[usize], source: &Chunk)
 }
 
 /// Writes the source to foreign strided memory, such as a region of a NumPy array, which many threads may fill at once.
-
+///
 /// # Safety
 /// `to` with `byte_strides` over the source's shape reaches only memory that is valid for writes, that no other thread
 /// touches during the call and that is not the source's own.
@@ -56,7 +57,7 @@ pub unsafe fn copy_to_strided(source: &Chunk, to: *mut u8, byte_strides_of_targe
 }
 
 /// Reads foreign strided memory into a new block.
-
+///
 /// # Safety
 /// `from` with `byte_strides_of_source` over `shape` reaches only initialised memory of the element type that nobody
 /// writes during the call.

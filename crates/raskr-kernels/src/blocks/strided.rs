@@ -161,6 +161,7 @@ unsafe fn transpose_plane<T: Copy + Default, const W: usize>(to: *mut u8, from: 
                 let corner = from.offset(i as isize * row.from + j as isize * column.from);
                 for (n, line) in strip.iter_mut().enumerate().take(height) {
                     let source = corner.offset(n as isize * row.from);
+                    fetch_ahead(source.wrapping_add(LINE));
                     if width == W {
                         *line = source.cast::<[T; W]>().read_unaligned();
                     } else {
@@ -186,26 +187,58 @@ unsafe fn transpose_plane<T: Copy + Default, const W: usize>(to: *mut u8, from: 
     }
 }
 
+/// Asks for the cache line that the next strip reads; the address may lie outside the memory.
+#[inline(always)]
+fn fetch_ahead(address: *const u8) {
+    // SAFETY: a prefetch reads nothing that the program can see and never faults.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// Writes element k of each line of the strip to consecutive places, past the caches.
 ///
 /// # Safety
 /// `to` has room for [`STRIP`] elements.
 #[inline(always)]
 unsafe fn stream_run<T: Copy + Default, const W: usize>(to: *mut u8, strip: &[[T; W]; STRIP], k: usize) {
-    let mut run = [T::default(); STRIP];
-    for (x, line) in run.iter_mut().zip(strip) {
-        *x = line[k];
-    }
-    // SAFETY: the run has `size_of_val(&run)` bytes, a multiple of eight, and so has the place it is written to.
+    let words = size_of::<T>() / 8;
+    // SAFETY: all elements together have a multiple of eight bytes, and so has the place they are written to.
     unsafe {
-        for word in 0..size_of_val(&run) / 8 {
-            let value = run.as_ptr().cast::<i64>().add(word).read_unaligned();
-            let place = to.cast::<i64>().add(word);
-            #[cfg(target_arch = "x86_64")]
-            std::arch::x86_64::_mm_stream_si64(place, value);
-            #[cfg(not(target_arch = "x86_64"))]
-            place.write_unaligned(value);
+        if words > 0 {
+            for (n, line) in strip.iter().enumerate() {
+                let element = (&raw const line[k]).cast::<i64>();
+                for word in 0..words {
+                    stream(to.cast::<i64>().add(n * words + word), element.add(word).read_unaligned());
+                }
+            }
+            return;
         }
+        let mut run = [T::default(); STRIP];
+        for (x, line) in run.iter_mut().zip(strip) {
+            *x = line[k];
+        }
+        for word in 0..size_of_val(&run) / 8 {
+            stream(to.cast::<i64>().add(word), run.as_ptr().cast::<i64>().add(word).read_unaligned());
+        }
+    }
+}
+
+/// Writes eight bytes past the caches where the processor can.
+///
+/// # Safety
+/// `to` is valid for a write of eight bytes; it need not be aligned.
+#[inline(always)]
+unsafe fn stream(to: *mut i64, value: i64) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::x86_64::_mm_stream_si64(to, value);
+        #[cfg(not(target_arch = "x86_64"))]
+        to.write_unaligned(value);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Elementary functions of one `f32` without branches: short polynomials in double precision, rounded once.
 //!
-//! The result is the correctly rounded one in all but about one case in a thousand, and subnormal and overflowing results come out of
-//! the final conversion by themselves.
+//! Results are within 0.75 units in the last place; subnormal and overflowing ones come out of the final conversion by
+//! themselves.
 
 use super::lanes::{ROUNDER, clamp, horner, log_special, power_of_two, split};
 
