@@ -76,9 +76,9 @@ def assemble(pieces):
     from raskr.array.dispatch import concatenate_blocks
 
     def join(parts, axis):
-        # Blocks without elements are all in one place.
+        # Blocks without elements share their place with the next one.
         if len(parts) == 1 or axis == len(parts[0][0]):
-            return parts[0][1]
+            return max((array for _, array in parts), key=lambda array: getattr(array, "size", 1))
         rows = {}
         for place, array in parts:
             rows.setdefault(place[axis], []).append((place, array))

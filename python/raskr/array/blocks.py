@@ -6,6 +6,7 @@ import traceback
 import warnings
 from functools import partial
 from numbers import Integral, Number
+from types import BuiltinFunctionType, FunctionType
 
 import numpy as np
 
@@ -25,6 +26,11 @@ def name_of(function):
 
 def _takes(function, keyword):
     """Does the function have a parameter of this name?"""
+    if type(function) is FunctionType and not hasattr(function, "__wrapped__"):
+        code = function.__code__
+        return keyword in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if type(function) in (BuiltinFunctionType, np.ufunc):
+        return False
     try:
         return keyword in inspect.signature(function).parameters
     except (ValueError, TypeError):

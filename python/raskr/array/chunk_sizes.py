@@ -149,6 +149,8 @@ def _length(axis, value):
 
 
 def _listed(axis, entry):
+    if entry and all(type(value) is int for value in entry) and min(entry) >= 0:
+        return entry
     return tuple(_length(axis, value) for value in entry)
 
 

@@ -197,8 +197,10 @@ def basic(x, entries):
     ]
     if unknown:
         return _basic_unknown(x, entries, unknown)
-    if not x._expr.native and x.ndim and not any(entry is None or type(entry) is slice for entry in entries):
-        return _one_element(x, entries)
+    if not x._expr.native and x.ndim and not any(type(entry) is slice for entry in entries):
+        element = _one_element(x, [entry for entry in entries if entry is not None])
+        added = [entry for entry in entries if entry is None]
+        return basic(element, added) if added else element
     meta = x._foreign_meta
     if meta is not None:
         empty = tuple(slice(0, 0) if type(entry) is slice else entry for entry in entries)
