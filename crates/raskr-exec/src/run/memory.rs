@@ -1,6 +1,7 @@
 //! Admission against the limit of memory, spilling and reading back (rule 8 of the protocol).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use raskr_base::Value;
 use raskr_graph::Plan;
@@ -109,6 +110,8 @@ impl Run {
         let mut failure: Option<String> = None;
         for Victim { task, value } in victims {
             let written = match &failure {
+                // The run is over: nothing needs the room any more.
+                _ if self.stop.load(Ordering::Relaxed) => break,
                 None => self.folder.write(&value).map(Arc::new),
                 // The disk failed for the one before: this one is only released.
                 Some(reason) => Err(SpillError::Disk { reason: reason.clone() }),
@@ -146,6 +149,9 @@ impl Run {
         let mut bytes = 0;
         for (input, file) in &files {
             bytes += file.value_bytes;
+            if self.stop.load(Ordering::Relaxed) {
+                continue;
+            }
             match file.read(self.options.codec.as_ref()) {
                 Ok(value) => {
                     let measure = Measure::of(&value);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
-use raskr_base::{OpKind, Value};
+use raskr_base::{ChunkMut, DType, OpKind, TaskError, Value};
 use raskr_exec::{run_on_caller, start};
 
-use crate::support::{Row, mixing, naive, number, options, plan_of};
+use crate::support::{Row, chunk as chunk_of, function, mixing, naive, number, options, plan_of};
 
 /// Rows of inputs, each of smaller index, with a kind each, and outputs.
 #[derive(Clone, Debug)]
@@ -119,4 +119,40 @@ fn runs_nest_in_tasks() {
     let rows = (0..20).map(|_| Row::new(&inner, &[])).collect();
     let values = start(plan_of(rows, &(0..20).collect::<Vec<u32>>()), options(2)).wait(None).expect("first wait");
     assert!(values.expect("no task fails").iter().all(|value| number(value) == 1));
+}
+
+#[test]
+fn values_live_no_longer_than_their_last_consumer() {
+    let len = 16384;
+    let op = mixing(OpKind::Native, len);
+    // A tree over 128 sources, folded pairwise.
+    let mut rows: Vec<Vec<u32>> = (0..128).map(|_| vec![]).collect();
+    let mut level: Vec<u32> = (0..128).collect();
+    while level.len() > 1 {
+        level = level
+            .chunks(2)
+            .map(|pair| {
+                rows.push(pair.to_vec());
+                rows.len() as u32 - 1
+            })
+            .collect();
+    }
+    let expected = naive(&rows)[rows.len() - 1];
+    let table = rows.iter().map(|row| Row { bytes: 8 * len as u64, ..Row::new(&op, row) }).collect();
+    let mut handle = start(plan_of(table, &level), options(0));
+    assert_eq!(numbers(&handle.wait(None).expect("first wait").expect("no task fails")), [expected]);
+    // One waits at each of the seven levels, one is being made, and a batch may be a few tasks ahead.
+    assert!(handle.statistics().peak_bytes <= 12 * 8 * len as u64, "{:?}", handle.statistics());
+}
+
+#[test]
+fn the_last_consumer_owns_what_it_takes() {
+    let source = function(OpKind::Native, |_, _| Ok(Value::Chunk(ChunkMut::zeroed(DType::U64, &[9]).freeze())));
+    let owns = function(OpKind::Native, |_, inputs| {
+        let Some(Value::Chunk(chunk)) = inputs.pop() else { return Err(TaskError::internal("no chunk")) };
+        Ok(chunk_of(u64::from(chunk.into_mut().is_ok())))
+    });
+    let rows = vec![Row::new(&source, &[]), Row::new(&owns, &[0]), Row::new(&owns, &[0]), Row::new(&owns, &[0])];
+    let values = start(plan_of(rows, &[1, 2, 3]), options(0)).wait(None).expect("first wait").expect("no task fails");
+    assert_eq!(numbers(&values).iter().sum::<u64>(), 1, "the last one alone");
 }
