@@ -22,6 +22,15 @@ macro_rules! plain_binary {
     )*};
 }
 
+/// The library's function answers outside the domain too.
+fn arccosh_double(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}
+
+fn arccosh_single(x: f32) -> f32 {
+    if x < 1.0 { f32::NAN } else { libm::acoshf(x) }
+}
+
 plain_unary! {
     tan_f64(f64) = f64::tan;
     sinh_f64(f64) = f64::sinh;
@@ -30,7 +39,7 @@ plain_unary! {
     arccos_f64(f64) = f64::acos;
     arctan_f64(f64) = f64::atan;
     arcsinh_f64(f64) = libm::asinh;
-    arccosh_f64(f64) = libm::acosh;
+    arccosh_f64(f64) = arccosh_double;
     arctanh_f64(f64) = libm::atanh;
     cbrt_f64(f64) = f64::cbrt;
     tan_f32(f32) = f32::tan;
@@ -40,7 +49,7 @@ plain_unary! {
     arccos_f32(f32) = f32::acos;
     arctan_f32(f32) = f32::atan;
     arcsinh_f32(f32) = libm::asinhf;
-    arccosh_f32(f32) = libm::acoshf;
+    arccosh_f32(f32) = arccosh_single;
     arctanh_f32(f32) = libm::atanhf;
     cbrt_f32(f32) = f32::cbrt;
 }

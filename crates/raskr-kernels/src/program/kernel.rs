@@ -1,8 +1,7 @@
 //! Kernels: one monomorphic loop over a run of elements, with views for inputs and a pointer for the output.
 //!
 //! Loops run in fixed groups of [`LANES`] elements so that a repeated operand (a constant, a broadcast column) is just a
-//! view that does not advance: no variant per kind of operand is compiled. The rest of a run goes through small
-//! buffers on the stack.
+//! view that does not advance: no variant per kind of operand is compiled.
 // `unsafe` is allowed here: the loops read and write raw tile memory whose extent the caller of a kernel guarantees.
 #![allow(unsafe_code)]
 
@@ -83,74 +82,74 @@ pub(crate) trait Ternary {
     fn apply(a: Self::A, b: Self::B, c: Self::C) -> Self::O;
 }
 
-/// One input on its way through a run, group by group.
+/// One input of a run.
 struct Reader<T> {
     start: *const T,
-    advance: usize,
+    step: usize,
     rest: MaybeUninit<[T; LANES]>,
 }
 
 impl<T: Element> Reader<T> {
     #[inline(always)]
     fn new(view: View) -> Reader<T> {
-        Reader { start: view.start.cast(), advance: view.step * LANES, rest: MaybeUninit::uninit() }
+        Reader { start: view.start.cast(), step: view.step, rest: MaybeUninit::uninit() }
     }
 
-    /// The next group; `left` elements remain.
+    /// The group from element `at` on, of a run of `count`.
     ///
     /// # Safety
-    /// The view covers the run and `left` is what remains of it.
+    /// The view covers the run, and a whole group from `at` on unless the run is shorter than a group.
     #[inline(always)]
-    unsafe fn group(&mut self, left: usize) -> &[T; LANES] {
-        if left < LANES && self.advance != 0 {
+    unsafe fn group(&mut self, at: usize, count: usize) -> &[T; LANES] {
+        if count < LANES && self.step != 0 {
             let rest = self.rest.write([T::default(); LANES]);
-            // SAFETY: `left` elements remain in the view, and fit into the buffer.
-            unsafe { std::ptr::copy_nonoverlapping(self.start, rest.as_mut_ptr(), left) };
+            // SAFETY: the run's elements are in the view, and fit into the buffer.
+            unsafe { std::ptr::copy_nonoverlapping(self.start, rest.as_mut_ptr(), count) };
             rest
         } else {
-            let start = self.start;
-            self.start = start.wrapping_add(self.advance);
-            // SAFETY: a whole group remains, or the view repeats its one group.
-            unsafe { &*start.cast::<[T; LANES]>() }
+            // SAFETY: a whole group is there, or the view repeats its one group.
+            unsafe { &*self.start.wrapping_add(at * self.step).cast::<[T; LANES]>() }
         }
     }
 }
 
-/// Calls `body` for each group of the output.
+/// Calls `body` for each group of the output. The last group of a run that is no multiple of [`LANES`] begins earlier and
+/// computes some elements twice, which is cheaper than a loop for the rest; only shorter runs go through buffers.
 ///
 /// # Safety
 /// `out` has room for `count` elements.
 #[inline(always)]
 unsafe fn groups<O: Element>(out: *mut u8, count: usize, mut body: impl FnMut(usize, &mut [O; LANES])) {
-    let mut out = out.cast::<O>();
-    let mut left = count;
+    let out = out.cast::<O>();
     let mut rest = MaybeUninit::<[O; LANES]>::uninit();
-    while left > 0 {
-        let partial = left < LANES;
-        let target = if partial { rest.write([O::default(); LANES]) as *mut [O; LANES] } else { out.cast() };
+    let mut done = 0;
+    while done < count {
+        let partial = count < LANES;
+        let at = if partial { 0 } else { done.min(count - LANES) };
+        let target =
+            if partial { rest.write([O::default(); LANES]) as *mut [O; LANES] } else { out.wrapping_add(at).cast() };
         // SAFETY: either the buffer above or a whole group of the output.
-        body(left, unsafe { &mut *target });
+        body(at, unsafe { &mut *target });
         if partial {
-            // SAFETY: `left` elements of room remain.
-            unsafe { std::ptr::copy_nonoverlapping(target.cast::<O>(), out, left) };
-            return;
+            // SAFETY: the output has room for the run.
+            unsafe { std::ptr::copy_nonoverlapping(target.cast::<O>(), out, count) };
         }
-        out = out.wrapping_add(LANES);
-        left -= LANES;
+        done += LANES;
     }
 }
 
+/// One input needs no groups: when it is repeated, one group is all that is computed.
 #[inline(always)]
 unsafe fn unary_loop<K: Unary>(inputs: &[View], out: *mut u8, count: usize) {
-    let mut a = Reader::<K::A>::new(inputs[0]);
-    // SAFETY: the kernel's contract.
-    unsafe {
-        groups::<K::O>(out, count, |left, out| {
-            let a = a.group(left);
-            for i in 0..LANES {
-                out[i] = K::apply(a[i]);
-            }
-        });
+    // SAFETY: the kernel's contract; a repeated view is asked for LANES elements at most, which it has.
+    let (input, out) = unsafe {
+        (
+            std::slice::from_raw_parts(inputs[0].start.cast::<K::A>(), count),
+            std::slice::from_raw_parts_mut(out.cast::<K::O>(), count),
+        )
+    };
+    for (out, input) in out.iter_mut().zip(input) {
+        *out = K::apply(*input);
     }
 }
 
@@ -160,8 +159,8 @@ unsafe fn binary_loop<K: Binary>(inputs: &[View], out: *mut u8, count: usize) {
     let mut b = Reader::<K::B>::new(inputs[1]);
     // SAFETY: the kernel's contract.
     unsafe {
-        groups::<K::O>(out, count, |left, out| {
-            let (a, b) = (a.group(left), b.group(left));
+        groups::<K::O>(out, count, |at, out| {
+            let (a, b) = (a.group(at, count), b.group(at, count));
             for i in 0..LANES {
                 out[i] = K::apply(a[i], b[i]);
             }
@@ -176,8 +175,8 @@ unsafe fn ternary_loop<K: Ternary>(inputs: &[View], out: *mut u8, count: usize) 
     let mut c = Reader::<K::C>::new(inputs[2]);
     // SAFETY: the kernel's contract.
     unsafe {
-        groups::<K::O>(out, count, |left, out| {
-            let (a, b, c) = (a.group(left), b.group(left), c.group(left));
+        groups::<K::O>(out, count, |at, out| {
+            let (a, b, c) = (a.group(at, count), b.group(at, count), c.group(at, count));
             for i in 0..LANES {
                 out[i] = K::apply(a[i], b[i], c[i]);
             }
@@ -216,7 +215,7 @@ pub(crate) unsafe fn unary_plain<K: Unary>(_: &Context, inputs: &[View], out: *m
     let a = inputs[0].start.cast::<K::A>();
     let out = out.cast::<K::O>();
     for i in 0..count {
-        // SAFETY: the kernel's contract; a repeated view is read for at most LANES elements, see `binary_plain`.
+        // SAFETY: the kernel's contract; a step of 0 reads the first element again.
         unsafe { out.add(i).write(K::apply(a.add(i * inputs[0].step).read())) };
     }
 }
@@ -244,6 +243,28 @@ macro_rules! unary_kernel {
     (|$x:ident: $a:ty| -> $o:ty $body:block) => {
         $crate::program::kernel::unary_kernel!(unary, |$x: $a| -> $o $body)
     };
+}
+
+/// A kernel over a function of slices.
+macro_rules! slice_unary {
+    ($input:ty, $out:ty, $function:path) => {{
+        unsafe fn kernel(
+            _: &$crate::program::kernel::Context,
+            inputs: &[$crate::program::kernel::View],
+            out: *mut u8,
+            count: usize,
+        ) {
+            // SAFETY: the kernel's contract: `count` elements to read and to write, apart from each other.
+            let (input, out) = unsafe {
+                (
+                    std::slice::from_raw_parts(inputs[0].start.cast::<$input>(), count),
+                    std::slice::from_raw_parts_mut(out.cast::<$out>(), count),
+                )
+            };
+            $function(input, out);
+        }
+        kernel as $crate::program::kernel::Kernel
+    }};
 }
 
 macro_rules! binary_kernel {
@@ -278,4 +299,4 @@ macro_rules! ternary_kernel {
     }};
 }
 
-pub(crate) use {binary_kernel, ternary_kernel, unary_kernel};
+pub(crate) use {binary_kernel, slice_unary, ternary_kernel, unary_kernel};

@@ -44,8 +44,8 @@ pub(super) struct Layout {
     /// At least two.
     pub dims: SmallVec<[usize; 4]>,
     /// Each participant's strides along the dimensions.
-    pub strides: Vec<Steps>,
-    pub cells: Vec<CellWalk>,
+    pub strides: SmallVec<[Steps; 4]>,
+    pub cells: SmallVec<[CellWalk; 1]>,
     pub tile_rows: usize,
     pub tile_columns: usize,
     pub row_block: usize,
@@ -79,7 +79,8 @@ impl Layout {
             }
             order.push(inner);
         }
-        let cells: Vec<CellWalk> = reductions.iter().map(|axes| CellWalk::new(region, &order, *axes)).collect();
+        let cells: SmallVec<[CellWalk; 1]> =
+            reductions.iter().map(|axes| CellWalk::new(region, &order, *axes)).collect();
         let dims = order.iter().map(|axis| region[*axis]).collect();
         let strides =
             movements.iter().map(|movement| order.iter().map(|axis| movement.strides[*axis]).collect()).collect();

@@ -62,7 +62,7 @@ impl Builder {
                 self.apply(Code::Op(OpCode::Divide), &[x, y])
             }
             OpCode::FloatPower if same && matches!(first, DType::F64) => self.lower(OpCode::Power, inputs, dtypes),
-            OpCode::Square if !first.is_time() => {
+            OpCode::Square if !first.is_time() && first != DType::Bool => {
                 self.lower(OpCode::Multiply, &[inputs[0], inputs[0]], &[first, first])
             }
             OpCode::Clip if same => {
@@ -75,7 +75,7 @@ impl Builder {
                 let zero = self.constant(first, Scalar::F64(0.0));
                 self.apply(Code::Op(OpCode::Arctan2), &[zero, inputs[0]])
             }
-            OpCode::Angle if exact => {
+            OpCode::Angle if exact && first.itemsize() >= 4 => {
                 let float = self.convert(inputs[0], DType::F64)?;
                 self.lower(OpCode::Angle, &[float], &[DType::F64])
             }
@@ -93,7 +93,8 @@ impl Builder {
         let exact = dtype.is_integer() || dtype == DType::Bool;
         match code {
             OpCode::Positive if dtype != DType::Bool && !matches!(dtype, DType::DateTime(_)) => Some(x),
-            OpCode::Conjugate | OpCode::Real if !dtype.is_complex() && !dtype.is_time() => Some(x),
+            OpCode::Real if !dtype.is_complex() && !dtype.is_time() => Some(x),
+            OpCode::Conjugate if dtype.is_float() || dtype.is_integer() => Some(x),
             OpCode::Absolute if dtype.is_unsigned_integer() || dtype == DType::Bool => Some(x),
             OpCode::Floor | OpCode::Ceil | OpCode::Trunc if exact => Some(x),
             OpCode::Power | OpCode::FloatPower if dtypes[1] == dtype && (dtype.is_float() || dtype.is_integer()) => {

@@ -67,11 +67,11 @@ struct Accumulating {
 struct Run<'a> {
     layout: Layout,
     context: Context,
-    inputs: Vec<Input<'a>>,
-    outputs: Vec<Output>,
-    accumulators: Vec<Accumulating>,
+    inputs: SmallVec<[Input<'a>; 4]>,
+    outputs: SmallVec<[Output; 2]>,
+    accumulators: SmallVec<[Accumulating; 2]>,
     tasks: Vec<Task>,
-    views: Vec<View>,
+    views: SmallVec<[View; 12]>,
     dtypes: &'a [DType],
     scratch: *mut u8,
 }
@@ -165,7 +165,7 @@ pub(super) fn run(
     if accesses.len() != program.operands.len() {
         return Err(KernelError::OperandCount { expected: program.operands.len(), got: accesses.len() });
     }
-    let mut movements = Vec::with_capacity(accesses.len() + 1);
+    let mut movements: SmallVec<[Movement; 4]> = SmallVec::new();
     for (index, (operand, access)) in program.operands.iter().zip(&accesses).enumerate() {
         let strides = strides_of(index, operand, access, region)?;
         let cares = match operand {
@@ -185,25 +185,25 @@ pub(super) fn run(
     let axes: SmallVec<[u32; 4]> = program.accumulators.iter().map(|plan| plan.axes).collect();
     let layout = Layout::new(region, &movements, &axes);
 
-    let starts: Vec<Option<*const u8>> = accesses
+    let starts: SmallVec<[Option<*const u8>; 4]> = accesses
         .iter()
         .map(|access| match access {
             Access::Memory(chunk) => Some(chunk.as_ptr()),
             Access::Virtual { .. } => None,
         })
         .collect();
-    let bases: Vec<i64> = accesses
+    let bases: SmallVec<[i64; 4]> = accesses
         .iter()
         .map(|access| match access {
             Access::Virtual { base, .. } => *base,
             Access::Memory(_) => 0,
         })
         .collect();
-    let mut taken = vec![false; accesses.len()];
-    let mut memories: Vec<(ChunkMut, bool)> = (0..program.outputs.len())
+    let mut taken: SmallVec<[bool; 8]> = SmallVec::from_elem(false, accesses.len());
+    let mut memories: SmallVec<[(ChunkMut, bool); 1]> = (0..program.outputs.len())
         .map(|index| output_memory(program, index, region, &mut accesses, &mut taken))
         .collect();
-    let states: Vec<Buffer> = program
+    let states: SmallVec<[Buffer; 2]> = program
         .accumulators
         .iter()
         .zip(&layout.cells)
@@ -255,7 +255,7 @@ fn prepare<'a>(
     let scratch = slot(program.slots as usize + program.operands.len());
     let constants = slot(program.slots as usize + program.operands.len() + 1);
 
-    let mut views = vec![View { start: scratch, step: 0 }; program.dtypes.len()];
+    let mut views: SmallVec<[View; 12]> = SmallVec::from_elem(View { start: scratch, step: 0 }, program.dtypes.len());
     for (index, (dtype, bits)) in program.constants.iter().enumerate() {
         let place = constants.wrapping_add(index * constant_lines * size_of::<Line>());
         // SAFETY: the arena has `constant_lines` for each constant.
@@ -286,7 +286,7 @@ fn prepare<'a>(
         .map(|((memory, reused), dtype)| Output { start: memory.as_mut_ptr(), dtype: *dtype, direct: !*reused })
         .collect();
 
-    let mut accumulators = Vec::with_capacity(states.len());
+    let mut accumulators = SmallVec::with_capacity(states.len());
     for ((plan, state), walk) in program.accumulators.iter().zip(states).zip(&layout.cells) {
         let dtype = plan.accumulator.input();
         let loops = plan

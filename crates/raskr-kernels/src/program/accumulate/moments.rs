@@ -25,6 +25,9 @@ pub(crate) fn merge(a: (f64, f64, f64), b: (f64, f64, f64)) -> (f64, f64, f64) {
 
 #[inline(always)]
 fn deviations(values: &[f64], mean: f64) -> f64 {
+    if values.len() < LANES {
+        return values.iter().fold(0.0, |sum, value| sum + (value - mean) * (value - mean));
+    }
     let mut lanes = [0.0; LANES];
     let (groups, rest) = values.as_chunks::<LANES>();
     for group in groups {
@@ -103,6 +106,10 @@ pub(super) const MOMENTS: Loops = Loops { initialise, rows, columns };
 
 #[inline(always)]
 fn present(values: &[f64]) -> (f64, f64) {
+    if values.len() < LANES {
+        let add = |(count, sum), value: &f64| if value.is_nan() { (count, sum) } else { (count + 1.0, sum + value) };
+        return values.iter().fold((0.0, 0.0), add);
+    }
     let (mut counts, mut sums) = ([0.0; LANES], [0.0; LANES]);
     let (groups, rest) = values.as_chunks::<LANES>();
     for group in groups {
@@ -120,6 +127,10 @@ fn present(values: &[f64]) -> (f64, f64) {
 
 #[inline(always)]
 fn present_deviations(values: &[f64], mean: f64) -> f64 {
+    if values.len() < LANES {
+        let present = values.iter().filter(|value| !value.is_nan());
+        return present.fold(0.0, |sum, value| sum + (value - mean) * (value - mean));
+    }
     let mut lanes = [0.0; LANES];
     let (groups, rest) = values.as_chunks::<LANES>();
     for group in groups {

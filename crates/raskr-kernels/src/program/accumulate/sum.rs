@@ -131,6 +131,9 @@ pub(super) const SUM_F64: Loops = Loops { initialise: zero::<3>, rows: float_row
 /// Booleans are bytes of 0 or 1: at most 255 groups are added as bytes before they are widened.
 #[inline(always)]
 fn count_row(values: &[u8]) -> i64 {
+    if values.len() < LANES {
+        return values.iter().fold(0, |count, value| count + i64::from(*value));
+    }
     let mut count = 0i64;
     for part in values.chunks(255 * LANES) {
         let mut lanes = [0u8; LANES];

@@ -2,12 +2,32 @@
 //!
 //! Floats that an integer type cannot hold become what the x86 conversion instructions yield and NumPy therefore shows:
 //! the lowest integer of the 32- or 64-bit type, cut to narrower ones.
+// `unsafe` is allowed here: conversions of numbers that were just found to be in range.
+#![allow(unsafe_code)]
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use num_complex::{Complex32, Complex64};
 use raskr_base::DType;
 
-use crate::program::kernel::{Kernel, unary_kernel};
+use crate::program::kernel::{Kernel, slice_unary, unary_kernel};
+
+// The conversions of whole slices look once for the machine's instructions.
+fn half_to_single(input: &[f16], out: &mut [f32]) {
+    input.convert_to_f32_slice(out);
+}
+
+fn half_to_double(input: &[f16], out: &mut [f64]) {
+    input.convert_to_f64_slice(out);
+}
+
+fn single_to_half(input: &[f32], out: &mut [f16]) {
+    out.convert_from_f32_slice(input);
+}
+
+fn double_to_half(input: &[f64], out: &mut [f16]) {
+    out.convert_from_f64_slice(input);
+}
 
 trait ToInteger: Copy {
     fn to_i32(self) -> i32;
@@ -16,31 +36,35 @@ trait ToInteger: Copy {
 }
 
 macro_rules! to_integer {
-    ($type:ty) => {
+    ($type:ty, $above_i32_min:expr) => {
         impl ToInteger for $type {
             #[inline(always)]
             fn to_i32(self) -> i32 {
-                if f64::from(self) > -2147483649.0 && f64::from(self) < 2147483648.0 { self as i32 } else { i32::MIN }
+                let fits = self > $above_i32_min && self < 2147483648.0 || self == -2147483648.0;
+                let value = if fits { self } else { -2147483648.0 };
+                // SAFETY: the value is in range and no NaN. A saturating conversion would not vectorise.
+                unsafe { value.to_int_unchecked() }
             }
 
             #[inline(always)]
             fn to_i64(self) -> i64 {
-                if self >= -9223372036854775808.0 && self < 9223372036854775808.0 { self as i64 } else { i64::MIN }
+                let fits = (-9223372036854775808.0..9223372036854775808.0).contains(&self);
+                let value = if fits { self } else { -9223372036854775808.0 };
+                // SAFETY: as above.
+                unsafe { value.to_int_unchecked() }
             }
 
             #[inline(always)]
             fn to_u64(self) -> u64 {
-                if self >= 9223372036854775808.0 {
-                    ((self - 9223372036854775808.0).to_i64() as u64) ^ (1 << 63)
-                } else {
-                    self.to_i64() as u64
-                }
+                let large = self >= 9223372036854775808.0;
+                let low = if large { self - 9223372036854775808.0 } else { self };
+                (low.to_i64() as u64) ^ (u64::from(large) << 63)
             }
         }
     };
 }
-to_integer!(f32);
-to_integer!(f64);
+to_integer!(f32, -2147483648.0);
+to_integer!(f64, -2147483649.0);
 
 macro_rules! from_float {
     ($type:ty, $to:expr) => {
@@ -52,7 +76,6 @@ macro_rules! from_float {
             DType::U32 => unary_kernel!(|x: $type| -> u32 { x.to_i64() as u32 }),
             DType::I64 => unary_kernel!(|x: $type| -> i64 { x.to_i64() }),
             DType::U64 => unary_kernel!(|x: $type| -> u64 { x.to_u64() }),
-            DType::F16 => unary_kernel!(|x: $type| -> f16 { f16::from_f64(f64::from(x)) }),
             DType::F32 => unary_kernel!(|x: $type| -> f32 { x as f32 }),
             DType::F64 => unary_kernel!(|x: $type| -> f64 { f64::from(x) }),
             _ => return None,
@@ -93,15 +116,17 @@ pub(super) fn find(from: DType, to: DType) -> Option<Kernel> {
         DType::I32 | DType::U32 => from_integer!(u32, to),
         DType::I64 | DType::U64 => from_integer!(u64, to),
         DType::F16 => match to {
-            DType::F32 => unary_kernel!(|x: f16| -> f32 { x.to_f32() }),
-            DType::F64 => unary_kernel!(|x: f16| -> f64 { x.to_f64() }),
+            DType::F32 => slice_unary!(f16, f32, half_to_single),
+            DType::F64 => slice_unary!(f16, f64, half_to_double),
             _ => return None,
         },
         DType::F32 => match to {
+            DType::F16 => slice_unary!(f32, f16, single_to_half),
             DType::C64 => unary_kernel!(|x: f32| -> Complex32 { Complex32::new(x, 0.0) }),
             _ => from_float!(f32, to),
         },
         DType::F64 => match to {
+            DType::F16 => slice_unary!(f64, f16, double_to_half),
             DType::C128 => unary_kernel!(|x: f64| -> Complex64 { Complex64::new(x, 0.0) }),
             _ => from_float!(f64, to),
         },
@@ -130,6 +155,9 @@ mod tests {
         assert_eq!(f64::NAN.to_i32(), i32::MIN);
         assert_eq!(3e9f64.to_i32(), i32::MIN);
         assert_eq!((-2147483648.5f64).to_i32(), i32::MIN);
+        assert_eq!((-2147483648.0f32).to_i32(), i32::MIN);
+        assert_eq!((-2147483647.0f64).to_i32(), -2147483647);
+        assert_eq!((-9223372036854775808.0f64).to_i64(), i64::MIN);
         assert_eq!((-1.5f64).to_i32() as u8, 255);
         assert_eq!(1e19f64.to_u64(), 10_000_000_000_000_000_000);
         assert_eq!(f64::INFINITY.to_u64(), 0);

@@ -84,10 +84,10 @@ pub(super) fn find_predicate(code: OpCode, dtype: DType) -> Option<Kernel> {
 /// The lesser or greater of two values; `Minimum` and `Maximum` yield NaN when either is, `Fmin` and `Fmax` when both are.
 pub(super) fn find_extremum(code: OpCode, dtype: DType) -> Option<Kernel> {
     match code {
-        OpCode::Minimum => extremum!(dtype, |x, y| x.min(y), if x <= y || x.is_nan() { x } else { y }),
-        OpCode::Maximum => extremum!(dtype, |x, y| x.max(y), if x >= y || x.is_nan() { x } else { y }),
-        OpCode::Fmin => extremum!(dtype, |x, y| x.min(y), if x <= y || y.is_nan() { x } else { y }),
-        OpCode::Fmax => extremum!(dtype, |x, y| x.max(y), if x >= y || y.is_nan() { x } else { y }),
+        OpCode::Minimum => extremum!(dtype, |x, y| x.min(y), if x < y || x.is_nan() { x } else { y }),
+        OpCode::Maximum => extremum!(dtype, |x, y| x.max(y), if x > y || x.is_nan() { x } else { y }),
+        OpCode::Fmin => extremum!(dtype, |x, y| x.min(y), if x < y || y.is_nan() { x } else { y }),
+        OpCode::Fmax => extremum!(dtype, |x, y| x.max(y), if x > y || y.is_nan() { x } else { y }),
         _ => None,
     }
 }

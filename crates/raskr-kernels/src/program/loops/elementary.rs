@@ -5,27 +5,11 @@
 use raskr_base::DType;
 
 use crate::math;
-use crate::program::kernel::{Context, Kernel, LANES, View, binary_kernel};
+use crate::program::kernel::{Context, Kernel, LANES, View, binary_kernel, slice_unary};
 use crate::program::opcode::OpCode;
 
-macro_rules! slice_unary {
-    ($type:ty, $function:path) => {{
-        unsafe fn kernel(_: &Context, inputs: &[View], out: *mut u8, count: usize) {
-            // SAFETY: the kernel's contract: `count` elements to read and to write, apart from each other.
-            let (input, out) = unsafe {
-                (
-                    std::slice::from_raw_parts(inputs[0].start.cast::<$type>(), count),
-                    std::slice::from_raw_parts_mut(out.cast::<$type>(), count),
-                )
-            };
-            $function(input, out);
-        }
-        kernel as Kernel
-    }};
-}
-
 macro_rules! slice_binary {
-    ($type:ty, $function:path) => {{
+    ($type:ty, $out:ty, $function:path) => {{
         unsafe fn kernel(_: &Context, inputs: &[View], out: *mut u8, count: usize) {
             let moving = inputs[0].step == 1 && inputs[1].step == 1;
             let group = if moving { count.max(1) } else { LANES };
@@ -36,7 +20,7 @@ macro_rules! slice_binary {
                 unsafe {
                     let a = inputs[0].start.cast::<$type>().add(done * inputs[0].step);
                     let b = inputs[1].start.cast::<$type>().add(done * inputs[1].step);
-                    let out = out.cast::<$type>().add(done);
+                    let out = out.cast::<$out>().add(done);
                     $function(
                         std::slice::from_raw_parts(a, n),
                         std::slice::from_raw_parts(b, n),
@@ -53,8 +37,8 @@ macro_rules! slice_binary {
 macro_rules! both {
     ($kind:ident, $dtype:expr, $double:path, $single:path) => {
         match $dtype {
-            DType::F64 => Some($kind!(f64, $double)),
-            DType::F32 => Some($kind!(f32, $single)),
+            DType::F64 => Some($kind!(f64, f64, $double)),
+            DType::F32 => Some($kind!(f32, f32, $single)),
             _ => None,
         }
     };

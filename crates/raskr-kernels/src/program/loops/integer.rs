@@ -1,6 +1,8 @@
 //! Division, powers, shifts and bits of integers, with NumPy's answers where the hardware would trap.
 // `unsafe` is allowed here: the kernel of signed powers looks through raw tile memory for negative exponents.
 #![allow(unsafe_code)]
+// One text serves all widths, and for one of them a conversion is none.
+#![allow(clippy::useless_conversion)]
 
 use raskr_base::DType;
 
