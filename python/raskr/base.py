@@ -214,7 +214,19 @@ def compute(
             raise TypeError(_GET_REMOVED)
         return args if repack is tuple else repack(())
     schedule = get_scheduler(get=get, scheduler=scheduler, collections=collections)
-    return repack(_run(collections, schedule, optimize_graph, **kwargs))
+    try:
+        results = _run(collections, schedule, optimize_graph, **kwargs)
+    except Exception as error:
+        raise _from_the_users_code(error)  # noqa: B904
+    return repack(results)
+
+
+def _from_the_users_code(error: Exception) -> Exception:
+    """The error with a traceback that goes on, from here, with the function of the user's that failed."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").split(".")[0] == "raskr":
+        traceback = traceback.tb_next
+    return error.with_traceback(traceback)
 
 
 def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: Any) -> list:
