@@ -34,6 +34,7 @@ def is_dask_collection(x: Any) -> bool:
 
 _LEAVES = (int, float, str, bytes, bool, complex, type(None))
 _LIST_ITERATORS = tuple(type(iter(kind())) for kind in (list, tuple, set))
+_DELAYED = {core.Delayed, core.DelayedLeaf, core.DelayedAttr}
 Repack = Callable[[Sequence], Any]
 
 
@@ -83,8 +84,22 @@ class _Unpacker:
         return None
 
     def _items(self, items: list, make: Callable, always: bool = False) -> Repack | None:
+        if len(items) > 1 and set(map(type, items)) <= _DELAYED:
+            return self._delayed(items, make)
         parts = [self.read(item) for item in items]
         return _repack_items(items, parts, make) if always or any(parts) else None
+
+
+    def _delayed(self, items: list, make: Callable) -> Repack:
+        """Long lists of lazy values are common, so these are not looked at one by one."""
+        places, collections = self.places, self.collections
+        wanted = []
+        for item in items:
+            place = places.setdefault(id(item), len(collections))
+            if place == len(collections):
+                collections.append(item)
+            wanted.append(place)
+        return lambda values: make([values[place] for place in wanted])
 
 
 def _pairs(kind: type, values: list) -> Any:

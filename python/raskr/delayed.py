@@ -98,6 +98,8 @@ def _extend() -> None:
         "persist": DaskMethodsMixin.persist,
         "visualize": DaskMethodsMixin.visualize,
         "__await__": DaskMethodsMixin.__await__,
+        "__copy__": lambda self: self,
+        "__deepcopy__": lambda self, memo: self,
         "__dask_graph__": _graph,
         "__dask_keys__": _keys,
         "__dask_layers__": lambda self: (self.key,),

@@ -1,5 +1,6 @@
 """Lazy calls: arguments, operators, keys, errors, and large graphs."""
 
+import copy
 import dataclasses
 import operator
 import pickle
@@ -184,6 +185,7 @@ def test_pickled_lazy_values_keep_key_and_value(dumps):
     again = pickle.loads(dumps(x))
     assert again.key == x.key
     assert again.compute() == x.compute() == 4
+    assert copy.copy(x) is copy.deepcopy(x) is x
     for other in (delayed(1j), delayed(1j).real, delayed(divmod, nout=2, pure=True)(7, 2)):
         again = pickle.loads(dumps(other))
         assert (again.key, again.compute(), type(again)) == (other.key, other.compute(), type(other))

@@ -43,7 +43,11 @@ impl Monitor {
         Python::attach(|py| {
             if let Err(error) = what(self.object.bind(py)) {
                 let error = from_python(py, error);
-                self.failure.lock().get_or_insert(error);
+                let mut first = self.failure.lock();
+                if first.is_none() {
+                    *first = Some(error);
+                }
+                // Else dropped after the lock: dropping an exception may run Python.
             }
         });
     }
