@@ -214,6 +214,9 @@ def locate_in_block(
     """
     if x.size == 0 and (axis is None or x.shape[axis] == 0):
         return None
+    if isinstance(x, np.ma.MaskedArray):
+        # NumPy's fill values lose against everything.
+        x = x.filled((np.ma.maximum_fill_value if largest else np.ma.minimum_fill_value)(x))
     function = (np.nanargmax if skip_nan else np.argmax) if largest else (np.nanargmin if skip_nan else np.argmin)
     if skip_nan:
         # A slice of NaN alone is an error only if the whole is; it loses against any number.

@@ -24,11 +24,11 @@ from raskr.array._apply import (
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
 from raskr.array.cumulative import cumprod, cumreduction, cumsum, nancumprod, nancumsum
+from raskr.array.extremes import argtopk, topk
 from raskr.array.percentile import median, nanmedian, nanquantile, quantile
 from raskr.array.positions import argmax, argmin, nanargmax, nanargmin
 from raskr.array.reduction_blocks import nannumel, numel
 from raskr.array.reduction_tree import reduction, split_for, tree
-from raskr.array.extremes import argtopk, topk
 from raskr.array.utils import has_unknown, is_native_dtype, unknown_text
 
 __all__ = [

@@ -64,7 +64,15 @@ def tensordot(lhs, rhs, axes=2):
             PerformanceWarning,
             stacklevel=2,
         )
-    if a._expr.native and b._expr.native and dtype.kind in _NATIVE and dtype.char != "e" and is_native_dtype(dtype):
+    known = not has_unknown([*(a.chunks[n] for n in axes_a), *(b.chunks[n] for n in axes_b)])
+    if (
+        known
+        and a._expr.native
+        and b._expr.native
+        and dtype.kind in _NATIVE
+        and dtype.char != "e"
+        and is_native_dtype(dtype)
+    ):
         left = a._expr if a.dtype == dtype else a._expr.astype(dtype)
         right = b._expr if b.dtype == dtype else b._expr.astype(dtype)
         return wrap(Expr.tensordot(left, right, axes_a, axes_b, dtype))
