@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +49,10 @@ def as_operand(x: Any) -> Any:
         return x
     from raskr.array.core import asanyarray
 
+    if isinstance(x, datetime.timedelta):
+        return np.timedelta64(x)
+    if isinstance(x, datetime.date):
+        return np.datetime64(x)
     if isinstance(x, (list, tuple)):
         x = np.asarray(x)
     if isinstance(x, np.ndarray) and x.ndim == 0 and type(x) is np.ndarray:
@@ -188,6 +194,18 @@ def elemwise(
     return result if out is None else apply_out(result, out)
 
 
+_EQUALITY = {np.equal: operator.eq, np.not_equal: operator.ne}
+
+
+def _refuse_strangers(op: np.ufunc, operands: Sequence[Any]) -> None:
+    """Complain about operands that NumPy could only take for objects, among arrays of numbers."""
+    if op in _EQUALITY or any(isinstance(x, Array) and x.dtype.kind == "O" for x in operands):
+        return
+    for x in operands:
+        if not isinstance(x, Array) and not is_node_source(x) and np.asarray(x).dtype.kind == "O":
+            raise TypeError(f"{op.__name__} of an array of numbers and {type(x).__name__} is not supported")
+
+
 def _by_blocks(op: Any, operands: Sequence[Any], dtype: np.dtype[Any] | None, casting: str) -> Array:
     """The operation done by NumPy (or the blocks' own library), one block at a time."""
     if not any(isinstance(x, Array) for x in operands):
@@ -195,10 +213,18 @@ def _by_blocks(op: Any, operands: Sequence[Any], dtype: np.dtype[Any] | None, ca
 
         operands = [x if is_node_source(x) else asanyarray(x) for x in operands]
     if isinstance(op, np.ufunc):
+        _refuse_strangers(op, operands)
         extra = {} if dtype is None else {"dtype": dtype}
         if casting != "same_kind":
             extra["casting"] = casting
-        return blockwise_elementwise(op, operands, kwargs=extra, label=op.__name__)
+        try:
+            return blockwise_elementwise(op, operands, kwargs=extra, label=op.__name__)
+        except TypeError:
+            # Whether things of types that can't be compared are equal has an answer: they are not.
+            compare = _EQUALITY.get(op)
+            if compare is None:
+                raise
+            return blockwise_elementwise(compare, operands, dtype=_BOOL, label=op.__name__)
     if dtype is not None:
         return blockwise_elementwise(
             functools.partial(_keeps_block_result, op, dtype), operands, dtype=dtype, label=name_of(op)
