@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 
 use crate::spill::SpillFile;
 
-/// Buffers below this size are counted without a look at who shares them.
-const SHARED_MIN: usize = 64 << 10;
+/// Buffers (and objects) below this size are counted without a look at who shares them.
+const SHARED_MIN: u64 = 64 << 10;
 
 /// What a value was found to keep alive, taken outside the engine's lock.
 #[derive(Default)]
@@ -31,20 +31,31 @@ struct BufferUse {
 impl Measure {
     pub fn of(value: &Value) -> Measure {
         let mut measure = Measure::default();
-        measure.add(value);
+        measure.add(value, 1);
         measure
     }
 
-    fn add(&mut self, value: &Value) {
-        match value {
-            Value::Chunk(chunk) if chunk.buffer().len() >= SHARED_MIN => self.buffers.push(BufferUse {
-                address: Arc::as_ptr(chunk.buffer()) as usize,
-                bytes: chunk.buffer().len() as u64,
-                owners: Arc::strong_count(chunk.buffer()),
-            }),
-            Value::Chunk(chunk) => self.own += chunk.buffer().len() as u64,
-            Value::List(values) => values.iter().for_each(|value| self.add(value)),
-            other => self.own += other.nbytes(),
+    /// `holders` have the list that the value stands in.
+    fn add(&mut self, value: &Value, holders: usize) {
+        let (address, bytes, owners) = match value {
+            Value::Unit => return,
+            Value::List(values) => {
+                let holders = holders.max(Arc::strong_count(values));
+                return values.iter().for_each(|value| self.add(value, holders));
+            }
+            Value::Chunk(chunk) => {
+                let buffer = chunk.buffer();
+                (Arc::as_ptr(buffer) as usize, buffer.len() as u64, Arc::strong_count(buffer))
+            }
+            Value::Bytes(bytes) => (bytes.as_ptr() as usize, bytes.len() as u64, Arc::strong_count(bytes)),
+            Value::Foreign(object) => {
+                (Arc::as_ptr(object).cast::<()>() as usize, object.nbytes(), Arc::strong_count(object))
+            }
+        };
+        if bytes < SHARED_MIN {
+            self.own += bytes;
+        } else {
+            self.buffers.push(BufferUse { address, bytes, owners: owners.max(holders) });
         }
     }
 
@@ -391,6 +402,23 @@ mod tests {
         assert_eq!(ledger.live(), 100_000, "the view keeps the whole buffer alive");
         ledger.release(&second);
         assert_eq!((ledger.live(), ledger.peak()), (0, 100_000));
+    }
+
+    #[test]
+    fn kept_lists_and_bytes_count_nothing() {
+        let mut ledger = Ledger::default();
+        let bytes: Arc<[u8]> = vec![0; 100_000].into();
+        let values = [Value::Bytes(Arc::clone(&bytes)), Value::Chunk(chunk(100_000)), Value::Unit];
+        let list = Value::List(values.into());
+        let kept = list.clone();
+        ledger.charge(&Measure::of(&list));
+        assert_eq!(ledger.live(), 0);
+        let fresh = Value::List([Value::Chunk(chunk(100_000)), Value::Bytes(vec![0; 70_000].into())].into());
+        let account = ledger.charge(&Measure::of(&fresh));
+        assert_eq!(ledger.live(), 170_000);
+        ledger.release(&account);
+        assert_eq!(ledger.live(), 0);
+        drop((kept, bytes));
     }
 
     #[test]

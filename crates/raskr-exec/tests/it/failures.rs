@@ -113,12 +113,10 @@ fn dropping_the_handle_waits_for_tasks_under_way() {
 
 #[test]
 fn an_interrupt_ends_a_run_on_the_caller() {
-    let slow = function(OpKind::Native, |_, _| {
-        std::thread::park_timeout(Duration::from_millis(1));
-        Ok(chunk(0))
-    });
-    let rows = (0..100_000).map(|_| Row::new(&slow, &[])).collect();
-    let outputs: Vec<u32> = (0..100_000).collect();
+    // Enough tasks to take much longer than the time between two questions.
+    let op = function(OpKind::Native, |_, _| Ok(chunk(0)));
+    let rows = (0..1_000_000).map(|_| Row::new(&op, &[])).collect();
+    let outputs: Vec<u32> = (0..1_000_000).collect();
     let error = run_on_caller(plan_of(rows, &outputs), options(0), &mut || true).expect_err("interrupted");
     assert_eq!(error.class(), ErrorClass::Cancelled);
 }
