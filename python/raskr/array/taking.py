@@ -7,6 +7,7 @@ import numpy as np
 
 from raskr import config
 from raskr.array.collection import Array, Expr, wrap
+from raskr.array.reshape import even
 from raskr.array.slicing import _index_blocks
 from raskr.array.utils import has_unknown, unknown_text
 
@@ -105,8 +106,8 @@ def shuffle(x, indexer, axis, chunks="auto"):
 
     x = asarray(x)
     axis = validate_axis(axis, x.ndim)
-    if has_unknown((x.chunks[axis],)):
-        raise ValueError(unknown_text(x, f"Shuffling only allowed with known chunk sizes: axis {axis}"))
+    if has_unknown(x.chunks):
+        raise ValueError(unknown_text(x, "Shuffling only allowed with known chunk sizes"))
     if not isinstance(indexer, (list, tuple)) or not all(
         isinstance(group, (list, tuple, np.ndarray, range)) for group in indexer
     ):
@@ -122,26 +123,33 @@ def shuffle(x, indexer, axis, chunks="auto"):
     sizes = _group_chunks([len(group) for group in groups], x.chunks[axis])
     if len(flat) == length and np.array_equal(flat, np.arange(length)) and sizes == x.chunks[axis]:
         return x
+    x = _others_cut(x, axis, sizes)
     return Array(x._expr.take(axis, flat, sizes), meta=x._foreign_meta)
 
 
 def _group_chunks(lengths, sizes):
-    """Groups joined to blocks about as long as the present ones, within the tolerance; longer groups are cut."""
-    tolerance = float(config.get("array.chunk-size-tolerance"))
-    wanted = math.ceil(sum(sizes) / max(1, len(sizes))) if sizes else 1
-    limit = max(1, int(wanted * tolerance))
+    """Groups joined to blocks about as long as the present ones, within the tolerance."""
+    limit = max(1, int(_wanted(sizes) * float(config.get("array.chunk-size-tolerance"))))
     result, current = [], 0
     for length in lengths:
-        if length > limit:
-            if current:
-                result.append(current)
-                current = 0
-            result.extend(len(part) for part in np.array_split(np.arange(length), math.ceil(length / limit)))
-        elif current + length > limit:
+        if current and current + length > limit:
             result.append(current)
-            current = length
-        else:
-            current += length
+            current = 0
+        current += length
     if current or not result:
         result.append(current)
     return tuple(result)
+
+
+def _wanted(sizes):
+    return math.ceil(sum(sizes) / max(1, len(sizes)))
+
+
+def _others_cut(x, axis, sizes):
+    """Blocks cut along the other axes where those along this one become much longer."""
+    growth = max(sizes) / max(1, *x.chunks[axis])
+    able = [place for place in range(x.ndim) if place != axis and max(x.chunks[place], default=0) > 1]
+    if growth <= float(config.get("array.chunk-size-tolerance")) or not able:
+        return x
+    pieces = math.ceil(round(growth ** (1 / len(able)), 9))
+    return x.rechunk({place: tuple(part for size in x.chunks[place] for part in even(size, pieces)) for place in able})

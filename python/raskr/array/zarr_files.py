@@ -1,11 +1,13 @@
 """Arrays in Zarr stores."""
 
+import glob
 import math
 import os
 import shutil
 import uuid
 import warnings
 
+from raskr._bridge import core
 from raskr.array.chunk_sizes import normalize_chunks
 from raskr.array.collection import Array, Expr, PerformanceWarning
 from raskr.array.sources import from_array
@@ -167,34 +169,79 @@ def to_zarr(
     ...     da.from_zarr(os.path.join(folder, "x.zarr")).compute()
     array([0, 1, 2, 3])
     """
-    zarr = _zarr("to_zarr")
     if has_unknown(arr.chunks):
         raise ValueError(
-            "Saving an array with unknown chunk sizes is not supported by Zarr.\n\nA possible solution: "
-            "x.compute_chunk_sizes()"
+            "Saving an array with unknown chunk sizes is not supported by Zarr.\n\n"
+            "A possible solution: x.compute_chunk_sizes()"
         )
     if mode == "r" or zarr_array_kwargs.pop("read_only", False):
         raise ValueError("Cannot use mode='r' to write: expected 'a', 'w', 'w-' or 'r+'")
-    if isinstance(url, zarr.Array):
+    if type(url).__module__.partition(".")[0] == "zarr" and hasattr(url, "chunks"):
         return _into_array(arr, url, region, compute, return_stored)
     if region is not None:
         raise ValueError("Cannot use `region` keyword when url is not a `zarr.Array`.")
-    arr = _regular(arr)
     options = dict(zarr_array_kwargs)
     component = options.pop("name", None) if component is None else component
-    options.setdefault("chunks", tuple(max(1, sizes[0]) if sizes else 1 for sizes in arr.chunks))
+    overwrite = bool(options.pop("overwrite", False)) or mode == "w"
+    if options.get("chunks") is None or options["chunks"] == "auto":
+        arr = _regular(arr)
+        options["chunks"] = tuple(max(1, sizes[0]) if sizes else 1 for sizes in arr.chunks)
+    else:
+        chunks = options["chunks"]
+        chunks = (chunks,) * arr.ndim if isinstance(chunks, int) else tuple(chunks)
+        options["chunks"] = chunks
+        arr = _aligned(arr, chunks, [0] * arr.ndim)
+    path = _local_path(url)
+    here = path is not None and not storage_options and compute and not return_stored
+    if here and arr._expr.native and arr._expr.dtype.kind in "biufc" and set(options) <= {"chunks", "zarr_format"}:
+        target = _refuse_to_replace(path, component, overwrite)
+        if not os.path.isdir(target) or overwrite or not os.listdir(target):
+            return _write_native(arr, path, component, target, options)
+    zarr = _zarr("to_zarr")
     options.setdefault("shape", arr.shape)
     options.setdefault("dtype", arr.dtype)
     shards = options.get("shards")
     if shards is not None:
         arr = arr.rechunk(tuple(min(size, max(1, length)) for size, length in zip(shards, arr.shape)))
-    overwrite = bool(options.pop("overwrite", False)) or mode == "w"
-    path = _local_path(url)
-    if path is not None and not storage_options and compute and not return_stored:
+    if here:
+        _refuse_to_replace(path, component, overwrite)
         return _publish(zarr, arr, path, component, overwrite, options)
     store = path if path is not None and not storage_options else _store(zarr, url, storage_options, read_only=False)
     target = _create(zarr, store, component, overwrite, options)
     return arr.store(target, lock=False, compute=compute, return_stored=return_stored)
+
+
+def _write_native(arr, path, component, target, options):
+    """Have the engine write the array; it gets its name when all is written."""
+    node = arr._expr.to_zarr(
+        path,
+        component,
+        list(options["chunks"]),
+        version=options.get("zarr_format") or 3,
+        overwrite=os.path.isdir(target),
+    )
+    try:
+        core.delayed_of_node(node, None).compute()
+    except BaseException:
+        for unfinished in glob.glob(f"{_beside(target)}.partial-{os.getpid()}-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _beside(target):
+    """The beginning of the names that something unfinished has next to its place."""
+    folder, name = os.path.split(os.path.abspath(target))
+    return os.path.join(folder, f".{name}")
+
+
+def _refuse_to_replace(path, component, overwrite):
+    """Where the array shall be; an error when there is an array or a group already that is not to be replaced."""
+    target = os.path.join(path, component) if component is not None else path
+    if not overwrite and any(
+        os.path.exists(os.path.join(target, name)) for name in ("zarr.json", ".zarray", ".zgroup")
+    ):
+        raise ValueError(f"{target}: there is a Zarr array or group already; pass overwrite=True to replace it")
+    return target
 
 
 def _create(zarr, store, component, overwrite, options):
@@ -207,16 +254,13 @@ def _create(zarr, store, component, overwrite, options):
 def _publish(zarr, arr, path, component, overwrite, options):
     """Write beside the place where the array shall be, then give it its name."""
     target = os.path.join(path, component) if component is not None else path
-    described = [name for name in ("zarr.json", ".zarray", ".zgroup") if os.path.exists(os.path.join(target, name))]
-    if described and not overwrite:
-        raise zarr.errors.ContainsArrayError(os.path.abspath(path), component or "")
     if component is not None:
         parts = component.strip("/").split("/")
         version = {k: v for k, v in options.items() if k == "zarr_format"}
         zarr.open_group(store=path, path="/".join(parts[:-1]), mode="a", **version)
     parent = os.path.dirname(os.path.abspath(target))
     os.makedirs(parent, exist_ok=True)
-    unfinished = os.path.join(parent, f".{os.path.basename(os.path.abspath(target))}.partial-{uuid.uuid4().hex[:8]}")
+    unfinished = f"{_beside(target)}.partial-{uuid.uuid4().hex[:8]}"
     try:
         array = zarr.create_array(store=unfinished, **options)
         arr.store(array, lock=False)
@@ -263,19 +307,30 @@ def _into_array(arr, target, region, compute, return_stored):
         units = [size for entry, size in zip(region, unit) if isinstance(entry, slice)]
         if len(slices) == arr.ndim:
             starts = [entry.indices(length)[0] for entry, length in zip(slices, lengths)]
+            stops = [entry.indices(length)[1] for entry, length in zip(slices, lengths)]
             unit = tuple(units)
+            if any(
+                start % size or (stop % size and stop != length)
+                for start, stop, size, length in zip(starts, stops, unit, lengths)
+            ):
+                warnings.warn(
+                    f"The region {region} does not line up with the chunks {unit} of the Zarr array, so that chunks are read, "
+                    "changed and written again.",
+                    PerformanceWarning,
+                    stacklevel=4,
+                )
         else:
             unit = None
     elif tuple(target.shape) != tuple(arr.shape):
         raise ValueError(f"to_zarr: the array has shape {arr.shape}, the Zarr array {tuple(target.shape)}")
     if unit is not None:
-        arr = _aligned(arr, tuple(unit), starts, region is not None)
+        arr = _aligned(arr, tuple(unit), starts)
     return arr.store(
         target, lock=False, regions=None if region is None else [region], compute=compute, return_stored=return_stored
     )
 
 
-def _aligned(arr, unit, starts, region_given):
+def _aligned(arr, unit, starts):
     """Blocks whose borders are borders of the store's chunks."""
     from raskr import config
     from raskr.utils import parse_bytes
@@ -299,7 +354,7 @@ def _aligned(arr, unit, starts, region_given):
     limit = config.get("array.chunk-size")
     limit = parse_bytes(limit) if isinstance(limit, str) else limit
     axes = [axis for axis, (new, old) in enumerate(zip(wanted, arr.chunks)) if new != old]
-    if math.prod(max(sizes) for sizes in wanted) * arr.dtype.itemsize > limit or region_given:
+    if math.prod(max(sizes) for sizes in wanted) * arr.dtype.itemsize > limit:
         warnings.warn(
             f"The input Dask array will be rechunked along axis {', '.join(map(str, axes))} to {wanted}, so that no "
             "chunk of the "
