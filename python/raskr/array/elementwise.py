@@ -23,6 +23,7 @@ from raskr.array._apply import (
 from raskr.array._docs import compose
 from raskr.array.chunk_types import is_valid_array_type
 from raskr.array.collection import Array
+from raskr.array.joining import warn_of_many_blocks
 from raskr.array.utils import is_native_dtype
 
 _BOOL = np.dtype(bool)
@@ -129,7 +130,10 @@ def native_call(name: str, operands: Sequence[Any], dtypes: Sequence[np.dtype[An
         except (OverflowError, ValueError, TypeError):
             return None
     check_broadcast([x.shape for x in operands if isinstance(x, Array)], name)
-    return wrap(Expr.elementwise(name, exprs, list(dtypes)))
+    result = Expr.elementwise(name, exprs, list(dtypes))
+    if len(exprs) > 1:
+        warn_of_many_blocks(result, exprs)
+    return wrap(result)
 
 
 def _keeps_block_result(function: Any, dtype: Any, *blocks: Any, **kwargs: Any) -> Any:

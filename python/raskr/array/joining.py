@@ -96,6 +96,22 @@ def unify_chunks(*args, warn=True):
     ]
 
 
+def warn_of_many_blocks(result, inputs):
+    """Warn when blocks that do not line up make the result's blocks far more than those of any input."""
+    count = math.prod(result.numblocks)
+    if count >= 10:
+        most = max(math.prod(expr.numblocks) for expr in inputs)
+        # Broadcasting multiplies blocks too, and is no reason to warn.
+        if count >= 10 * most and any(
+            len(expr.shape) == len(result.shape) and expr.shape == result.shape for expr in inputs
+        ):
+            warnings.warn(
+                f"Increasing number of chunks by factor of {count // most}: the arrays' blocks do not line up; rechunk one of them",
+                PerformanceWarning,
+                stacklevel=7,
+            )
+
+
 def common_chunks(pairs):
     """The common refinement of chunks by index, from `(chunks, indices)`.
 

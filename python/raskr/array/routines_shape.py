@@ -355,7 +355,7 @@ def _rolled(x: Array, shift: int, axis: int) -> Array:
 # --- joining --------------------------------------------------------------------------------------------------------
 def _parts(arrays: Any, name: str) -> list[Any]:
     if isinstance(arrays, Array):
-        raise NotImplementedError(f"{name} takes a sequence of arrays, not one array")
+        raise NotImplementedError(f"{name} expects a sequence of arrays as the first argument, not one array")
     return list(arrays)
 
 
