@@ -54,7 +54,7 @@ pub(super) fn estimate(program: &Program) -> f64 {
                 let dtype = program.dtypes[*value as usize];
                 operation_ns(*code, dtype.is_float()) * words(dtype).max(0.125)
             }
-            Step::Compute { code: Code::SquareSumRoot, .. } => 0.8,
+            Step::Compute { code: Code::SquareSumRoot | Code::SubtractDivide, .. } => 0.8,
             Step::Compute { value, .. } => SIMPLE_NS * words(program.dtypes[*value as usize]),
             Step::Store { .. } | Step::Load { .. } => 0.0,
             Step::Accumulate { .. } => SIMPLE_NS,

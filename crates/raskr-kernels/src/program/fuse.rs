@@ -67,6 +67,10 @@ impl Graph<'_> {
                 let factors = self.inner(inputs[0], OpCode::Multiply, 1)?;
                 Some((Code::MultiplySubtract, smallvec![factors[0], factors[1], inputs[1]]))
             }
+            OpCode::Divide if inputs[0] != inputs[1] => {
+                let terms = self.inner(inputs[0], OpCode::Subtract, 1)?;
+                Some((Code::SubtractDivide, smallvec![terms[0], terms[1], inputs[1]]))
+            }
             OpCode::Multiply if inputs[0] == inputs[1] => {
                 let terms = self.inner(inputs[0], OpCode::Subtract, 2)?;
                 Some((Code::SquareDifference, terms))

@@ -22,6 +22,8 @@ pub(crate) enum Code {
     AddMultiply,
     /// (x - y) * z
     SubtractMultiply,
+    /// (x - y) / z
+    SubtractDivide,
     /// x * x + y * y
     SquareSum,
     /// sqrt(x * x + y * y)

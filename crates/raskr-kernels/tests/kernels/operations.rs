@@ -7,7 +7,9 @@ use num_complex::Complex64;
 use raskr_base::{Chunk, DType, Element, ErrorClass, TimeUnit};
 use raskr_kernels::program::{Access, Builder, OpCode, Scalar, has_cast, has_op};
 
-use crate::model::{read, read_f64};
+use proptest::prelude::*;
+
+use crate::model::{arrangement, chunk, elements, read, read_f64, shape};
 
 fn apply(code: OpCode, inputs: &[Chunk]) -> Chunk {
     try_apply(code, inputs).unwrap()
@@ -113,7 +115,7 @@ fn booleans_have_their_own_arithmetic() {
     let (x, y) = (truth(&[0, 0, 1, 1]), truth(&[0, 1, 0, 1]));
     assert_eq!(read::<u8>(&apply(OpCode::Add, &[x.clone(), y.clone()])), [0, 1, 1, 1]);
     assert_eq!(read::<u8>(&apply(OpCode::Multiply, &[x.clone(), y.clone()])), [0, 0, 0, 1]);
-    assert_eq!(read::<u8>(&apply(OpCode::Invert, &[x.clone()])), [1, 1, 0, 0]);
+    assert_eq!(read::<u8>(&apply(OpCode::Invert, std::slice::from_ref(&x))), [1, 1, 0, 0]);
     assert_eq!(read::<u8>(&apply(OpCode::Greater, &[x.clone(), y.clone()])), [0, 0, 1, 0]);
     assert_eq!(has_op(OpCode::Subtract, &[DType::Bool, DType::Bool]), None);
     let both = apply(OpCode::LogicalAnd, &[list(&[0.0, 2.0, f64::NAN]), list(&[1.0, 3.0, 1.0])]);
@@ -138,13 +140,13 @@ fn complex_numbers() {
     let (x, y) = (list(&[z(1.0, 2.0), z(-4.0, 0.0)]), list(&[z(3.0, -1.0), z(0.0, 2.0)]));
     assert_eq!(read::<Complex64>(&apply(OpCode::Multiply, &[x.clone(), y.clone()])), [z(5.0, 5.0), z(0.0, -8.0)]);
     assert_eq!(read::<Complex64>(&apply(OpCode::Divide, &[x.clone(), y.clone()]))[1], z(0.0, 2.0));
-    assert_eq!(read::<Complex64>(&apply(OpCode::Sqrt, &[x.clone()]))[1], z(0.0, 2.0));
-    assert_eq!(read::<Complex64>(&apply(OpCode::Square, &[x.clone()])), [z(-3.0, 4.0), z(16.0, 0.0)]);
+    assert_eq!(read::<Complex64>(&apply(OpCode::Sqrt, std::slice::from_ref(&x)))[1], z(0.0, 2.0));
+    assert_eq!(read::<Complex64>(&apply(OpCode::Square, std::slice::from_ref(&x))), [z(-3.0, 4.0), z(16.0, 0.0)]);
     assert_eq!(read::<u8>(&apply(OpCode::NotEqual, &[x.clone(), y.clone()])), [1, 1]);
     let size = apply(OpCode::Absolute, &[list(&[z(3.0, 4.0)])]);
     assert_eq!((size.dtype(), read::<f64>(&size)), (DType::F64, vec![5.0]));
-    assert_eq!(read::<f64>(&apply(OpCode::Imag, &[x.clone()])), [2.0, 0.0]);
-    assert_eq!(read::<f64>(&apply(OpCode::Angle, &[x.clone()]))[1], std::f64::consts::PI);
+    assert_eq!(read::<f64>(&apply(OpCode::Imag, std::slice::from_ref(&x))), [2.0, 0.0]);
+    assert_eq!(read::<f64>(&apply(OpCode::Angle, std::slice::from_ref(&x)))[1], std::f64::consts::PI);
     assert_eq!(has_op(OpCode::Less, &[DType::C128, DType::C128]), None);
     assert_eq!(read::<f64>(&apply(OpCode::Imag, &[list(&[1.0])])), [0.0]);
 }
@@ -160,7 +162,7 @@ fn dates_and_durations() {
     assert_eq!(read::<i64>(&apply(OpCode::Add, &[dates.clone(), difference])), [12, nat, 25]);
     assert_eq!(read::<u8>(&apply(OpCode::Greater, &[later.clone(), dates.clone()])), [1, 0, 0]);
     assert_eq!(read::<u8>(&apply(OpCode::NotEqual, &[dates.clone(), dates.clone()])), [0, 1, 0]);
-    assert_eq!(read::<u8>(&apply(OpCode::IsNat, &[dates.clone()])), [0, 1, 0]);
+    assert_eq!(read::<u8>(&apply(OpCode::IsNat, std::slice::from_ref(&dates))), [0, 1, 0]);
     assert_eq!(read::<i64>(&apply(OpCode::Maximum, &[dates.clone(), later.clone()])), [12, nat, 30]);
     assert_eq!(read::<i64>(&apply(OpCode::Fmax, &[dates, later])), [12, 5, 30]);
     assert_eq!(has_op(OpCode::Add, &[day, day]), None);
@@ -173,8 +175,8 @@ fn choices_and_predicates() {
     let chosen = apply(OpCode::Where, &[mask, list(&[1i16, 2, 3]), list(&[7i16, 8, 9])]);
     assert_eq!(read::<i16>(&chosen), [1, 8, 3]);
     let x = list(&[f64::NAN, f64::INFINITY, -0.0, 1.0]);
-    assert_eq!(read::<u8>(&apply(OpCode::IsNan, &[x.clone()])), [1, 0, 0, 0]);
-    assert_eq!(read::<u8>(&apply(OpCode::IsFinite, &[x.clone()])), [0, 0, 1, 1]);
+    assert_eq!(read::<u8>(&apply(OpCode::IsNan, std::slice::from_ref(&x))), [1, 0, 0, 0]);
+    assert_eq!(read::<u8>(&apply(OpCode::IsFinite, std::slice::from_ref(&x))), [0, 0, 1, 1]);
     assert_eq!(read::<u8>(&apply(OpCode::Signbit, &[list(&[-0.0, 1.0])])), [1, 0]);
     assert_eq!(read::<u8>(&apply(OpCode::IsNan, &[list(&[1i32, 2])])), [0, 0]);
     assert_eq!(read::<f64>(&apply(OpCode::Heaviside, &[list(&[-1.0, 0.0, 2.0]), list(&[0.5; 3])])), [0.0, 0.5, 1.0]);
@@ -200,6 +202,82 @@ fn conversions() {
     for from in ALL {
         for to in ALL {
             assert!(has_cast(from, to), "{from} to {to}");
+        }
+    }
+}
+
+/// A block of small whole numbers of any type, in any arrangement.
+fn block(dtype: DType, values: &[f64], shape: &[usize], like: crate::model::Arrangement, broadcast: u32) -> Chunk {
+    macro_rules! of {
+        ($type:ty, $convert:expr) => {
+            chunk::<$type>(&values.iter().map($convert).collect::<Vec<_>>(), shape, like, broadcast)
+        };
+    }
+    let made = match dtype {
+        DType::Bool => of!(u8, |v| u8::from(*v != 0.0)),
+        DType::I8 => of!(i8, |v| *v as i8),
+        DType::I16 => of!(i16, |v| *v as i16),
+        DType::I32 => of!(i32, |v| *v as i32),
+        DType::I64 => of!(i64, |v| *v as i64),
+        DType::U8 => of!(u8, |v| *v as u8),
+        DType::U16 => of!(u16, |v| *v as u16),
+        DType::U32 => of!(u32, |v| *v as u32),
+        DType::U64 => of!(u64, |v| *v as u64),
+        DType::F16 => of!(f16, |v| f16::from_f64(*v)),
+        DType::F32 => of!(f32, |v| *v as f32),
+        DType::C64 => of!(num_complex::Complex32, |v| num_complex::Complex32::new(*v as f32, 0.0)),
+        _ => of!(f64, |v| *v),
+    };
+    made.reinterpret(dtype).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn small_whole_numbers_are_exact_in_every_type(
+        shape in shape(),
+        from in 0usize..13,
+        to in 0usize..13,
+        code in 0usize..7,
+        like in arrangement(),
+        broadcast in 0u32..16,
+    ) {
+        let (from, to) = (ALL[from], ALL[to]);
+        let n = elements(&shape);
+        let limit = if from == DType::Bool { 2 } else { 11 };
+        let xs: Vec<f64> = (0..n).map(|i| (i * 7 % limit) as f64).collect();
+        let ys: Vec<f64> = (0..n).map(|i| (i * 5 % limit) as f64).collect();
+        let (x, y) = (block(from, &xs, &shape, like, broadcast), block(from, &ys, &shape, like, broadcast >> 2));
+        let (seen_x, seen_y) = (read_f64(&x), read_f64(&y));
+        let mut builder = Builder::new();
+        let (a, b) = (builder.memory(from), builder.memory(from));
+        let converted = builder.cast(a, to).unwrap();
+        builder.output(converted).unwrap();
+        let (code, apply): (OpCode, fn(f64, f64) -> f64) = match code {
+            0 => (OpCode::Add, |x, y| x + y),
+            1 => (OpCode::Multiply, |x, y| x * y),
+            2 => (OpCode::Equal, |x, y| f64::from(u8::from(x == y))),
+            3 => (OpCode::NotEqual, |x, y| f64::from(u8::from(x != y))),
+            4 => (OpCode::Maximum, f64::max),
+            5 => (OpCode::Less, |x, y| f64::from(u8::from(x < y))),
+            _ => (OpCode::LogicalAnd, |x, y| f64::from(u8::from(x != 0.0 && y != 0.0))),
+        };
+        let computed = builder.op(code, &[a, b]);
+        prop_assert_eq!(computed.is_ok(), !from.is_complex() || !matches!(code, OpCode::Maximum | OpCode::Less));
+        if let Ok(register) = computed {
+            builder.output(register).unwrap();
+        }
+        let results =
+            builder.finish().run(&shape, vec![Access::Memory(x), Access::Memory(y)], &AtomicBool::new(false)).unwrap();
+        prop_assert_eq!(results[0].dtype(), to);
+        let truth = |value: f64| if to == DType::Bool { f64::from(u8::from(value != 0.0)) } else { value };
+        let expected: Vec<f64> = seen_x.iter().map(|value| truth(*value)).collect();
+        prop_assert_eq!(read_f64(&results[0]), expected);
+        if let Some(result) = results.get(1) {
+            let cap = |value: f64| if from == DType::Bool { value.min(1.0) } else { value };
+            let expected: Vec<f64> = seen_x.iter().zip(&seen_y).map(|(x, y)| cap(apply(*x, *y))).collect();
+            prop_assert_eq!(read_f64(result), expected);
         }
     }
 }
@@ -254,7 +332,7 @@ fn rests_of_groups_are_computed_like_whole_ones() {
         let y: Vec<f64> = (0..n).map(|i| f64::from(i % 7) - 3.0).collect();
         let (a, b) = (list(&x), list(&y));
         let sum = read::<f64>(&apply(OpCode::Add, &[a.clone(), b.clone()]));
-        let exp = read::<f64>(&apply(OpCode::Exp, &[a.clone()]));
+        let exp = read::<f64>(&apply(OpCode::Exp, std::slice::from_ref(&a)));
         let power = read::<f64>(&apply(OpCode::Power, &[a.clone(), b.clone()]));
         let less = read::<u8>(&apply(OpCode::LessEqual, &[a, b]));
         for i in 0..x.len() {

@@ -65,6 +65,45 @@ proptest! {
     }
 
     #[test]
+    fn fused_pairs_round_like_separate_operations(
+        shape in shape(),
+        codes in prop::collection::vec((0usize..6, 0usize..4, 0usize..4), 1..8),
+        a in arrangement(),
+        broadcast in 0u32..16,
+    ) {
+        // Any chain of additions, subtractions, products, quotients and roots over three operands.
+        let n = elements(&shape);
+        let operands: Vec<Chunk> = [(a, broadcast), (Arrangement::Rows, 0), (Arrangement::Rows, broadcast >> 1)]
+            .iter()
+            .enumerate()
+            .map(|(seed, (arrangement, broadcast))| chunk(&numbers(n, seed as i64), &shape, *arrangement, *broadcast))
+            .collect();
+        let mut builder = Builder::new();
+        let mut registers: Vec<_> = operands.iter().map(|_| builder.memory(DType::F64)).collect();
+        let mut values: Vec<Vec<f64>> = operands.iter().map(read::<f64>).collect();
+        for (code, x, y) in codes {
+            let (x, y) = (registers.len() - 1 - x % registers.len(), registers.len() - 1 - y % registers.len());
+            let (code, apply): (OpCode, fn(f64, f64) -> f64) = match code {
+                0 => (OpCode::Add, |x, y| x + y),
+                1 => (OpCode::Subtract, |x, y| x - y),
+                2 | 3 => (OpCode::Multiply, |x, y| x * y),
+                4 => (OpCode::Divide, |x, y| x / y),
+                _ => (OpCode::Sqrt, |x, _| x.sqrt()),
+            };
+            let inputs = [registers[x], registers[y]];
+            registers.push(builder.op(code, &inputs[..code.arity()]).unwrap());
+            values.push(values[x].iter().zip(&values[y]).map(|(x, y)| apply(*x, *y)).collect());
+        }
+        builder.output(registers[registers.len() - 1]).unwrap();
+        let accesses = operands.into_iter().map(Access::Memory).collect();
+        let results = builder.finish().run(&shape, accesses, &never()).unwrap();
+        let expected = values.pop().unwrap_or_default();
+        for (got, expected) in results[0].as_slice::<f64>().unwrap().iter().zip(&expected) {
+            prop_assert!(got == expected || (got.is_nan() && expected.is_nan()), "{got}, expected {expected}");
+        }
+    }
+
+    #[test]
     fn virtual_operands_follow_their_index(
         shape in shape(),
         base in -50i64..50,

@@ -104,7 +104,7 @@ fn numbers(n: usize, seed: u64, nan: bool) -> Vec<f64> {
             let x = (i.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed)) >> 33;
             match x % 97 {
                 0 if nan => f64::NAN,
-                1 if seed % 3 == 0 => 0.0,
+                1 if seed.is_multiple_of(3) => 0.0,
                 y => 0.5 + y as f64 / 96.0,
             }
         })

@@ -30,6 +30,7 @@ pub(super) fn find(code: Code, dtype: DType) -> Option<Kernel> {
         Code::MultiplySubtract => floats!(dtype, |x, y, z| x * y - z),
         Code::AddMultiply => floats!(dtype, |x, y, z| (x + y) * z),
         Code::SubtractMultiply => floats!(dtype, |x, y, z| (x - y) * z),
+        Code::SubtractDivide => floats!(dtype, |x, y, z| (x - y) / z),
         Code::SquareSum => floats!(dtype, |x, y| x * x + y * y),
         Code::SquareSumRoot => floats!(dtype, |x, y| (x * x + y * y).sqrt()),
         Code::SquareDifference => floats!(dtype, |x, y| (x - y) * (x - y)),
