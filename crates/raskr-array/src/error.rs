@@ -11,7 +11,9 @@ pub enum ArrayError {
     WrongNumberOfAxes { operation: &'static str, expected: usize, got: usize },
     #[error("chunks {chunks} along axis {axis} add up to {got}, but the axis has length {expected}")]
     ChunksDontAddUp { axis: usize, chunks: String, expected: u64, got: u64 },
-    #[error("shapes {left} and {right} don't broadcast: lengths {left_len} and {right_len} differ on axis {axis} from the end")]
+    #[error(
+        "shapes {left} and {right} don't broadcast: lengths {left_len} and {right_len} differ on axis {axis} from the end"
+    )]
     DontBroadcast { left: String, right: String, axis: usize, left_len: u64, right_len: u64 },
     #[error(
         "{operation}: chunk sizes along axis {axis} are unknown; call compute_chunk_sizes() first (expected known sizes, got {sizes})"

@@ -212,7 +212,10 @@ pub fn shape_words(shape: &[u64]) -> String {
 }
 
 /// The common refinement of chunks that cut the same length; one chunk of 1 broadcasts, unknown chunks must agree.
-pub fn unify_axes<'a>(operation: &'static str, axes: impl Iterator<Item = &'a Axis> + Clone) -> Result<Axis, ArrayError> {
+pub fn unify_axes<'a>(
+    operation: &'static str,
+    axes: impl Iterator<Item = &'a Axis> + Clone,
+) -> Result<Axis, ArrayError> {
     let mut wanted: Option<&Axis> = None;
     let mut equal = true;
     for axis in axes.clone() {

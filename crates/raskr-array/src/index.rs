@@ -23,8 +23,7 @@ pub fn identity(ndim: usize) -> AffineMap {
 }
 
 pub fn is_identity(map: &[Coordinate], ndim: usize) -> bool {
-    map.len() == ndim
-        && map.iter().enumerate().all(|(i, c)| *c == Coordinate::Along { axis: i, start: 0, step: 1 })
+    map.len() == ndim && map.iter().enumerate().all(|(i, c)| *c == Coordinate::Along { axis: i, start: 0, step: 1 })
 }
 
 /// `inner` speaks of a view's axes, `outer` of those of a view of that view: the two in one.
@@ -146,7 +145,8 @@ mod tests {
             for start in -7..7 {
                 for stop in -7..7 {
                     for step in [-3, -2, -1, 1, 2, 3] {
-                        let run = resolve_slice(Some(start), Some(stop), Some(step), len as u64).expect("step is not 0");
+                        let run =
+                            resolve_slice(Some(start), Some(stop), Some(step), len as u64).expect("step is not 0");
                         let mut want = Vec::new();
                         let fix = |at: i64| if at < 0 { at + len } else { at };
                         let (mut at, end) = if step > 0 {

@@ -212,7 +212,7 @@ impl Scan {
         }
         let kind = object.get_type();
         let constant = || Ok(Arg::Constant(object.clone().unbind()));
-        if kind.is(&py.get_type::<PyType>()) {
+        if kind.is(py.get_type::<PyType>()) {
             return constant();
         }
         if kind.hasattr(intern!(py, "__dask_graph__"))? {

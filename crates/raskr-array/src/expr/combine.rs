@@ -121,11 +121,7 @@ impl Expr {
 
     pub(crate) fn reduced_grid(&self, axes: &[usize], keepdims: bool) -> Result<Grid, ArrayError> {
         Grid::new(self.grid.axes().iter().enumerate().filter_map(|(number, axis)| {
-            if !axes.contains(&number) {
-                Some(axis.clone())
-            } else {
-                keepdims.then(|| Axis::single(1))
-            }
+            if !axes.contains(&number) { Some(axis.clone()) } else { keepdims.then(|| Axis::single(1)) }
         }))
     }
 }

@@ -84,35 +84,96 @@ pub struct BlockArgument {
 /// What an expression is made of.
 pub enum Kind {
     /// Elements are a function of a linear index: `base + strides . place`.
-    Source { source: Source, base: i64, strides: SmallVec<[i64; 4]> },
+    Source {
+        source: Source,
+        base: i64,
+        strides: SmallVec<[i64; 4]>,
+    },
     /// The whole array lies in memory.
-    Memory { chunk: Chunk },
+    Memory {
+        chunk: Chunk,
+    },
     /// Blocks that were computed before.
-    Stored { blocks: Arc<[Value]> },
+    Stored {
+        blocks: Arc<[Value]>,
+    },
     /// One call a block.
-    Calls { calls: Vec<Arc<Call>> },
-    Read { reader: Arc<dyn BlockReader> },
+    Calls {
+        calls: Vec<Arc<Call>>,
+    },
+    Read {
+        reader: Arc<dyn BlockReader>,
+    },
     /// Inputs have the expression's own grid, and the element types that the operation's loop takes.
-    Elementwise { code: OpCode, inputs: SmallVec<[Arc<Expr>; 3]> },
-    Cast { input: Arc<Expr> },
+    Elementwise {
+        code: OpCode,
+        inputs: SmallVec<[Arc<Expr>; 3]>,
+    },
+    Cast {
+        input: Arc<Expr>,
+    },
     /// Elements of the input picked by an affine map of the place.
-    View { input: Arc<Expr>, map: AffineMap },
-    Rechunk { input: Arc<Expr> },
+    View {
+        input: Arc<Expr>,
+        map: AffineMap,
+    },
+    Rechunk {
+        input: Arc<Expr>,
+    },
     /// Block k along an axis holds elements `ranges[axis][k]` of the input.
-    Regions { input: Arc<Expr>, ranges: Arc<[Vec<(u64, u64)>]> },
-    Take { input: Arc<Expr>, axis: usize, index: Arc<[i64]> },
-    SelectBlocks { input: Arc<Expr>, index: Arc<[Vec<u32>]> },
+    Regions {
+        input: Arc<Expr>,
+        ranges: Arc<[Vec<(u64, u64)>]>,
+    },
+    Take {
+        input: Arc<Expr>,
+        axis: usize,
+        index: Arc<[i64]>,
+    },
+    SelectBlocks {
+        input: Arc<Expr>,
+        index: Arc<[Vec<u32>]>,
+    },
     /// Row-major block k of the input, reshaped.
-    ReshapeBlocks { input: Arc<Expr> },
+    ReshapeBlocks {
+        input: Arc<Expr>,
+    },
     /// The input's blocks with other declared sizes.
-    Relabel { input: Arc<Expr> },
-    Concatenate { inputs: Vec<Arc<Expr>>, axis: usize },
-    Reduce { input: Arc<Expr>, kind: ReductionKind, ending: Ending, axes: SmallVec<[usize; 4]>, split: Option<usize> },
-    ArgReduce { input: Arc<Expr>, kind: ArgKind, axis: Option<usize> },
-    Scan { input: Arc<Expr>, kind: CumulativeKind, axis: usize },
-    Contract { a: Arc<Expr>, b: Arc<Expr>, how: Contraction },
+    Relabel {
+        input: Arc<Expr>,
+    },
+    Concatenate {
+        inputs: Vec<Arc<Expr>>,
+        axis: usize,
+    },
+    Reduce {
+        input: Arc<Expr>,
+        kind: ReductionKind,
+        ending: Ending,
+        axes: SmallVec<[usize; 4]>,
+        split: Option<usize>,
+    },
+    ArgReduce {
+        input: Arc<Expr>,
+        kind: ArgKind,
+        axis: Option<usize>,
+    },
+    Scan {
+        input: Arc<Expr>,
+        kind: CumulativeKind,
+        axis: usize,
+    },
+    Contract {
+        a: Arc<Expr>,
+        b: Arc<Expr>,
+        how: Contraction,
+    },
     /// Random numbers whose parameters are arrays of the expression's grid.
-    RandomWith { distribution: raskr_kernels::random::DistributionKind, key: [u64; 2], parameters: Vec<Arc<Expr>> },
+    RandomWith {
+        distribution: raskr_kernels::random::DistributionKind,
+        key: [u64; 2],
+        parameters: Vec<Arc<Expr>>,
+    },
     Blockwise {
         function: Arc<dyn BlockFunction>,
         out_indices: SmallVec<[i64; 4]>,
@@ -121,9 +182,17 @@ pub enum Kind {
         concatenate: bool,
     },
     /// Each block goes to a store; nothing is yielded.
-    Write { input: Arc<Expr>, writer: Arc<dyn BlockWriter> },
+    Write {
+        input: Arc<Expr>,
+        writer: Arc<dyn BlockWriter>,
+    },
     /// A function of groups of neighbouring blocks; entries are `(axis, how many)`.
-    Group { input: Arc<Expr>, function: Arc<dyn BlockFunction>, group: Vec<(usize, u32)>, concatenate: bool },
+    Group {
+        input: Arc<Expr>,
+        function: Arc<dyn BlockFunction>,
+        group: Vec<(usize, u32)>,
+        concatenate: bool,
+    },
     /// Prefix combination of blocks by an interpreter's functions along an axis.
     ScanWith {
         input: Arc<Expr>,
@@ -201,13 +270,14 @@ impl Expr {
         self.name.as_ref()
     }
 
-
     /// Expressions that this one is made of.
     pub fn inputs(&self) -> SmallVec<[&Arc<Expr>; 4]> {
         match &self.kind {
-            Kind::Source { .. } | Kind::Memory { .. } | Kind::Stored { .. } | Kind::Calls { .. } | Kind::Read { .. } => {
-                SmallVec::new()
-            }
+            Kind::Source { .. }
+            | Kind::Memory { .. }
+            | Kind::Stored { .. }
+            | Kind::Calls { .. }
+            | Kind::Read { .. } => SmallVec::new(),
             Kind::Elementwise { inputs, .. } => inputs.iter().collect(),
             Kind::Concatenate { inputs, .. } => inputs.iter().collect(),
             Kind::RandomWith { parameters, .. } => parameters.iter().collect(),
@@ -269,9 +339,11 @@ impl Expr {
             | Kind::Group { input, .. }
             | Kind::Write { input, .. }
             | Kind::ScanWith { input, .. } => vec![input],
-            Kind::Source { .. } | Kind::Memory { .. } | Kind::Stored { .. } | Kind::Calls { .. } | Kind::Read { .. } => {
-                Vec::new()
-            }
+            Kind::Source { .. }
+            | Kind::Memory { .. }
+            | Kind::Stored { .. }
+            | Kind::Calls { .. }
+            | Kind::Read { .. } => Vec::new(),
         }
     }
 }

@@ -34,7 +34,8 @@ impl Expr {
         {
             return Err(ArrayError::AxisOutOfBounds { operation: "argmin/argmax", axis, ndim: self.ndim() });
         }
-        let axes: SmallVec<[usize; 4]> = axis.map_or_else(|| (0..self.ndim()).collect(), |axis| [axis].into_iter().collect());
+        let axes: SmallVec<[usize; 4]> =
+            axis.map_or_else(|| (0..self.ndim()).collect(), |axis| [axis].into_iter().collect());
         for axis in &axes {
             if !self.grid.axis(*axis).is_known() {
                 return Err(ArrayError::UnknownChunks {
@@ -50,7 +51,13 @@ impl Expr {
     }
 
     /// Running sums or products along an axis.
-    pub fn scan(self: &Arc<Expr>, kind: CumulativeKind, axis: usize, dtype: DType, label: &str) -> Result<Arc<Expr>, ArrayError> {
+    pub fn scan(
+        self: &Arc<Expr>,
+        kind: CumulativeKind,
+        axis: usize,
+        dtype: DType,
+        label: &str,
+    ) -> Result<Arc<Expr>, ArrayError> {
         if axis >= self.ndim() {
             return Err(ArrayError::AxisOutOfBounds { operation: "cumulative", axis, ndim: self.ndim() });
         }

@@ -16,9 +16,7 @@ impl Expr {
             }
             Kind::Memory { chunk } => Kind::Memory { chunk: chunk.clone() },
             Kind::Stored { blocks } => Kind::Stored { blocks: Arc::clone(blocks) },
-            _ if of.native => {
-                Kind::View { input: Arc::clone(of), map: crate::index::identity(grid.ndim()) }
-            }
+            _ if of.native => Kind::View { input: Arc::clone(of), map: crate::index::identity(grid.ndim()) },
             _ => Kind::Relabel { input: Arc::clone(of) },
         };
         Arc::new(Expr {

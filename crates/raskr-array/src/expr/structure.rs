@@ -136,7 +136,8 @@ impl Expr {
             if axis.len() == 1 && axis.blocks() == 1 && target.sizes() != [1] {
                 map.push(Coordinate::Fixed(0));
                 aligned.push(axis.clone());
-            } else if axis.len() == target.len() || (axis.blocks() == target.blocks() && !(axis.is_known() && target.is_known()))
+            } else if axis.len() == target.len()
+                || (axis.blocks() == target.blocks() && !(axis.is_known() && target.is_known()))
             {
                 map.push(Coordinate::Along { axis: ahead + number, start: 0, step: 1 });
                 aligned.push(if axis.is_known() && target.is_known() { target.clone() } else { axis.clone() });
@@ -152,7 +153,11 @@ impl Expr {
     /// The same elements in other blocks.
     pub fn rechunk(self: &Arc<Expr>, grid: Grid) -> Result<Arc<Expr>, ArrayError> {
         if grid.ndim() != self.ndim() {
-            return Err(ArrayError::WrongNumberOfAxes { operation: "rechunk", expected: self.ndim(), got: grid.ndim() });
+            return Err(ArrayError::WrongNumberOfAxes {
+                operation: "rechunk",
+                expected: self.ndim(),
+                got: grid.ndim(),
+            });
         }
         if self.grid == grid {
             return Ok(Arc::clone(self));
@@ -188,7 +193,11 @@ impl Expr {
     /// Block k along an axis holds elements start..stop of the input; ranges may overlap.
     pub fn regions(self: &Arc<Expr>, ranges: Vec<Vec<(u64, u64)>>) -> Result<Arc<Expr>, ArrayError> {
         if ranges.len() != self.ndim() {
-            return Err(ArrayError::WrongNumberOfAxes { operation: "regions", expected: self.ndim(), got: ranges.len() });
+            return Err(ArrayError::WrongNumberOfAxes {
+                operation: "regions",
+                expected: self.ndim(),
+                got: ranges.len(),
+            });
         }
         for (number, (axis, wanted)) in self.grid.axes().iter().zip(&ranges).enumerate() {
             if !axis.is_known() {

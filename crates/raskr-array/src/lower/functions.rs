@@ -92,8 +92,7 @@ impl Lowering {
                 let sources =
                     parameters.iter().map(|p| self.whole_argument(p, builder)).collect::<Result<Vec<_>, _>>()?;
                 let dtype = expr.dtype().ok_or_else(|| TaskError::internal("random numbers of a foreign type"))?;
-                let op =
-                    RandomWithOp { about: About::new(expr, ""), distribution: *distribution, key: *key, dtype };
+                let op = RandomWithOp { about: About::new(expr, ""), distribution: *distribution, key: *key, dtype };
                 let grid = expr.grid().clone();
                 let layer = builder.push(OpLayer::new(Arc::new(op), grid.blocks(), move |index, into| {
                     let block = grid.unflat(index);

@@ -103,7 +103,13 @@ impl<'l> Fusion<'l> {
     fn blocks(&mut self, expr: &Arc<Expr>, map: AffineMap) -> Result<Register, TaskError> {
         let blocks: Arc<Blocks> = self.lowering.blocks_of(expr)?;
         let dtype = native(expr)?;
-        self.operands.push(Operand::Blocks { blocks, grid: expr.grid().clone(), map, dtype, label: expr.label().into() });
+        self.operands.push(Operand::Blocks {
+            blocks,
+            grid: expr.grid().clone(),
+            map,
+            dtype,
+            label: expr.label().into(),
+        });
         Ok(self.builder.memory(dtype))
     }
 }

@@ -94,7 +94,8 @@ impl Lowering {
                 let tasks = calls.iter().map(|call| builder.call(call)).collect::<Result<Vec<_>, _>>()?;
                 if expr.is_native() {
                     let op = self.checked(expr)?;
-                    builder.push(OpLayer::new(op, tasks.len() as u32, move |index, into| into.push(tasks[index as usize])))
+                    builder
+                        .push(OpLayer::new(op, tasks.len() as u32, move |index, into| into.push(tasks[index as usize])))
                 } else {
                     return Ok(Arc::new(Blocks::Tasks(tasks)));
                 }
@@ -116,7 +117,11 @@ impl Lowering {
                 let dtype = input.dtype().ok_or_else(|| {
                     TaskError::new(
                         raskr_base::ErrorClass::Type,
-                        format!("{}: expected an array of a native element type, got {}", expr.label(), input.element()),
+                        format!(
+                            "{}: expected an array of a native element type, got {}",
+                            expr.label(),
+                            input.element()
+                        ),
                     )
                 })?;
                 let source = self.whole_argument(input, builder)?;

@@ -65,7 +65,9 @@ impl Lowering {
                     };
                     return to.sizes().iter().enumerate().map(same).collect();
                 }
-                (0..to.blocks()).map(|block| cover(from, to.start(block), to.start(block) + to.sizes()[block])).collect()
+                (0..to.blocks())
+                    .map(|block| cover(from, to.start(block), to.start(block) + to.sizes()[block]))
+                    .collect()
             })
             .collect();
         self.lower_assembly(expr, input, pieces, builder)

@@ -273,7 +273,8 @@ fn roots(decision: &Decision, outputs: &[Arc<Expr>]) -> Vec<(Arc<Expr>, bool)> {
 fn places_computed(decision: &Decision, roots: &[(Arc<Expr>, bool)]) -> HashMap<Address, usize> {
     let mut count: HashMap<Address, usize> = HashMap::new();
     let blocked_programs = decision.order.iter().filter(|expr| decision.is_blocked(expr) && fuses(expr));
-    let starts: Vec<Arc<Expr>> = roots.iter().map(|(root, _)| Arc::clone(root)).chain(blocked_programs.cloned()).collect();
+    let starts: Vec<Arc<Expr>> =
+        roots.iter().map(|(root, _)| Arc::clone(root)).chain(blocked_programs.cloned()).collect();
     for start in starts {
         let mut seen: HashSet<(Address, AffineMap)> = HashSet::new();
         let mut waiting = vec![(Arc::clone(&start), identity(start.ndim()))];

@@ -104,7 +104,9 @@ impl Lowering {
         }
         let about = About::new(expr, "-partial").with_grid(parts.kept_grid.clone());
         let partial = self.program_layer(about, grid, program, operands, Outcome::Partial, builder);
-        let Blocks::Layer(partial) = *partial else { return Err(TaskError::internal("partial results without a layer")) };
+        let Blocks::Layer(partial) = *partial else {
+            return Err(TaskError::internal("partial results without a layer"));
+        };
         let make = |end: bool| -> Arc<dyn Op> {
             let about = if end { About::new(expr, "") } else { About::new(expr, "-combine") };
             Arc::new(CombineOp { about, kind, end: end.then_some((ending, dtype)), kept: kept.clone() })
@@ -120,7 +122,8 @@ impl Lowering {
         axis: Option<usize>,
         builder: &mut Builder,
     ) -> Result<Arc<Blocks>, TaskError> {
-        let axes: SmallVec<[usize; 4]> = axis.map_or_else(|| (0..input.ndim()).collect(), |axis| [axis].into_iter().collect());
+        let axes: SmallVec<[usize; 4]> =
+            axis.map_or_else(|| (0..input.ndim()).collect(), |axis| [axis].into_iter().collect());
         let source = self.whole_argument(input, builder)?;
         let grid = input.grid().clone();
         let about = About::new(expr, "-partial").with_grid(grid.clone());

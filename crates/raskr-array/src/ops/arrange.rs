@@ -276,8 +276,7 @@ fn cut(value: Value, pieces: &[&Piece]) -> Result<Value, TaskError> {
             Ok(Value::Chunk(lay_out(&chunk, &map, &offsets, &region, "rechunk")?))
         }
         other => {
-            let runs: Vec<Run> =
-                pieces.iter().map(|p| Run { start: p.offset as i64, step: 1, count: p.len }).collect();
+            let runs: Vec<Run> = pieces.iter().map(|p| Run { start: p.offset as i64, step: 1, count: p.len }).collect();
             let keep: Vec<Option<usize>> = (0..pieces.len()).map(Some).collect();
             let lengths: Vec<usize> = pieces.iter().map(|p| p.len as usize).collect();
             foreign()?.view(&other, &runs, &keep, &lengths)
@@ -315,9 +314,7 @@ impl Op for TakeOp {
         let values = std::mem::take(inputs);
         let chunks: Option<Vec<Chunk>> = values.iter().map(|value| value.as_chunk().cloned()).collect();
         if let Some(chunks) = chunks {
-            return Ok(Value::Chunk(
-                blocks::gather_many(&chunks, &taken.places, self.axis).map_err(ArrayError::from)?,
-            ));
+            return Ok(Value::Chunk(blocks::gather_many(&chunks, &taken.places, self.axis).map_err(ArrayError::from)?));
         }
         // An interpreter's arrays: join what is needed along the axis, then take from that.
         let arrays = foreign()?;

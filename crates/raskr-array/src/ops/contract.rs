@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use super::{About, about, cast, chunk_of};
 use crate::error::ArrayError;
 use crate::expr::Contraction;
-use crate::index::AffineMap;
 use crate::grid::Grid;
+use crate::index::AffineMap;
 
 use super::arrange::view_block;
 

@@ -118,7 +118,8 @@ impl FusedOp {
     /// The shape of the region, and each operand's chunk with the place where it is read from.
     fn gather(&self, block: &[u32], inputs: &mut Vec<Value>) -> Result<(Vec<usize>, Vec<Source>), TaskError> {
         let declared = self.grid.block_shape(block);
-        let mut region: Vec<usize> = declared.iter().map(|n| if *n == UNKNOWN { usize::MAX } else { *n as usize }).collect();
+        let mut region: Vec<usize> =
+            declared.iter().map(|n| if *n == UNKNOWN { usize::MAX } else { *n as usize }).collect();
         let mut sources = Vec::with_capacity(self.operands.len());
         let mut values = inputs.drain(..);
         for operand in &self.operands {
@@ -227,6 +228,9 @@ pub fn shaped(chunk: Chunk, kept: &Kept) -> Result<Chunk, TaskError> {
     }
     let shape: SmallVec<[usize; 4]> = kept.iter().map(|axis| axis.map_or(1, |axis| chunk.shape()[axis])).collect();
     chunk.reshaped(&shape).ok_or_else(|| {
-        TaskError::internal(format!("a reduced block of shape {:?} was expected to have shape {shape:?}", chunk.shape()))
+        TaskError::internal(format!(
+            "a reduced block of shape {:?} was expected to have shape {shape:?}",
+            chunk.shape()
+        ))
     })
 }

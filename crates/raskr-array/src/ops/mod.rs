@@ -119,7 +119,10 @@ pub fn chunk_of(value: Value, dtype: DType, operation: &str) -> Result<Chunk, Ta
 /// The chunk as another native element type.
 pub fn cast(chunk: &Chunk, dtype: DType, operation: &str) -> Result<Chunk, TaskError> {
     blocks::cast(chunk, dtype).ok_or_else(|| {
-        TaskError::new(ErrorClass::Type, format!("{operation}: expected a block of {dtype}, got one of {}", chunk.dtype()))
+        TaskError::new(
+            ErrorClass::Type,
+            format!("{operation}: expected a block of {dtype}, got one of {}", chunk.dtype()),
+        )
     })
 }
 

@@ -20,7 +20,8 @@ impl Op for CombineOp {
     about!();
 
     fn run(&self, _context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        let partials = inputs.drain(..).map(|value| chunks_of(value, &self.about.name)).collect::<Result<Vec<_>, _>>()?;
+        let partials =
+            inputs.drain(..).map(|value| chunks_of(value, &self.about.name)).collect::<Result<Vec<_>, _>>()?;
         let merged = if partials.len() == 1 {
             partials.into_iter().next().unwrap_or_default()
         } else {

@@ -200,7 +200,7 @@ fn own_memory(
     let Ok(memory) = base.cast::<Memory>() else { return Ok(None) };
     let buffer = &memory.get().buffer;
     let offset = (data as usize).wrapping_sub(buffer.as_ptr() as usize);
-    if offset % dtype.itemsize() != 0 {
+    if !offset.is_multiple_of(dtype.itemsize()) {
         return Ok(None);
     }
     Ok(Chunk::from_parts(dtype, shape, strides, offset / dtype.itemsize(), Arc::clone(buffer)))
