@@ -27,6 +27,52 @@ from numpy import (
 import raskr.array.core
 from raskr.array import fft, image, lib, linalg, ma, overlap, random, stats
 from raskr.array.axes import transpose
+from raskr.array.beyond import (
+    amax,
+    amin,
+    array_equal,
+    array_equiv,
+    array_split,
+    astype,
+    column_stack,
+    concat,
+    copy,
+    diag_indices,
+    diagflat,
+    dsplit,
+    geomspace,
+    hsplit,
+    isrealobj,
+    isscalar,
+    logspace,
+    permute_dims,
+    size,
+    split,
+    unstack,
+    vander,
+    vsplit,
+)
+from raskr.array.beyond_numeric import (
+    cross,
+    cumulative_prod,
+    cumulative_sum,
+    inner,
+    interp,
+    intersect1d,
+    kron,
+    matrix_transpose,
+    matvec,
+    polyval,
+    setdiff1d,
+    setxor1d,
+    trapezoid,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+    vecdot,
+    vecmat,
+)
 from raskr.array.blocks import atop, blockwise, map_blocks
 from raskr.array.chunk_types import register_chunk_type
 from raskr.array.collection import Array, PerformanceWarning
@@ -54,7 +100,15 @@ from raskr.array.creation import (
     zeros_like,
 )
 from raskr.array.gufunc import apply_gufunc, as_gufunc, gufunc
-from raskr.array.joining import block, broadcast_arrays, broadcast_to, concatenate, stack, unify_chunks
+from raskr.array.joining import (
+    block,
+    broadcast_arrays,
+    broadcast_shapes,
+    broadcast_to,
+    concatenate,
+    stack,
+    unify_chunks,
+)
 from raskr.array.overlap import map_overlap, push
 from raskr.array.percentile import (
     nanpercentile,
@@ -175,6 +229,7 @@ from raskr.array.routines import (
     vstack,
     where,
 )
+from raskr.array.sorting import argpartition, argsort, partition, sort, take_along_axis
 from raskr.array.sources import array, asanyarray, asarray, from_array, from_delayed
 from raskr.array.store import from_npy_stack, from_tiledb, store, to_hdf5, to_npy_stack, to_tiledb
 from raskr.array.taking import shuffle
