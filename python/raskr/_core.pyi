@@ -295,6 +295,9 @@ def delayed(
 def delayed_of_node(node: Node, nout: int | None = None) -> Delayed:
     """The lazy value of a node."""
 
+def node_of_source(node: Node, source: object, key: str) -> Node:
+    """A node under a key of its own, that can be made again from an object whose method `node` gives it."""
+
 def node_of_value(value: object, key: str | None = None, name: str = "value") -> Node:
     """A node that holds a value which is known already."""
 

@@ -458,7 +458,7 @@ def node_of(collection: Any) -> Any:
     """The engine's node for the computed value of a collection; None where the object is no collection after all."""
     expr = getattr(collection, "_expr", None)
     if type(expr) is getattr(core, "Expr", None):
-        return expr.node()
+        return core.node_of_source(expr.node(), expr, f"finalize-{expr.name}")
     graph = collection.__dask_graph__()
     if graph is None:
         return None

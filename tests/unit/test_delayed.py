@@ -8,9 +8,11 @@ import traceback
 from typing import NamedTuple
 
 import cloudpickle
+import numpy as np
 import pytest
 
 import raskr
+import raskr.array as da
 from raskr.delayed import Delayed, DelayedAttr, DelayedLeaf, delayed
 
 
@@ -189,6 +191,18 @@ def test_pickled_lazy_values_keep_key_and_value(dumps):
     for other in (delayed(1j), delayed(1j).real, delayed(divmod, nout=2, pure=True)(7, 2)):
         again = pickle.loads(dumps(other))
         assert (again.key, again.compute(), type(again)) == (other.key, other.compute(), type(other))
+
+
+def test_lazy_calls_on_arrays_are_pickled_and_named_by_content():
+    def make():
+        return da.from_array(np.arange(16).reshape(4, 4), chunks=2) + 1
+
+    total = delayed(np.sum, pure=True)(make())
+    assert total.key == delayed(np.sum, pure=True)(make()).key != delayed(np.sum, pure=True)(make() + 1).key
+    again = pickle.loads(pickle.dumps(total))
+    assert (again.key, again.compute()) == (total.key, 136)
+    with pytest.raises(TypeError, match="compute or persist it first"):
+        pickle.dumps(make().to_delayed()[0, 0])
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "threads"])

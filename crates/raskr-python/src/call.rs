@@ -190,3 +190,57 @@ impl Op for Known {
         Some(self)
     }
 }
+
+/// An operation that can be made again from a Python object: the whole of an array, from its expression.
+pub struct Sourced {
+    op: Arc<dyn Op>,
+    source: Py<PyAny>,
+}
+
+impl Sourced {
+    pub fn new(op: Arc<dyn Op>, source: Py<PyAny>) -> Sourced {
+        Sourced { op, source }
+    }
+
+    pub fn source(&self) -> &Py<PyAny> {
+        &self.source
+    }
+}
+
+impl Op for Sourced {
+    fn name(&self) -> &str {
+        self.op.name()
+    }
+
+    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        self.op.run(context, inputs)
+    }
+
+    fn kind(&self) -> OpKind {
+        self.op.kind()
+    }
+
+    fn estimate(&self, index: u32) -> u64 {
+        self.op.estimate(index)
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.op.origin()
+    }
+
+    fn cost_class(&self) -> Option<usize> {
+        self.op.cost_class()
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    fn key(&self, index: u32) -> Option<String> {
+        self.op.key(index)
+    }
+
+    fn describe(&self, index: u32) -> String {
+        self.op.describe(index)
+    }
+}

@@ -97,7 +97,10 @@ fn pure(call: &Call) -> Option<&PyCall> {
 
 fn make_key(py: Python<'_>, call: &Call) -> PyResult<String> {
     let name = call.op().name();
-    let Some(op) = pure(call) else { return Ok(format!("{name}-{}", unique())) };
+    let Some(op) = pure(call) else {
+        // Operations of arrays know what they are made of.
+        return Ok(call.op().key(0).unwrap_or_else(|| format!("{name}-{}", unique())));
+    };
     let stand_in = |position: u32| {
         let key = match &call.inputs()[position as usize] {
             Input::Call(needed) => needed.key().unwrap_or_default().to_owned(),

@@ -12,10 +12,10 @@ use raskr_base::Op;
 use raskr_graph::{Annotations, Call, Input};
 use smallvec::SmallVec;
 
-use crate::call::{Callee, Function, Identity, Known, PyCall};
+use crate::call::{Callee, Function, Identity, Known, PyCall, Sourced};
 use crate::delayed::{Delayed, Leaf, State, new_attr, new_leaf};
 use crate::dictgraph::Task;
-use crate::node::{Node, call_key};
+use crate::node::{Node, call_key, shared};
 use crate::object::{PyForeign, to_object};
 use crate::origin::Origin;
 use crate::template::{Arg, Build};
@@ -66,7 +66,9 @@ fn flatten(py: Python<'_>, root: &Arc<Call>) -> PyResult<Py<PyList>> {
     let entries = PyList::empty(py);
     let mut path: Vec<(Arc<Call>, usize)> = vec![(Arc::clone(root), 0)];
     while let Some((current, visited)) = path.last_mut() {
-        if let Some(input) = current.inputs().get(*visited) {
+        // What is made again from its source needs none of its inputs.
+        let input = if source_of(current).is_some() { None } else { current.inputs().get(*visited) };
+        if let Some(input) = input {
             *visited += 1;
             match input {
                 Input::Call(needed) if !places.contains_key(&Arc::as_ptr(needed)) => {
@@ -86,6 +88,10 @@ fn flatten(py: Python<'_>, root: &Arc<Call>) -> PyResult<Py<PyList>> {
         }
     }
     Ok(entries.unbind())
+}
+
+fn source_of(call: &Call) -> Option<&Sourced> {
+    call.op().as_any()?.downcast_ref::<Sourced>()
 }
 
 /// `__reduce__` of one operation, for a task that is sent to another process.
@@ -114,6 +120,12 @@ fn entry(py: Python<'_>, call: &Call, places: &HashMap<*const Call, usize>) -> P
     let op = call.op().as_any();
     let name = call.op().name().to_owned();
     let annotations = call.annotations().map(|found| (found.priority, found.retries));
+    if let Some(sourced) = source_of(call) {
+        let source = sourced.source().clone_ref(py);
+        let none: Vec<usize> = Vec::new();
+        let fields = (call.key(), none, "source", name, source, false, py.None(), py.None(), annotations);
+        return Ok(fields.into_pyobject(py)?.unbind());
+    }
     if let Some(known) = op.and_then(|op| op.downcast_ref::<Known>()) {
         let value = to_object(py, known.value())?;
         let fields = (call.key(), inputs, "known", name, value, false, py.None(), py.None(), annotations);
@@ -228,7 +240,10 @@ fn unflatten(entries: &Bound<'_, PyAny>) -> PyResult<Arc<Call>> {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let annotations = annotations.map(|(priority, retries)| Arc::new(Annotations { priority, retries }));
-        let call = if kind == "known" {
+        let call = if kind == "source" {
+            let node = function.call_method0("node")?;
+            sourced(node.cast::<Node>()?.get(), function, key.clone().unwrap_or_default())?
+        } else if kind == "known" {
             Call::new(Arc::new(Known::new(name, PyForeign::value(function))), inputs, annotations)
         } else {
             let callee = match kind.as_str() {
@@ -277,6 +292,19 @@ pub fn restore_delayed(
             Ok(Py::new(py, Delayed::of_input(input, name.extract()?, nout))?.into_any())
         }
     }
+}
+
+/// A node under a key of its own, that can be made again from an object whose method `node` gives it.
+#[pyfunction]
+pub fn node_of_source(node: &Node, source: Bound<'_, PyAny>, key: String) -> PyResult<Node> {
+    Ok(Node::of_call(sourced(node, source, key)?))
+}
+
+/// Equal sources share one call, so that what stands on the same array finds it put together already.
+fn sourced(node: &Node, source: Bound<'_, PyAny>, key: String) -> PyResult<Arc<Call>> {
+    let Input::Call(call) = node.input() else { return Err(unmovable("a block of an array")) };
+    let op = Sourced::new(Arc::clone(call.op()), source.unbind());
+    Ok(shared(&key, Call::new(Arc::new(op), call.inputs().to_vec(), None)))
 }
 
 /// A node that holds a value which is known already.
@@ -334,6 +362,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(restore_node, module)?)?;
     module.add_function(wrap_pyfunction!(restore_task, module)?)?;
     module.add_function(wrap_pyfunction!(restore_delayed, module)?)?;
+    module.add_function(wrap_pyfunction!(node_of_source, module)?)?;
     module.add_function(wrap_pyfunction!(node_of_value, module)?)?;
     module.add_function(wrap_pyfunction!(node_of_call, module)?)
 }
