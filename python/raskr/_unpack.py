@@ -89,7 +89,6 @@ class _Unpacker:
         parts = [self.read(item) for item in items]
         return _repack_items(items, parts, make) if always or any(parts) else None
 
-
     def _delayed(self, items: list, make: Callable) -> Repack:
         """Long lists of lazy values are common, so these are not looked at one by one."""
         places, collections = self.places, self.collections
