@@ -115,6 +115,25 @@ def test_mask_assignment_takes_one_number_only():
         x[x > 0] = [1, 2, 3, 4]
 
 
+def test_lazy_indices_stay_lazy_when_one_number_is_assigned():
+    held = np.arange(20.0).reshape(4, 5)
+    calls = []
+
+    def positions(block):
+        calls.append(1)
+        return block
+
+    index = da.from_array(np.array([0, -1]), chunks=1).map_blocks(positions, dtype=int)
+    calls.clear()
+    x = da.from_array(held, chunks=(3, 2))
+    x[index, 2] = 7
+    x[x[:, 0] > 12, 1:3] = 8
+    assert not calls
+    held[[0, -1], 2] = 7
+    held[held[:, 0] > 12, 1:3] = 8
+    same(x, held)
+
+
 def test_masked_values_can_be_assigned():
     x = da.from_array(np.arange(6).reshape(2, 3), chunks=2)
     x[0, 1:] = np.ma.masked

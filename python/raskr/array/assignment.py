@@ -5,7 +5,7 @@ import numpy as np
 from raskr.array.collection import Array, Expr, wrap
 from raskr.array.joining import broadcast_to, rechunk_to
 from raskr.array.slicing import convert_entry, normalized_index
-from raskr.array.utils import has_unknown, is_native_meta, unknown_text
+from raskr.array.utils import block_bounds, has_unknown, is_native_meta, unknown_text
 
 
 def setitem(x, key, value):
@@ -19,10 +19,16 @@ def setitem(x, key, value):
         return _set_where(x, mask, value)
     if has_unknown(x.chunks):
         raise ValueError(unknown_text(x, "x[index] = value"))
-    entries = _entries(x, key)
     value = _value(x, value)
+    if value.size == 1 and value.ndim:
+        value = value[(0,) * value.ndim]
+    entries = _entries(x, key, lazily=value.ndim == 0)
     wanted = tuple(
-        len(range(*entry.indices(length))) if isinstance(entry, slice) else len(entry)
+        1
+        if isinstance(entry, Array)
+        else len(range(*entry.indices(length)))
+        if isinstance(entry, slice)
+        else len(entry)
         for entry, length in zip(entries, x.shape)
         if not isinstance(entry, int)
     )
@@ -159,14 +165,19 @@ def _value(x, value):
     return held
 
 
-def _entries(x, key):
-    """One entry an axis: int, slice, or NumPy array of positions."""
+def _entries(x, key, lazily):
+    """One entry an axis: int, slice, NumPy array of positions, or (with `lazily`) a lazy array of positions or bools.
+
+    Where the value has elements of its own for the places, their number must be known: lazy entries are computed.
+    """
     key = key if isinstance(key, tuple) else (key,)
     converted = []
     for entry in key:
         if entry is None:
             raise IndexError("x[index] = value: None (np.newaxis) is not supported in the index")
-        if isinstance(entry, Array):
+        if isinstance(entry, Array) and not (
+            lazily and entry.ndim <= 1 and not (entry.ndim == 0 and entry.dtype == bool)
+        ):
             entry = entry.compute()
         entry = convert_entry(entry)
         if isinstance(entry, np.ndarray):
@@ -175,7 +186,7 @@ def _entries(x, key):
             if entry.ndim > 1 and entry.dtype.kind != "b":
                 raise IndexError(f"x[index] = value: an index array must have one axis, got {entry.ndim}")
         converted.append(entry)
-    arrays = [entry for entry in converted if isinstance(entry, np.ndarray)]
+    arrays = [entry for entry in converted if isinstance(entry, (np.ndarray, Array))]
     if len(arrays) > 1:
         raise NotImplementedError(
             f"x[index] = value: only one array of positions or bools is supported, got {len(arrays)}"
@@ -188,9 +199,7 @@ def _entries(x, key):
                 if entry.ndim > 1:
                     raise NotImplementedError("x[index] = value: a mask of several axes must have the array's shape")
                 entry = np.flatnonzero(entry)
-            result.append(entry)
-        else:
-            result.append(entry)
+        result.append(entry)
     return result
 
 
@@ -200,8 +209,12 @@ def _spread(x, entries, value, ndim_index):
 
     taken_axes = [axis for axis, entry in enumerate(entries) if not isinstance(entry, int)]
     offset = ndim_index - value.ndim  # axes that the value does not have
-    mask, places = None, []
+    mask = None
     for axis, (entry, length) in enumerate(zip(entries, x.shape)):
+        if isinstance(entry, Array):
+            lazy = _along_axis(_lazy_hits(x, entry, axis), x.ndim, axis)
+            mask = lazy if mask is None else mask & lazy
+            continue
         positions = _positions(entry, length)
         if axis in taken_axes:
             number = taken_axes.index(axis) - offset
@@ -210,11 +223,10 @@ def _spread(x, entries, value, ndim_index):
                 source[positions] = np.arange(len(positions))
                 if not np.array_equal(source, np.arange(value.shape[number])):
                     value = _along(value, source, number, x.chunks[axis], take_axis)
-            places.append(number)
         if len(positions) != length or len(np.unique(positions)) != length:
             here = np.zeros(length, dtype=bool)
             here[positions] = True
-            lazy = wrap(Expr.from_numpy(here, (x.chunks[axis],)))[(slice(None),) + (None,) * (x.ndim - axis - 1)]
+            lazy = _along_axis(wrap(Expr.from_numpy(here, (x.chunks[axis],))), x.ndim, axis)
             mask = lazy if mask is None else mask & lazy
     if mask is None:
         mask = wrap(Expr.full((), np.dtype(bool), True))
@@ -229,6 +241,51 @@ def _spread(x, entries, value, ndim_index):
     if any(entry is None for entry in index):
         value = value[tuple(index)]
     return mask, value
+
+
+def _along_axis(hits, ndim, axis):
+    """A mask of one axis, to be broadcast along the axes behind its own."""
+    return hits[(slice(None),) + (None,) * (ndim - axis - 1)] if axis < ndim - 1 else hits
+
+
+def _lazy_hits(x, entry, axis):
+    """Which positions along an axis a lazy array of positions or bools chooses, as a lazy mask."""
+    sizes = x.chunks[axis]
+    if entry.dtype == bool:
+        return entry if has_unknown(entry.chunks) else rechunk_to(entry, [sizes])
+    expr = Expr.blockwise(
+        _hits_of_positions,
+        (0,),
+        [(entry._expr, (1,) * entry.ndim)],
+        (sizes,),
+        np.dtype(bool),
+        True,
+        kwargs={"length": x.shape[axis], "axis": axis},
+        per_block=_Spans(sizes),
+        label="index-mask",
+    )
+    return wrap(expr)
+
+
+class _Spans:
+    """Which positions a block holds, as the arguments `start` and `stop`."""
+
+    def __init__(self, sizes):
+        self.bounds = block_bounds(sizes)
+
+    def __call__(self, block):
+        return {"start": int(self.bounds[block[0]]), "stop": int(self.bounds[block[0] + 1])}
+
+
+def _hits_of_positions(blocks, length, axis, start, stop):
+    hits = np.zeros(stop - start, dtype=bool)
+    for positions in blocks if isinstance(blocks, list) else [blocks]:
+        positions = np.asarray(positions).astype(np.int64)
+        if ((positions < -length) | (positions >= length)).any():
+            raise IndexError(f"x[index] = value: a position is out of bounds for axis {axis} with size {length}")
+        positions = np.where(positions < 0, positions + length, positions)
+        hits[positions[(positions >= start) & (positions < stop)] - start] = True
+    return hits
 
 
 def _positions(entry, length):

@@ -105,8 +105,8 @@ def _around_unknown(x, chunks):
     for axis, (entry, old) in enumerate(zip(chunks, x.chunks)):
         if not has_unknown((old,)):
             result.append(entry)
-        elif isinstance(entry, Number) or entry == "auto":
-            if entry == -1 and len(old) == 1 or entry == "auto":
+        elif isinstance(entry, Number):
+            if entry == -1 and len(old) == 1:
                 result.append(old)
             else:
                 raise ValueError(
