@@ -1,7 +1,6 @@
 """Python functions of blocks: map_blocks and blockwise; blocks by number; blocks whose lengths become known."""
 
 import inspect
-import math
 import traceback
 import warnings
 from functools import partial
@@ -11,9 +10,10 @@ from types import BuiltinFunctionType, FunctionType
 import numpy as np
 
 from raskr._bridge import core
+from raskr.array.block_facts import BlockFacts, first_info
 from raskr.array.collection import Array, Expr, wrap
 from raskr.array.joining import common_chunks, rechunk_to
-from raskr.array.utils import block_bounds, is_native_meta, meta_from_array
+from raskr.array.utils import is_native_meta, meta_from_array
 
 
 def name_of(function):
@@ -215,7 +215,7 @@ def map_blocks(
     if meta is None:
         probe = dict(kwargs) | extra
         if wants_info:
-            probe["block_info"] = _first_info(pairs, len(out), dtype)
+            probe["block_info"] = first_info(pairs, len(out), dtype)
         meta = _probe(func, args, probe, guessed)
         if meta is None and guessed:
             dtype = infer_dtype(func, args, probe, "map_blocks")
@@ -225,7 +225,7 @@ def map_blocks(
         func = _EnforceNdim(func, len(out))
     per_block = None
     if extra or wants_info:
-        per_block = _BlockFacts(bool(extra), wants_info)
+        per_block = BlockFacts(bool(extra), wants_info)
     return _blockwise(
         func,
         out,
@@ -278,92 +278,6 @@ class _EnforceNdim:
                 f"Got {getattr(block, 'ndim', 0)} instead."
             )
         return block
-
-
-def _first_info(pairs, ndim_out, dtype):
-    """What `block_info` says in the call on made-up blocks."""
-    info = {}
-    for number, (arg, indices) in enumerate(pairs):
-        if indices is not None:
-            info[number] = {
-                "shape": arg.shape,
-                "num-chunks": arg.numblocks,
-                "array-location": [(0, sizes[0] if sizes else 0) for sizes in arg.chunks],
-                "chunk-location": (0,) * arg.ndim,
-            }
-    info[None] = {
-        "shape": (1,) * ndim_out,
-        "num-chunks": (1,) * ndim_out,
-        "array-location": [(0, 1)] * ndim_out,
-        "chunk-location": (0,) * ndim_out,
-        "chunk-shape": (1,) * ndim_out,
-        "dtype": dtype if dtype is not None else np.dtype("f8"),
-    }
-    return info
-
-
-class _BlockFacts:
-    """`block_id` and `block_info` of each block, as keyword arguments."""
-
-    def __init__(self, wants_id, wants_info):
-        self.wants_id, self.wants_info = wants_id, wants_info
-
-    def prepare(self, pairs, out, chunks, dtype):
-        """Keep what the arrays look like once their blocks are lined up."""
-        self.inputs = [
-            (number, tuple(indices), arg.shape, arg.numblocks, _bounds(arg.chunks))
-            for number, (arg, indices) in enumerate(pairs)
-            if indices is not None and isinstance(arg, Array)
-        ]
-        self.out, self.chunks, self.dtype = tuple(out), chunks, dtype
-        self.bounds = _bounds(chunks)
-        self.shape = tuple(sum(sizes) for sizes in chunks)
-        self.numblocks = tuple(map(len, chunks))
-
-    def __call__(self, block):
-        facts = {}
-        if self.wants_id:
-            facts["block_id"] = tuple(block)
-        if self.wants_info:
-            facts["block_info"] = self.info(tuple(block))
-        return facts
-
-    def info(self, block):
-        place = dict(zip(self.out, block))
-        info = {}
-        for number, indices, shape, numblocks, bounds in self.inputs:
-            # Along a dropped axis the function has all blocks as one.
-            whole = [index not in place for index in indices]
-            at = tuple(
-                0 if joined or count == 1 else place[index] for index, count, joined in zip(indices, numblocks, whole)
-            )
-            info[number] = {
-                "shape": shape,
-                "num-chunks": tuple(1 if joined else count for count, joined in zip(numblocks, whole)),
-                "array-location": [
-                    (b[0], b[-1]) if joined else (b[i], b[i + 1]) for b, i, joined in zip(bounds, at, whole)
-                ],
-                "chunk-location": at,
-            }
-        info[None] = {
-            "shape": self.shape,
-            "num-chunks": self.numblocks,
-            "array-location": [(b[i], b[i + 1]) for b, i in zip(self.bounds, block)],
-            "chunk-shape": tuple(sizes[i] for sizes, i in zip(self.chunks, block)),
-            "chunk-location": block,
-            "dtype": self.dtype,
-        }
-        return info
-
-
-def _bounds(chunks):
-    result = []
-    for sizes in chunks:
-        if any(size != size for size in sizes):
-            result.append([math.nan] * (len(sizes) + 1))
-        else:
-            result.append(block_bounds(sizes).tolist())
-    return result
 
 
 def blockwise(
