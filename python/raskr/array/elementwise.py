@@ -107,6 +107,19 @@ def _native(function: np.ufunc, operands: Sequence[Any], dtype: np.dtype[Any] | 
     return native_call(function.__name__, operands, loop[0])
 
 
+_PYTHON_NUMBERS = (int, float)
+
+
+def _full(value: Any, dtype: np.dtype[Any]) -> Expr:
+    return Expr.full((), dtype, np.asarray(value).astype(dtype)[()])
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _number(value: Any, negative: bool, dtype: np.dtype[Any]) -> Expr:
+    """A number as an expression; `negative` tells the zeros apart, which are equal."""
+    return _full(value, dtype)
+
+
 @functools.lru_cache(maxsize=4096)
 def _has_loop(name: str, dtypes: tuple[np.dtype[Any], ...]) -> bool:
     return all(is_native_dtype(d) for d in dtypes) and Expr.elementwise_dtype(name, list(dtypes)) is not None
@@ -126,7 +139,7 @@ def native_call(name: str, operands: Sequence[Any], dtypes: Sequence[np.dtype[An
         if type(x) is int and wanted.kind in "iu" and not np.iinfo(wanted).min <= x <= np.iinfo(wanted).max:
             return None
         try:
-            exprs.append(Expr.full((), wanted, np.asarray(x).astype(wanted)[()]))
+            exprs.append(_number(x, str(x)[0] == "-", wanted) if type(x) in _PYTHON_NUMBERS else _full(x, wanted))
         except (OverflowError, ValueError, TypeError):
             return None
     check_broadcast([x.shape for x in operands if isinstance(x, Array)], name)
