@@ -14,6 +14,7 @@ from raskr.array.sources import held
 from raskr.array.utils import block_bounds, has_unknown, unknown_text
 from raskr.base import compute as compute_collections
 from raskr.base import persist as persist_collections
+from raskr.base import tokenize
 from raskr.utils import SerializableLock
 
 _STACK_FORMAT = "raskr-npy-stack"
@@ -134,8 +135,15 @@ def _writer(source, target, region, lock, load):
         source._expr.native and load,
         per_block=_Region(source.chunks, region),
         label="store-map",
+        token=_token(source, target, region, load),
     )
     return wrap(expr, source._meta if source._foreign_meta is not None else None)
+
+
+def _token(source, target, region, load):
+    """A name for writing this array there: a target is the object that it is, whatever its contents."""
+    place = target if hasattr(target, "__dask_graph__") else (type(target).__name__, id(target))
+    return tokenize(source.name, place, str(region), load)
 
 
 def _reader(source, target, region, lock):
@@ -150,6 +158,7 @@ def _reader(source, target, region, lock):
         source._expr.native,
         per_block=_Region(source.chunks, region),
         label="load-stored",
+        token=_token(source, target, region, False),
     )
     return wrap(expr, source._foreign_meta)
 
