@@ -155,3 +155,52 @@ def test_norms(ord, keepdims):
         da.linalg.norm(d, "other")
     with pytest.raises(NotImplementedError):
         da.linalg.norm(da.ones((2, 2, 2)), "nuc", axis=(0, 1))
+
+
+# --- names that Dask lacks ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("chunks", [5, 2])
+@pytest.mark.parametrize("dtype", ["f8", "c16"])
+def test_determinants(chunks, dtype):
+    for seed in range(4):
+        x = matrix(5, 5, dtype, seed)
+        d = da.from_array(x, chunks=chunks)
+        close(da.linalg.det(d), np.linalg.det(x))
+        for lazy, plain in zip(da.linalg.slogdet(d), np.linalg.slogdet(x)):
+            close(lazy, plain)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5)])
+def test_ranks_and_inverses_of_any_matrix(shape):
+    x = matrix(*shape)
+    x[:, 1] = x[:, 0]
+    d = da.from_array(x, chunks=(3, shape[1]))
+    assert da.linalg.matrix_rank(d).compute() == np.linalg.matrix_rank(x)
+    close(da.linalg.pinv(d), np.linalg.pinv(x))
+    close(da.linalg.svdvals(d), np.linalg.svdvals(x))
+    close(da.linalg.cond(d[:, 2:]), np.linalg.cond(x[:, 2:]))
+
+
+def test_powers_and_chains():
+    x = matrix(4, 4)
+    d = da.from_array(x, chunks=2)
+    for n in (-2, 0, 1, 5):
+        close(da.linalg.matrix_power(d, n), np.linalg.matrix_power(x, n))
+    parts = [matrix(n, m) for n, m in ((3, 9), (9, 2), (2, 7), (7, 4))]
+    close(da.linalg.multi_dot([da.from_array(p, chunks=2) for p in parts]), np.linalg.multi_dot(parts))
+    close(da.linalg.multi_dot([parts[0][0], *parts[1:]]), np.linalg.multi_dot([parts[0][0], *parts[1:]]))
+    with pytest.raises(ValueError):
+        da.linalg.multi_dot([d])
+    with pytest.raises(ValueError):
+        da.linalg.matrix_power(d[:2], 2)
+
+
+@pytest.mark.parametrize("ord", [0, 1, 2, 3, np.inf, -np.inf])
+def test_norms_of_vectors_and_matrices(ord):
+    x = matrix(4, 6)
+    d = da.from_array(x, chunks=3)
+    close(da.linalg.vector_norm(d, ord=ord), np.linalg.vector_norm(x, ord=ord))
+    close(
+        da.linalg.vector_norm(d, axis=1, keepdims=True, ord=ord),
+        np.linalg.vector_norm(x, axis=1, keepdims=True, ord=ord),
+    )
+    close(da.linalg.matrix_norm(d), np.linalg.matrix_norm(x))
