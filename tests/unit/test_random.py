@@ -145,6 +145,25 @@ def test_single_precision():
         rng.random(size=3, dtype="i4")
 
 
+def test_names_that_dask_lacks(make):
+    parts = make(1).dirichlet([1, 2, 3], size=(500, 4), chunks=100).compute()
+    np.testing.assert_allclose(parts.sum(axis=-1), 1)
+    np.testing.assert_allclose(parts.mean(axis=(0, 1)), [1 / 6, 1 / 3, 1 / 2], atol=0.02)
+    cov = np.array([[2.0, 0.5], [0.5, 1.0]])
+    draws = make(1).multivariate_normal([1, -1], cov, size=20_000, chunks=7_000).compute()
+    np.testing.assert_allclose(draws.mean(axis=0), [1, -1], atol=0.05)
+    np.testing.assert_allclose(np.cov(draws.T), cov, atol=0.08)
+    assert make(1).multivariate_normal([0, 0], cov).compute().shape == (2,)
+    state = da.random.RandomState(1)
+    assert state.rand(3, 4, chunks=2).compute().shape == (3, 4)
+    assert state.randn().compute().shape == ()
+    assert da.random.sample(3).compute().shape == da.random.ranf(3).compute().shape == (3,)
+    with pytest.raises(ValueError):
+        make(1).multivariate_normal([0, 0], [[1, 2], [2, 1]])
+    with pytest.raises(ValueError):
+        make(1).dirichlet([1, -1])
+
+
 # --- integers -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u4", "i8", "u8", "?"])
 def test_integers(dtype):

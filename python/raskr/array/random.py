@@ -162,6 +162,14 @@ class RandomState(Distributions):
     def random(self, size=None, chunks="auto"):
         return self._draw("random", (), size, chunks, label="random_sample")
 
+    ranf = sample = random_sample
+
+    def rand(self, *dims, chunks="auto"):
+        return self._draw("random", (), dims or None, chunks, label="rand")
+
+    def randn(self, *dims, chunks="auto"):
+        return self._draw("standard_normal", (), dims or None, chunks, label="randn")
+
     def standard_normal(self, size=None, chunks="auto"):
         return self._draw("standard_normal", (), size, chunks)
 
@@ -268,9 +276,11 @@ def _document(kind: type, original: type) -> None:
             setattr(kind, name, copied)
             method = copied
         method.__doc__ = _SUMMARY.format(name=name)
-        like_numpy(getattr(original, name), examples=True, name=f"{original.__module__}.{original.__name__}.{name}")(
-            method
-        )
+        like_numpy(
+            getattr(original, name, None) or getattr(np.random, name),
+            examples=True,
+            name=f"{original.__module__}.{original.__name__}.{name}",
+        )(method)
 
 
 def _copy_function(function: Any) -> Any:
@@ -324,6 +334,7 @@ beta = _module_function("beta")
 binomial = _module_function("binomial")
 chisquare = _module_function("chisquare")
 choice = _module_function("choice")
+dirichlet = _module_function("dirichlet")
 exponential = _module_function("exponential")
 f = _module_function("f")
 gamma = _module_function("gamma")
@@ -335,6 +346,7 @@ logistic = _module_function("logistic")
 lognormal = _module_function("lognormal")
 logseries = _module_function("logseries")
 multinomial = _module_function("multinomial")
+multivariate_normal = _module_function("multivariate_normal")
 negative_binomial = _module_function("negative_binomial")
 noncentral_chisquare = _module_function("noncentral_chisquare")
 noncentral_f = _module_function("noncentral_f")
@@ -343,11 +355,15 @@ pareto = _module_function("pareto")
 permutation = _module_function("permutation")
 poisson = _module_function("poisson")
 power = _module_function("power")
+rand = _module_function("rand")
 randint = _module_function("randint")
+randn = _module_function("randn")
+ranf = _module_function("ranf")
 random = _module_function("random")
 random_integers = _module_function("random_integers")
 random_sample = _module_function("random_sample")
 rayleigh = _module_function("rayleigh")
+sample = _module_function("sample")
 standard_cauchy = _module_function("standard_cauchy")
 standard_exponential = _module_function("standard_exponential")
 standard_gamma = _module_function("standard_gamma")

@@ -236,6 +236,28 @@ class Distributions:
             left = left - column
         return one_block_last(stack(columns, axis=-1))
 
+    def dirichlet(self, alpha, size=None, chunks="auto"):
+        alpha = np.asarray(alpha, dtype=float)
+        numpy_generator().dirichlet(alpha, size=0)
+        shape = () if size is None else (size,) if np.ndim(size) == 0 else tuple(size)
+        sizes = normalize_chunks(chunks, shape, dtype=FLOAT)
+        parts = self._draw("standard_gamma", (alpha,), (*shape, len(alpha)), (*sizes, (len(alpha),)), label="dirichlet")
+        return parts / parts.sum(axis=-1, keepdims=True)
+
+    def multivariate_normal(self, mean, cov, size=None, chunks="auto"):
+        from raskr.array.routines_products import dot
+
+        mean, cov = np.asarray(mean, dtype=float), np.asarray(cov, dtype=float)
+        numpy_generator().multivariate_normal(mean, cov, size=0, check_valid="raise")
+        # Any square root of the covariances will do; that by eigenvalues exists for those of rank that is not full too.
+        values, vectors = np.linalg.eigh(cov)
+        root = vectors * np.sqrt(np.maximum(values, 0))
+        shape = () if size is None else (size,) if np.ndim(size) == 0 else tuple(size)
+        sizes = normalize_chunks(chunks, shape, dtype=FLOAT)
+        width = len(mean)
+        draws = self._draw("standard_normal", (), (*shape, width), (*sizes, (width,)), label="multivariate_normal")
+        return dot(draws, root.T) + mean
+
     @staticmethod
     def _constant(value: Any, size: Any, chunks: Any) -> Array:
         from raskr.array.creation import full
