@@ -437,9 +437,9 @@ def finalize(results):
 
     while isinstance(results, (list, tuple)) and len(results) == 1 and not hasattr(results, "dtype"):
         results = results[0]
-    if not isinstance(results, (list, tuple)):
-        return results
-    return concatenate_nested(results)
+    if isinstance(results, (list, tuple)):
+        results = concatenate_nested(results)
+    return results[()] if type(results) is np.ndarray and not results.ndim else results
 
 
 def need_known_chunks(array, what):
