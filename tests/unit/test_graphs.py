@@ -157,6 +157,21 @@ def test_tasks_see_the_callers_context(scheduler):
         VARIABLE.reset(token)
 
 
+def test_threads_keep_what_tasks_put_into_their_local_storage():
+    storage = threading.local()
+
+    def count(_):
+        # A long task ends the thread's stay in the interpreter.
+        threading.Event().wait(0.0005)
+        storage.count = getattr(storage, "count", 0) + 1
+        return threading.get_ident(), storage.count
+
+    counts = raskr.compute([raskr.delayed(count)(i) for i in range(40)], num_workers=2)[0]
+    for thread in {ident for ident, _ in counts}:
+        own = sorted(number for ident, number in counts if ident == thread)
+        assert own == list(range(1, len(own) + 1))
+
+
 def test_runs_inside_of_tasks():
     def outer(n):
         return sum(raskr.compute(*[raskr.delayed(inc)(i) for i in range(n)]))

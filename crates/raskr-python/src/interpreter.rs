@@ -1,7 +1,8 @@
 //! The interpreter as the engine sees it: its lock, the caller's context variables, and spilled Python objects.
-// `unsafe` is allowed here: contexts are copied and entered through the C API, which has no safe face for it.
+// `unsafe` is allowed here: contexts and thread states go through the C API, which has no safe face for them.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use pyo3::ffi;
@@ -31,9 +32,47 @@ impl Lock {
     }
 }
 
+/// Keeps the interpreter's state of an engine thread as long as the thread lives, so that what tasks put into
+/// `threading.local` stays there from one to the next. By itself, each stay in the interpreter would begin afresh.
+struct KeptState;
+
+thread_local! {
+    static KEPT: Cell<Option<KeptState>> = const { Cell::new(None) };
+}
+
+impl KeptState {
+    /// Called inside the interpreter, on a thread that the interpreter did not know before.
+    fn keep(_py: Python<'_>) {
+        // SAFETY: the interpreter is held; this counts one more holder, which `drop` takes away again.
+        let before = unsafe { ffi::PyGILState_Ensure() };
+        debug_assert!(matches!(before, ffi::PyGILState_STATE::PyGILState_LOCKED));
+        KEPT.with(|kept| kept.set(Some(KeptState)));
+    }
+}
+
+impl Drop for KeptState {
+    fn drop(&mut self) {
+        // An interpreter that is ending frees all states by itself.
+        Python::try_attach(|_| {
+            // SAFETY: takes away the holder that `keep` counted; the attachment around this is still one.
+            unsafe { ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_LOCKED) };
+        });
+    }
+}
+
+/// Does the interpreter know this thread: is it Python's own, or kept?
+fn is_known() -> bool {
+    // SAFETY: may be called on any thread at any time; null where there is no state.
+    !unsafe { ffi::PyGILState_GetThisThreadState() }.is_null()
+}
+
 impl Interpreter for Lock {
     fn scoped(&self, body: &mut dyn FnMut()) {
+        let known = is_known();
         Python::attach(|py| {
+            if !known {
+                KeptState::keep(py);
+            }
             // A context is entered by one thread at a time, so each hold gets a copy, which costs next to nothing.
             // SAFETY: `context` is a context; the result is a new reference or null.
             let own = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyContext_Copy(self.context.as_ptr())) };
