@@ -393,6 +393,9 @@ def map_overlap(func, *args, depth=None, boundary=None, trim=True, align_arrays=
         _need_equal_blocks(arrays)
         arrays = _long_enough(arrays, depths, allow_rechunk)
     lapped = [overlap(array, one, kind, allow_rechunk=allow_rechunk) for array, one, kind in zip(arrays, depths, kinds)]
+    if not trim and kwargs.get("chunks") is None and kwargs.get("drop_axis") is None and kwargs.get("new_axis") is None:
+        # A function that is not trimmed trims by itself.
+        kwargs["chunks"] = arrays[0].chunks
     result = map_blocks(func, *lapped, **kwargs)
     if not trim:
         return result
