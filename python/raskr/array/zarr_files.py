@@ -193,7 +193,9 @@ def to_zarr(
         arr = _aligned(arr, chunks, [0] * arr.ndim)
     path = _local_path(url)
     here = path is not None and not storage_options and compute and not return_stored
-    if here and arr._expr.native and arr._expr.dtype.kind in "biufc" and set(options) <= {"chunks", "zarr_format"}:
+    compressors = options.get("compressors", "auto")
+    known = set(options) <= {"chunks", "zarr_format", "compressors"} and (compressors is None or compressors == "auto")
+    if here and known and arr._expr.native and arr._expr.dtype.kind in "biufc":
         target = _refuse_to_replace(path, component, overwrite)
         if not os.path.isdir(target) or overwrite or not os.listdir(target):
             return _write_native(arr, path, component, target, options)
@@ -218,6 +220,7 @@ def _write_native(arr, path, component, target, options):
         component,
         list(options["chunks"]),
         version=options.get("zarr_format") or 3,
+        compressor="zstd" if options.get("compressors", "auto") == "auto" else None,
         overwrite=os.path.isdir(target),
     )
     try:

@@ -1,5 +1,7 @@
 """Derives the polynomial coefficients of the elementary functions: weighted Remez exchange in 60 digits (needs mpmath)."""
+
 import sys
+
 import mpmath as mp
 
 mp.mp.dps = 60
@@ -59,6 +61,7 @@ def series(term, first=0):
             if abs(t) < mp.mpf(10) ** -58 * max(abs(total), mp.mpf(10) ** -40) or n > 400:
                 return total
             n += 1
+
     return f
 
 
@@ -84,7 +87,13 @@ FITS = {
     "SIN_TURN": (sin2pi, lambda z: mp.mpf(1) / 6, 0, E, (7, 8)),
     "COS_TURN": (cos2pi, lambda z: z + tiny, 0, E, (6,)),
     "EXP_SHORT": (exp_tail, lambda r: abs(r) + tiny, -R, R, (4, 5, 6)),
-    "LOG_SHORT": (lambda f: mp.log1p(f) / f if f else mp.mpf(1), lambda f: 1, mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(2) - 1, (11, 12, 13)),
+    "LOG_SHORT": (
+        lambda f: mp.log1p(f) / f if f else mp.mpf(1),
+        lambda f: 1,
+        mp.sqrt(mp.mpf(1) / 2) - 1,
+        mp.sqrt(2) - 1,
+        (11, 12, 13),
+    ),
     "LOG_MEDIUM": (log1, lambda z: z / 2 + tiny, 0, S2, (4,)),
     "SIN_SHORT": (sin_tail, lambda z: z + tiny, 0, Q, (3,)),
     "COS_SHORT": (cos_tail, lambda z: z * z + tiny, 0, Q, (3,)),
