@@ -121,7 +121,12 @@ pub fn place(coordinate: Coordinate, source: &Axis, view: &[Axis], block: &[u32]
         }
         Coordinate::Along { axis, start, step } => {
             let number = block[axis];
-            if step == 1 && start == 0 && source.sizes() == view[axis].sizes() {
+            let same = |at: usize| {
+                source.blocks() == view[axis].blocks()
+                    && source.sizes()[at] == view[axis].sizes()[at]
+                    && source.start(at) == view[axis].start(at)
+            };
+            if step == 1 && start == 0 && same(number as usize) {
                 return Place { block: number, offset: 0 };
             }
             if !source.is_known() || view[axis].sizes()[number as usize] == UNKNOWN {

@@ -46,7 +46,14 @@ impl Expr {
             }
         }
         let grid = self.reduced_grid(&axes, keepdims)?;
-        let kind = Kind::ArgReduce { input: Arc::clone(self), kind, axis };
+        // An empty block among others has no extreme; one that stands alone is an error, which its task tells.
+        let cuts = self.grid.axes().iter().enumerate().map(|(number, cut)| {
+            if axes.contains(&number) && !cut.is_empty() && cut.sizes().contains(&0) {
+                return Axis::new(cut.sizes().iter().copied().filter(|size| *size > 0).collect::<Vec<_>>());
+            }
+            cut.clone()
+        });
+        let kind = Kind::ArgReduce { input: self.rechunk(Grid::new(cuts)?)?, kind, axis };
         Ok(Arc::new(Expr::native_of(kind, grid, DType::I64, label)))
     }
 

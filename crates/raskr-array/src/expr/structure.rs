@@ -133,9 +133,11 @@ impl Expr {
         let mut aligned: Vec<Axis> = Vec::with_capacity(self.ndim());
         for (number, axis) in self.grid.axes().iter().enumerate() {
             let target = grid.axis(ahead + number);
-            if axis.len() == 1 && axis.blocks() == 1 && target.sizes() != [1] {
+            // An axis of length one may be cut too: all blocks but one are empty then.
+            let stretched = target.is_known() && target.len() != 1;
+            if axis.len() == 1 && (axis.blocks() == 1 || stretched) && target.sizes() != [1] {
                 map.push(Coordinate::Fixed(0));
-                aligned.push(axis.clone());
+                aligned.push(Axis::single(1));
             } else if axis.len() == target.len()
                 || (axis.blocks() == target.blocks() && !(axis.is_known() && target.is_known()))
             {

@@ -8,8 +8,9 @@ use raskr_graph::Builder;
 use super::Lowering;
 use super::blocks::Blocks;
 use super::layer::OpLayer;
+use crate::error::ArrayError;
 use crate::expr::Expr;
-use crate::grid::{Axis, BlockIndex};
+use crate::grid::{Axis, BlockIndex, Grid};
 use crate::ops::About;
 use crate::ops::arrange::{AssembleOp, Piece, Pieces, ReshapeOp, TakeOp, Taken, for_each_combination};
 
@@ -41,6 +42,74 @@ fn cover(axis: &Axis, start: u64, stop: u64) -> Vec<Piece> {
     pieces
 }
 
+/// Arrays up to this size are rechunked in one step, each new block from all the old ones that it overlaps.
+const ONE_STEP_BYTES: f64 = (1u64 << 30) as f64;
+/// How many times a block's size the blocks that it is made of may take in memory, in one step.
+const STEP_FACTOR: f64 = 4.0;
+
+/// The grids between two, so that no block of any is made of much more than its own size: rows to columns, say, by way of
+/// squares. Between two grids the block's lengths change by the same factor at each step.
+fn stages(from: &Grid, to: &Grid, itemsize: usize) -> Result<Vec<Grid>, ArrayError> {
+    let bytes = from.elements().map_or(0.0, |n| n as f64 * itemsize as f64);
+    if bytes <= ONE_STEP_BYTES || !to.is_known() {
+        return Ok(Vec::new());
+    }
+    let sizes = |grid: &Grid| -> Vec<f64> { grid.axes().iter().map(|axis| axis.max_size().max(1) as f64).collect() };
+    let (old, new) = (sizes(from), sizes(to));
+    let gathered: f64 = old.iter().zip(&new).map(|(a, b)| a * (b / a).max(1.0)).product();
+    let block: f64 = old.iter().product::<f64>().max(new.iter().product());
+    let steps = ((gathered / block).ln() / STEP_FACTOR.ln()).ceil().max(1.0) as i32;
+    (1..steps)
+        .map(|step| {
+            let share = f64::from(step) / f64::from(steps);
+            Grid::new(from.axes().iter().zip(old.iter().zip(&new)).map(|(axis, (a, b))| {
+                let size = a.powf(1.0 - share) * b.powf(share);
+                Axis::regular(axis.len(), size.round() as u64)
+            }))
+        })
+        .collect()
+}
+
+/// What each block along each axis is made of.
+fn rechunk_pieces(from: &Grid, to: &Grid) -> Vec<Pieces> {
+    from.axes()
+        .iter()
+        .zip(to.axes())
+        .map(|(from, to)| -> Pieces {
+            if from == to {
+                // Block by block, whatever the sizes (which may be unknown).
+                let same = |(block, size): (usize, &u64)| {
+                    vec![Piece { block: block as u32, offset: 0, len: *size, target: 0 }]
+                };
+                return to.sizes().iter().enumerate().map(same).collect();
+            }
+            (0..to.blocks()).map(|block| cover(from, to.start(block), to.start(block) + to.sizes()[block])).collect()
+        })
+        .collect()
+}
+
+/// A layer of blocks put together from pieces of others.
+fn assembly(
+    expr: &Arc<Expr>,
+    about: About,
+    from: &Grid,
+    source: Arc<Blocks>,
+    pieces: Vec<Pieces>,
+    builder: &mut Builder,
+) -> Arc<Blocks> {
+    let (from, to) = (from.clone(), about.grid.clone());
+    let op = Arc::new(AssembleOp { about, pieces, kind: kind_of(expr) });
+    let listed = Arc::clone(&op);
+    let layer = builder.push(OpLayer::new(op, to.blocks(), move |index, into| {
+        let block = to.unflat(index);
+        for_each_combination(&listed.pieces_of(&block), |pieces| {
+            let wanted: BlockIndex = pieces.iter().map(|piece| piece.block).collect();
+            into.push(source.task(&from, &wanted));
+        });
+    }));
+    Arc::new(Blocks::Layer(layer))
+}
+
 fn kind_of(expr: &Expr) -> OpKind {
     if expr.is_native() { OpKind::Native } else { OpKind::Interpreted }
 }
@@ -52,25 +121,15 @@ impl Lowering {
         input: &Arc<Expr>,
         builder: &mut Builder,
     ) -> Result<Arc<Blocks>, TaskError> {
-        let pieces = input
-            .grid()
-            .axes()
-            .iter()
-            .zip(expr.grid().axes())
-            .map(|(from, to)| -> Pieces {
-                if from.sizes() == to.sizes() {
-                    // Block by block, whatever the sizes (which may be unknown).
-                    let same = |(block, size): (usize, &u64)| {
-                        vec![Piece { block: block as u32, offset: 0, len: *size, target: 0 }]
-                    };
-                    return to.sizes().iter().enumerate().map(same).collect();
-                }
-                (0..to.blocks())
-                    .map(|block| cover(from, to.start(block), to.start(block) + to.sizes()[block]))
-                    .collect()
-            })
-            .collect();
-        self.lower_assembly(expr, input, pieces, builder)
+        let mut source = self.whole_argument(input, builder)?;
+        let mut from = input.grid().clone();
+        for to in stages(&from, expr.grid(), expr.element().itemsize())? {
+            let about = About::new(expr, "-stage").with_grid(to.clone());
+            source = assembly(expr, about, &from, source, rechunk_pieces(&from, &to), builder);
+            from = to;
+        }
+        let pieces = rechunk_pieces(&from, expr.grid());
+        Ok(assembly(expr, About::new(expr, ""), &from, source, pieces, builder))
     }
 
     pub(super) fn lower_regions(
@@ -87,27 +146,8 @@ impl Lowering {
             .zip(ranges.iter())
             .map(|(axis, wanted)| -> Pieces { wanted.iter().map(|(start, stop)| cover(axis, *start, *stop)).collect() })
             .collect();
-        self.lower_assembly(expr, input, pieces, builder)
-    }
-
-    fn lower_assembly(
-        &self,
-        expr: &Arc<Expr>,
-        input: &Arc<Expr>,
-        pieces: Vec<Pieces>,
-        builder: &mut Builder,
-    ) -> Result<Arc<Blocks>, TaskError> {
         let source = self.whole_argument(input, builder)?;
-        let op = Arc::new(AssembleOp { about: About::new(expr, ""), pieces, kind: kind_of(expr) });
-        let (from, to, listed) = (input.grid().clone(), expr.grid().clone(), Arc::clone(&op));
-        let layer = builder.push(OpLayer::new(op, to.blocks(), move |index, into| {
-            let block = to.unflat(index);
-            for_each_combination(&listed.pieces_of(&block), |pieces| {
-                let wanted: BlockIndex = pieces.iter().map(|piece| piece.block).collect();
-                into.push(source.task(&from, &wanted));
-            });
-        }));
-        Ok(Arc::new(Blocks::Layer(layer)))
+        Ok(assembly(expr, About::new(expr, ""), input.grid(), source, pieces, builder))
     }
 
     pub(super) fn lower_take(
@@ -169,5 +209,37 @@ impl Lowering {
             into.push(source.task(&from, &from.unflat(index)));
         }));
         Ok(Arc::new(Blocks::Layer(layer)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(shape: [u64; 2], block: [u64; 2]) -> Grid {
+        Grid::new(shape.iter().zip(block).map(|(n, size)| Axis::regular(*n, size))).expect("few blocks")
+    }
+
+    #[test]
+    fn large_arrays_go_from_rows_to_columns_by_way_of_blocks_between() {
+        let n = 1 << 14;
+        let (rows, columns) = (grid([n, n], [n / 64, n]), grid([n, n], [n, n / 64]));
+        let between = stages(&rows, &columns, 8).expect("few blocks");
+        assert_eq!(between.len(), 2);
+        let mut last = rows;
+        for next in between.into_iter().chain([columns]) {
+            for axis in 0..2 {
+                let widest = rechunk_pieces(&last, &next)[axis].iter().map(Vec::len).max();
+                assert!(widest <= Some(5), "{last:?} to {next:?}");
+            }
+            last = next;
+        }
+    }
+
+    #[test]
+    fn small_arrays_and_plain_merges_take_one_step() {
+        assert!(stages(&grid([4000, 4000], [40, 4000]), &grid([4000, 4000], [4000, 40]), 8).expect("few").is_empty());
+        let n = 1 << 14;
+        assert!(stages(&grid([n, n], [64, n]), &grid([n, n], [1024, n]), 8).expect("few").is_empty());
     }
 }

@@ -14,7 +14,7 @@ use super::blocks::Blocks;
 use super::fuse::{Fusion, task_grid};
 use super::layer::OpLayer;
 use crate::error::ArrayError;
-use crate::expr::{Contraction, Expr};
+use crate::expr::{Contraction, Expr, Kind};
 use crate::grid::{BlockIndex, Grid};
 use crate::ops::About;
 use crate::ops::contract::{ContractOp, SumOp};
@@ -89,6 +89,15 @@ impl Lowering {
         builder: &mut Builder,
     ) -> Result<Arc<Blocks>, TaskError> {
         let dtype = expr.dtype().ok_or_else(|| TaskError::internal("a native reduction of foreign blocks"))?;
+        let mut input = input;
+        // Reduced to one block whatever the chunks: moving elements first would be in vain.
+        while let Kind::Rechunk { input: inner } = input.kind()
+            && axes.len() == input.ndim()
+            && self.decision.is_leaf(input)
+            && self.decision.is_leaf(inner)
+        {
+            input = inner;
+        }
         let grid = if self.decision.is_free(input) { task_grid(input.grid(), axes)? } else { input.grid().clone() };
         let mask = axes.iter().fold(0u32, |mask, axis| mask | (1 << axis));
         let mut fusion = Fusion::new(self);

@@ -64,7 +64,15 @@ pub fn join_values(mut values: Vec<Value>, axis: usize) -> Result<Value, TaskErr
         return Ok(only);
     }
     let chunks: Option<Vec<_>> = values.iter().map(|value| value.as_chunk().cloned()).collect();
-    if let Some(chunks) = chunks {
+    if let Some(mut chunks) = chunks {
+        for chunk in &mut chunks {
+            // A function that gave a bare element where a block was declared.
+            if chunk.ndim() == 0
+                && let Some(block) = chunk.reshaped(&vec![1; axis + 1])
+            {
+                *chunk = block;
+            }
+        }
         return raskr_kernels::blocks::concatenate(&chunks, axis)
             .map(Value::Chunk)
             .map_err(|error| TaskError::new(error.class(), error.to_string()));

@@ -56,7 +56,7 @@ pub fn as_block(call: Arc<Call>) -> Arc<Call> {
     let block =
         Call::new(Arc::new(BlockOp { name: call.op().name().to_owned(), native: true }), vec![Input::Call(call)], None);
     if let Some(key) = key {
-        block.key_or_init(|| key);
+        block.key_or_init(|| format!("{key}-block"));
     }
     block
 }
