@@ -73,6 +73,19 @@ fn reductions_take_axes_in_every_form() {
 }
 
 #[test]
+fn empty_blocks_and_axes_are_nobodys_extreme() {
+    let cut = array::arange(0, 5, 1, 1).rechunk(vec![vec![1, 0, 3, 0, 1]]);
+    assert_eq!((ints(&cut.argmax(0)), ints(&cut.argmin(..)), ints(&cut.max(0))), (vec![4], vec![0], vec![4]));
+    assert_eq!(ints(&array::zeros([3, 0], 2).argmax(0)), [0; 0]);
+    let one = array::full([2, 1], 7, 1).rechunk(vec![vec![2], vec![0, 0, 1]]);
+    assert_eq!(ints(&one.broadcast_to([2, 3])), [7; 6]);
+    assert_eq!(ints(&(&one + array::arange(0, 3, 1, 2))), [7, 8, 9, 7, 8, 9]);
+    for wrong in [array::zeros(0, 1).argmax(0), array::zeros(0, 1).min(..)] {
+        assert_eq!(wrong.compute().expect_err("nothing to choose from").class(), ErrorClass::Value);
+    }
+}
+
+#[test]
 fn slices_are_pythons() {
     let x = matrix();
     assert_eq!(ints(&x.slice(1)), [4, 5, 6, 7]);

@@ -72,6 +72,9 @@ pub fn arg_reduce(
     let chunk = to_contiguous(chunk);
     let mut values = ChunkMut::new(chunk.dtype(), &shape);
     let mut positions = ChunkMut::new(DType::I64, &shape);
+    if positions.is_empty() {
+        return Ok((values.freeze(), positions.freeze()));
+    }
     let found = positions.as_mut_slice::<i64>();
     with_key!(chunk.dtype(), T, K => {
         let elements = dense::<T>(&chunk);
