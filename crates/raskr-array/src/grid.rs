@@ -245,6 +245,10 @@ pub fn unify_axes<'a>(
         return Ok(first.clone());
     }
     let others = || axes.clone().filter(|axis| axis.len() != 1);
+    if others().next().is_none() {
+        // All have length one, with empty blocks in different places.
+        return Ok(Axis::single(1));
+    }
     if others().any(|axis| !axis.is_known()) {
         let mut counts = others().map(Axis::blocks);
         let left = counts.next().unwrap_or(0);
@@ -304,6 +308,8 @@ mod tests {
         assert_eq!(unify_axes("add", [&a, &b, &one].into_iter()).expect("same length").sizes(), [4, 1, 5]);
         assert_eq!(unify_axes("add", [&one, &a].into_iter()).expect("broadcast").sizes(), [4, 6]);
         assert!(unify_axes("add", [&a, &Axis::new([4, 5])].into_iter()).is_err());
+        let (before, after) = (Axis::new([0, 1]), Axis::new([1, 0]));
+        assert_eq!(unify_axes("add", [&before, &after].into_iter()).expect("same length").sizes(), [1]);
     }
 
     #[test]

@@ -19,8 +19,10 @@ use parking_lot::Mutex;
 pub const ALIGNMENT: usize = 64;
 /// Blocks below this size are not worth pooling.
 const POOLED_MIN: usize = 1 << 17;
-/// The most bytes that idle blocks may hold.
+/// The most bytes that idle blocks may hold, where nothing else was said.
 const POOL_BYTES_MAX: usize = 192 << 20;
+/// The most bytes that idle blocks may hold.
+static POOL_LIMIT: AtomicUsize = AtomicUsize::new(POOL_BYTES_MAX);
 
 /// A block of bytes with one owner behind an [`Arc`].
 pub struct Buffer {
@@ -52,6 +54,14 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// Bytes of heap blocks that are in use now (idle pooled blocks not counted).
 pub fn live_bytes() -> usize {
     LIVE.load(Ordering::Relaxed)
+}
+
+/// Keeps idle blocks below a sixteenth of what a run may use, so that they never matter beside its limit.
+pub fn limit_pool(memory_limit: u64) {
+    let share = usize::try_from(memory_limit / 16).unwrap_or(POOL_BYTES_MAX).min(POOL_BYTES_MAX);
+    if POOL_LIMIT.swap(share, Ordering::Relaxed) > share {
+        trim();
+    }
 }
 
 /// Gives idle pooled blocks back to the system.
@@ -175,9 +185,10 @@ impl Drop for Buffer {
         let Owner::Heap(capacity) = self.owner else { return };
         LIVE.fetch_sub(capacity, Ordering::Relaxed);
         let start = self.start.as_ptr() as usize;
-        if (POOLED_MIN..=POOL_BYTES_MAX / 2).contains(&capacity) {
+        let limit = POOL_LIMIT.load(Ordering::Relaxed);
+        if (POOLED_MIN..=limit / 2).contains(&capacity) {
             let mut pool = POOL.lock();
-            if pool.bytes + capacity <= POOL_BYTES_MAX {
+            if pool.bytes + capacity <= limit {
                 pool.bytes += capacity;
                 pool.blocks.entry(capacity).or_default().push(start);
                 return;

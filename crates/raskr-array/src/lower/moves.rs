@@ -48,7 +48,7 @@ const ONE_STEP_BYTES: f64 = (1u64 << 30) as f64;
 const STEP_FACTOR: f64 = 4.0;
 
 /// The grids between two, so that no block of any is made of much more than its own size: rows to columns, say, by way of
-/// squares. Between two grids the block's lengths change by the same factor at each step.
+/// squares. A block's lengths change by about the same factor at each step.
 fn stages(from: &Grid, to: &Grid, itemsize: usize) -> Result<Vec<Grid>, ArrayError> {
     let bytes = from.elements().map_or(0.0, |n| n as f64 * itemsize as f64);
     if bytes <= ONE_STEP_BYTES || !to.is_known() {
@@ -61,13 +61,20 @@ fn stages(from: &Grid, to: &Grid, itemsize: usize) -> Result<Vec<Grid>, ArrayErr
     let steps = ((gathered / block).ln() / STEP_FACTOR.ln()).ceil().max(1.0) as i32;
     (1..steps)
         .map(|step| {
-            let share = f64::from(step) / f64::from(steps);
-            Grid::new(from.axes().iter().zip(old.iter().zip(&new)).map(|(axis, (a, b))| {
-                let size = a.powf(1.0 - share) * b.powf(share);
-                Axis::regular(axis.len(), size.round() as u64)
-            }))
+            let axes = from.axes().iter().zip(to.axes()).zip(old.iter().zip(&new)).map(|((from, to), (a, b))| {
+                // Old blocks joined where blocks grow, new ones where they shrink: cuts stay those of the one or the
+                // other, so that no block straddles more of the last step's than it has to.
+                let base = (a / b).max(b / a).powf(1.0 / f64::from(steps)).round().max(1.0) as usize;
+                if b > a { joined(from, base.pow(step as u32)) } else { joined(to, base.pow((steps - step) as u32)) }
+            });
+            Grid::new(axes)
         })
         .collect()
+}
+
+/// The axis with every `many` blocks made one.
+fn joined(axis: &Axis, many: usize) -> Axis {
+    Axis::new(axis.sizes().chunks(many.max(1)).map(|sizes| sizes.iter().sum::<u64>()).collect::<Vec<_>>())
 }
 
 /// What each block along each axis is made of.

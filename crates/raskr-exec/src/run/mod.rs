@@ -205,6 +205,9 @@ impl Run {
                 uses[task as usize] -= 1;
             }
         }
+        if let Some(limit) = options.memory_limit {
+            raskr_base::buffer::limit_pool(limit);
+        }
         let failure = options.memory_limit.and_then(|limit| memory::impossible_task(&plan, limit));
         let over = plan.is_empty() || failure.is_some();
         let state = State {
