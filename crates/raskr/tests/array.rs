@@ -1,4 +1,6 @@
 //! Arrays as a Rust program uses them: operators, types, mistakes, files.
+// Helpers outside of test functions fail the test that calls them.
+#![allow(clippy::expect_used)]
 
 use raskr::array::{self, Array, AxisChunks, Chunks, NEW_AXIS, Options, Pick, ZarrOptions, ZarrVersion, by, keep};
 use raskr::{Chunk, DType, Error, ErrorClass};

@@ -1,6 +1,8 @@
 //! Random expressions over random chunks against a naive evaluator: every node must hold exactly the same elements.
 //!
 //! Elements are integers, or floats that stay small multiples of powers of two, so that no order of operations rounds.
+// Helpers outside of test functions fail the test that calls them.
+#![allow(clippy::expect_used)]
 
 mod naive;
 
@@ -8,6 +10,7 @@ use std::sync::Arc;
 
 use naive::Naive;
 use proptest::prelude::*;
+use raskr::array::random::Generator;
 use raskr::array::{self, Array, Chunks, NEW_AXIS, Options, Pick, by, compute_all, keep};
 use raskr::{Chunk, DType};
 
@@ -103,18 +106,26 @@ impl World {
         let count: usize = shape.iter().product();
         let chunks = self.choices.grid_of(&shape);
         let start = self.choices.below(9) as i64 - 4;
-        let (lazy, values): (Array, Vec<i64>) = match self.choices.below(4) {
+        let salt = self.choices.below(1 << 16) as u64;
+        let (lazy, values): (Array, Vec<i64>) = match self.choices.below(5) {
             0 => (array::full(shape.as_slice(), start, chunks), vec![start; count]),
             1 => {
                 let line = array::arange(start, start + 3 * count as i64, 3, 4);
                 let values = (0..count as i64).map(|k| start + 3 * k).collect();
                 (line.reshape(shape.as_slice()).rechunk(chunks), values)
             }
+            2 => {
+                // What the numbers are is the engine's affair; that each place keeps its own is tested.
+                let drawn = |chunks| Generator::new(salt).integers(shape.as_slice(), -10, 11, chunks);
+                let alone = drawn(Chunks::WHOLE).compute_with(&Options::new().threads(0)).expect("numbers");
+                (drawn(chunks), alone.as_slice::<i64>().expect("row-major").to_vec())
+            }
             kind => {
-                let values: Vec<i64> = (0..count).map(|_| self.choices.below(21) as i64 - 10).collect();
+                let mixed = |k: usize| (k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ salt) >> 33;
+                let values: Vec<i64> = (0..count).map(|k| (mixed(k) % 21) as i64 - 10).collect();
                 let lazy = array::from_slice(&values, shape.as_slice(), chunks);
                 // Blocks that were computed before are leaves of another kind than memory.
-                (if kind == 2 { lazy } else { lazy.persist(&Options::new().threads(0)).expect("memory") }, values)
+                (if kind == 3 { lazy } else { lazy.persist(&Options::new().threads(0)).expect("memory") }, values)
             }
         };
         let lazy = if self.float { lazy.astype(DType::F64) } else { lazy };
