@@ -25,9 +25,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An operation was given what it can't take; `place` is the line of the user's that asked for it.
+    /// An operation was given what it can't take.
     #[error("{error}\n  built at {place}")]
-    Build { error: ArrayError, place: &'static Location<'static> },
+    Build {
+        /// What was expected, and what came.
+        error: ArrayError,
+        /// The line of the user's that asked for the operation.
+        place: &'static Location<'static>,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     File(Arc<IoError>),
@@ -42,10 +47,18 @@ pub enum Error {
     Lower(#[from] TaskError),
     /// Elements were asked for as a Rust type that does not store them.
     #[error("expected elements of {expected}, got an array of {got}; convert it with astype first")]
-    Elements { expected: DType, got: DType },
+    Elements {
+        /// What the Rust type stores.
+        expected: DType,
+        /// What the array has.
+        got: DType,
+    },
     /// One element was asked for of an array that has more, or none.
     #[error("expected an array of one element, got one of {got}")]
-    NotOne { got: usize },
+    NotOne {
+        /// How many elements the array has.
+        got: usize,
+    },
 }
 
 impl Error {

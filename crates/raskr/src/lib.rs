@@ -16,6 +16,8 @@
 //! Knows: the names that users write. Does not know: how anything is computed (the crates below do), Python.
 //! Invariant: no mistake of the user's panics; each is an [`Error`], told by whatever asks for the result.
 
+#![warn(missing_docs)]
+
 pub mod array;
 mod error;
 

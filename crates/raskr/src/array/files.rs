@@ -48,7 +48,7 @@ impl BlockReader for ZarrReader {
 /// ```
 /// use raskr::array::{self, ZarrOptions};
 ///
-/// let folder = tempfile::tempdir().map_err(|_| ()).unwrap();
+/// let folder = tempfile::tempdir().expect("a folder");
 /// let path = folder.path().join("x.zarr");
 /// array::ones([6, 4], [4, 4]).to_zarr(&path, &ZarrOptions::new())?;
 /// assert_eq!(array::open_zarr(&path)?.sum(..).item::<f64>()?, 24.0);
@@ -184,7 +184,7 @@ impl Array {
     /// ```
     /// use raskr::array;
     ///
-    /// let folder = tempfile::tempdir().map_err(|_| ()).unwrap();
+    /// let folder = tempfile::tempdir().expect("a folder");
     /// let path = folder.path().join("x.npy");
     /// array::arange(0, 6, 1, 4).to_npy(&path, false)?;
     /// assert_eq!(array::open_npy(&path, 2)?.sum(..).item::<i64>()?, 15);
