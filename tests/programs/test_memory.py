@@ -1,0 +1,70 @@
+"""Work larger than memory stays within what it was given: each program runs in a process of its own, whose peak is read."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+PEAK = """
+import json, os, tempfile
+import numpy as np
+import raskr, raskr.array as da
+
+def peak_mb():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+before = peak_mb()
+"""
+
+
+def run(program, *arguments):
+    source = PEAK + textwrap.dedent(program) + "\nprint(json.dumps({'peak': peak_mb() - before, **found}))"
+    done = subprocess.run([sys.executable, "-c", source, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_random_numbers_and_their_mean_take_no_memory():
+    found = run(
+        """
+        x = da.random.default_rng(0).normal(size=(16_000, 16_000), chunks=(4_000, 4_000))
+        found = {"mean": float(x.mean().compute())}
+        """
+    )
+    assert abs(found["mean"]) < 5 / 16_000
+    assert found["peak"] < 60  # 2 GB of numbers
+
+
+def test_a_stored_array_and_its_transpose_stay_within_the_limit(tmp_path):
+    found = run(
+        """
+        import sys
+        x = da.random.default_rng(1).random((6_000, 6_000), chunks=(750, 750))
+        da.to_zarr(x, sys.argv[1])
+        y = da.from_zarr(sys.argv[1])
+        with raskr.config.set(memory_limit="100MB"):
+            total = float((y + y.T).sum().compute())
+        found = {"error": abs(total - 2 * float(x.sum().compute())) / total}
+        """,
+        tmp_path / "x.zarr",
+    )
+    assert found["error"] < 1e-12
+    assert found["peak"] < 160  # 288 MB of numbers
+
+
+def test_blocks_that_are_needed_twice_are_spilled(tmp_path):
+    found = run(
+        """
+        import sys
+        x = da.random.default_rng(2).random((40_000_000,), chunks=1_000_000)
+        y = (x.cumsum(axis=0) / 1e7).rechunk(1_500_000)  # blocks of its own, needed for the mean and again for the differences
+        with raskr.config.set(memory_limit="120MB", temporary_directory=sys.argv[1]):
+            variance = float(((y - y.mean()) ** 2).mean().compute())
+        z = np.cumsum(x.compute()) / 1e7
+        found = {"variance": variance, "numpy": float(z.var()), "left": os.listdir(sys.argv[1])}
+        """,
+        tmp_path,
+    )
+    assert abs(found["variance"] - found["numpy"]) < 1e-9
+    assert found["left"] == []
