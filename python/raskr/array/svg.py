@@ -97,23 +97,23 @@ def _picture(chunks, sizes, shape, left):
         across, dense = _borders(chunks[0], sizes[0])
         lines = _face((left, 10), (1, 0), (0, 1), across, [0.0, 20.0], dense)
         lines.append(_label(shape[0], left + sizes[0] / 2, 50))
-        lines.append(_label(1, left + sizes[0] + 15, 25))
-        return lines, sizes[0] + 20, 20
+        lines.append(_label(1, left + sizes[0] + 8, 25, "start"))
+        return lines, sizes[0] + 30, 20
     (down, dense_y), (across, dense_x) = _borders(chunks[-2], sizes[-2]), _borders(chunks[-1], sizes[-1])
     if len(chunks) == 2:
         lines = _face((left, 10), (1, 0), (0, 1), across, down, dense_x or dense_y)
         lines.append(_label(shape[1], left + sizes[1] / 2, sizes[0] + 32))
-        lines.append(_label(shape[0], left + sizes[1] + 18, 10 + sizes[0] / 2))
-        return lines, sizes[1] + 30, sizes[0] + 10
+        lines.append(_label(shape[0], left + sizes[1] + 8, 15 + sizes[0] / 2, "start"))
+        return lines, sizes[1] + 50, sizes[0] + 10
     deep, dense_z = _borders(chunks[0], sizes[0])
     dx, dy = sizes[0] * _SHEAR[0], sizes[0] * _SHEAR[1]
     lines = _face((left, 10), (0, 1), _SHEAR, down, deep, dense_y or dense_z)
     lines += _face((left, 10), (1, 0), _SHEAR, across, deep, dense_x or dense_z)
     lines += _face((left + dx, 10 + dy), (1, 0), (0, 1), across, down, dense_x or dense_y)
     lines.append(_label(shape[2], left + dx + sizes[2] / 2, 32 + dy + sizes[1]))
-    lines.append(_label(shape[1], left + dx + sizes[2] + 18, 10 + dy + sizes[1] / 2))
-    lines.append(_label(shape[0], left + dx / 2 - 8, 22 + dy / 2 + sizes[1]))
-    return lines, dx + sizes[2] + 30, dy + sizes[1] + 10
+    lines.append(_label(shape[1], left + dx + sizes[2] + 8, 15 + dy + sizes[1] / 2, "start"))
+    lines.append(_label(shape[0], left + dx / 2 - 8, 26 + dy / 2 + sizes[1]))
+    return lines, dx + sizes[2] + 50, dy + sizes[1] + 10
 
 
 def _face(origin, along, beside, first, second, dense):
@@ -141,8 +141,8 @@ def _line(start, stop, outer):
     return f'  <line x1="{start[0]:.2f}" y1="{start[1]:.2f}" x2="{stop[0]:.2f}" y2="{stop[1]:.2f}"{width}/>'
 
 
-def _label(number, x, y):
+def _label(number, x, y, anchor="middle"):
     return (
-        f'  <text x="{x:.1f}" y="{y:.1f}" font-size="1.0rem" font-weight="100" text-anchor="middle" '
+        f'  <text x="{x:.1f}" y="{y:.1f}" font-size="1.0rem" font-weight="100" text-anchor="{anchor}" '
         f'style="stroke-width:0">{number}</text>'
     )
