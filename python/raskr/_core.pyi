@@ -331,6 +331,9 @@ class Task:
 
     @property
     def name(self) -> str: ...
+    @property
+    def native(self) -> bool:
+        """Whether the task runs without the interpreter."""
     def __call__(self, *values: Any) -> Any: ...
     def __reduce__(self) -> Any: ...
 

@@ -305,6 +305,12 @@ impl Task {
         format!("<Task {}>", self.op.describe(self.index))
     }
 
+    /// Whether the task runs without the interpreter.
+    #[getter]
+    fn native(&self) -> bool {
+        self.op.kind() == OpKind::Native
+    }
+
     #[getter]
     fn name(&self) -> &str {
         self.op.name()
