@@ -230,3 +230,27 @@ def test_pad_keeps_blocks_small_and_checks_its_arguments():
         da.pad(x, -1)
     with pytest.raises(TypeError):
         da.pad(x, 1.5)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (np.datetime64("2000-01-01T00"), np.datetime64("2000-01-02"), np.timedelta64(90, "m")),
+        (np.datetime64("2000", "Y"), np.datetime64("2004", "Y")),
+        (np.datetime64("2000-01-01"), 5),
+        (np.timedelta64(0, "D"), np.timedelta64(9, "h")),
+    ],
+)
+def test_arange_counts_dates_and_durations(bounds):
+    expected = np.arange(*bounds)
+    result = da.arange(*bounds, chunks=3).compute()
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_arange_of_text_needs_a_dtype():
+    np.testing.assert_array_equal(
+        da.arange("2000-01", "2000-03", dtype="M8[D]"), np.arange("2000-01", "2000-03", dtype="M8[D]")
+    )
+    with pytest.raises(TypeError, match="numbers or dates"):
+        da.arange("2000-01", "2000-03")

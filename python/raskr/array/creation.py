@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import datetime
 import functools
 import math
+import numbers
 import operator
 from typing import Any
 
@@ -232,6 +234,29 @@ def full_like(a, fill_value, order="C", dtype=None, chunks=None, name=None, shap
 
 
 # --- ranges ---------------------------------------------------------------------------------------------------------
+_DATES = (np.datetime64, np.timedelta64, datetime.date, datetime.timedelta)
+
+
+def _range_of_dates(start: Any, stop: Any, step: Any, chunks: Any, dtype: Any) -> Array:
+    """`arange` of dates or of durations, counted in the unit that NumPy's has."""
+    given = (value.compute()[()] if isinstance(value, Array) else value for value in (start, stop, step))
+    start, stop, step = (np.datetime64(value) if isinstance(value, (str, datetime.date)) else value for value in given)
+    if np.asarray(start).dtype.kind == "M" and np.asarray(stop).dtype.kind != "M":
+        stop = start + stop
+    if dtype is None:
+        # What NumPy finds for an empty range, in the finest unit of all three.
+        units = [np.asarray(value).dtype for value in (start, stop, step)]
+        finest = np.result_type(*(f"m8[{np.datetime_data(unit)[0]}]" for unit in units if unit.kind in "mM"))
+        dtype = np.dtype(f"{np.arange(start, start, step).dtype.kind}8[{np.datetime_data(finest)[0]}]")
+    else:
+        dtype = np.arange(start, start, step, dtype=dtype).dtype
+    unit, multiple = np.datetime_data(dtype)
+    counts = [np.asarray(value).astype(dtype).astype(_INT).item() for value in (start, stop)]
+    if isinstance(step, (np.timedelta64, datetime.timedelta)):
+        step = np.asarray(step).astype(f"m8[{multiple}{unit}]").astype(_INT).item()
+    return arange(*counts, step, chunks=chunks, dtype=_INT).astype(dtype)
+
+
 def _number(value: Any) -> Any:
     """A plain Python number, which neither wraps nor rounds to a narrow type."""
     value = value.compute() if isinstance(value, Array) else value
@@ -258,6 +283,13 @@ def arange(start=None, /, stop=None, step=1, *, chunks="auto", like=None, dtype=
         start = 0
     step = 1 if step is None else step
     given = [value.dtype.type(0) if isinstance(value, Array) else value for value in (start, stop, step)]
+    if builtins.any(isinstance(value, _DATES) for value in given) or (
+        dtype is not None and np.dtype(dtype).kind in "mM"
+    ):
+        return _range_of_dates(start, stop, step, chunks, dtype)
+    for value in given:
+        if not isinstance(value, (numbers.Number, np.ndarray)):
+            raise TypeError(f"arange takes numbers or dates for start, stop and step, not {type(value).__name__}")
     if dtype is None:
         dtype = np.arange(*(type(value)(number) for value, number in zip(given, (0, 1, 1)))).dtype
     dtype = np.dtype(dtype)
