@@ -76,9 +76,12 @@ def assemble(pieces):
     from raskr.array.dispatch import concatenate_blocks
 
     def join(parts, axis):
-        # Blocks without elements share their place with the next one.
+        # Blocks without elements share their place with the next one; where none has any, the longest one counts.
         if len(parts) == 1 or axis == len(parts[0][0]):
-            return max((array for _, array in parts), key=lambda array: getattr(array, "size", 1))
+            return max(
+                (array for _, array in parts),
+                key=lambda array: (getattr(array, "size", 1), sum(getattr(array, "shape", ()))),
+            )
         rows = {}
         for place, array in parts:
             rows.setdefault(place[axis], []).append((place, array))

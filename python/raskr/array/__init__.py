@@ -38,6 +38,7 @@ from raskr.array.beyond import (
     concat,
     copy,
     diag_indices,
+    diag_indices_from,
     diagflat,
     dsplit,
     geomspace,
@@ -46,8 +47,11 @@ from raskr.array.beyond import (
     isscalar,
     logspace,
     permute_dims,
+    resize,
+    row_stack,
     size,
     split,
+    trim_zeros,
     unstack,
     vander,
     vsplit,
@@ -62,18 +66,21 @@ from raskr.array.beyond_numeric import (
     kron,
     matrix_transpose,
     matvec,
-    polyval,
+    real_if_close,
     setdiff1d,
     setxor1d,
+    sort_complex,
     trapezoid,
     unique_all,
     unique_counts,
     unique_inverse,
     unique_values,
+    unwrap,
     vecdot,
     vecmat,
 )
 from raskr.array.blocks import atop, blockwise, map_blocks
+from raskr.array.changing import fill_diagonal, put_along_axis
 from raskr.array.chunk_types import register_chunk_type
 from raskr.array.collection import Array, PerformanceWarning
 from raskr.array.creation import (
@@ -114,6 +121,7 @@ from raskr.array.percentile import (
     nanpercentile,
     percentile,
 )
+from raskr.array.polynomials import polyfit, polyval
 from raskr.array.query_planning import array_expr_enabled
 from raskr.array.rechunk import rechunk
 from raskr.array.reductions import (

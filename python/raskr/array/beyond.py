@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from raskr.array import ufunc as ufuncs
-from raskr.array._apply import normalize_axis
+from raskr.array._apply import normalize_axes, normalize_axis
 from raskr.array._docs import like_numpy
 from raskr.array.axes import transpose
-from raskr.array.collection import Array
+from raskr.array.collection import Array, need_known_chunks
 from raskr.array.creation import arange, linspace
-from raskr.array.joining import concatenate
+from raskr.array.joining import broadcast_to, concatenate
 from raskr.array.reductions import max, min
-from raskr.array.routines_shape import atleast_1d, moveaxis
+from raskr.array.routines_shape import atleast_1d, atleast_2d, moveaxis
 
 __all__ = [
     "amax", "amin", "array_equal", "array_equiv", "array_split", "astype", "column_stack", "concat", "copy",
-    "diag_indices", "diagflat", "dsplit", "geomspace", "hsplit", "isrealobj", "isscalar", "logspace",
-    "permute_dims", "size", "split", "unstack", "vander", "vsplit",
+    "diag_indices", "diag_indices_from", "diagflat", "dsplit", "geomspace", "hsplit", "isrealobj", "isscalar",
+    "logspace", "permute_dims", "resize", "row_stack", "size", "split", "trim_zeros", "unstack", "vander", "vsplit",
 ]  # fmt: skip
 
 amax = max
@@ -347,3 +348,111 @@ def diag_indices(n, ndim=2):
     [[0, 1], [0, 1]]
     """
     return (arange(n),) * ndim
+
+
+@like_numpy(np.diag_indices_from)
+def diag_indices_from(arr):
+    """Positions of the elements of the main diagonal of an array whose axes are of equal length.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> [line.compute().tolist() for line in da.diag_indices_from(da.ones((2, 2)))]
+    [[0, 1], [0, 1]]
+    """
+    arr = _array(arr)
+    if arr.ndim < 2:
+        raise ValueError("input array must be at least 2-d")
+    if len(set(arr.shape)) > 1:
+        raise ValueError(f"All dimensions of input must be of equal length, got {arr.shape}")
+    return diag_indices(arr.shape[0], arr.ndim)
+
+
+# --- other lengths --------------------------------------------------------------------------------------------------
+@like_numpy(np.resize)
+def resize(a, new_shape):
+    """The elements in another shape, repeated from the first where there are too few of them.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.resize(da.arange(3), (2, 4)).compute()
+    array([[0, 1, 2, 0],
+           [1, 2, 0, 1]])
+    """
+    from raskr.array.creation import zeros_like
+
+    a = _array(a)
+    shape = (operator.index(new_shape),) if np.ndim(new_shape) == 0 else tuple(map(operator.index, new_shape))
+    if any(length < 0 for length in shape):
+        raise ValueError("all elements of `new_shape` must be non-negative")
+    need_known_chunks(a, "resize")
+    size, wanted = int(a.size), math.prod(shape)
+    blocks: Any = -1 if a.dtype.hasobject else "auto"
+    if size == 0 or wanted == 0:
+        return zeros_like(a, shape=shape, chunks=blocks)
+    flat = a.reshape(-1)
+    if wanted > size:
+        rows = -(-wanted // size)
+        if flat.npartitions == 1:
+            # A short array many times over: rows of copies, as many in a block as fit.
+            flat = broadcast_to(flat[None, :], (rows, size)).rechunk({0: blocks}).reshape(-1)
+        else:
+            flat = concatenate([flat] * rows)
+    return flat[:wanted].reshape(shape)
+
+
+@like_numpy(np.trim_zeros)
+def trim_zeros(filt, trim="fb", axis=None):
+    """The array without the zeros at the beginning ("f") and at the end ("b") of its axes.
+
+    Where the first and last elements that are not zero are is computed at once; the result is a lazy slice.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.trim_zeros(da.asarray([0, 0, 1, 0, 2, 0])).compute()
+    array([1, 0, 2])
+    """
+    from raskr.base import compute
+
+    filt = _array(filt)
+    ends = trim.lower()
+    if ends not in ("fb", "bf", "f", "b"):
+        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    axes = normalize_axes(axis, filt.ndim)
+    there = filt.astype(bool)
+    lines = compute(*(there.any(axis=tuple(n for n in range(filt.ndim) if n != number)) for number in axes))
+    index = [slice(None)] * filt.ndim
+    for number, line in zip(axes, lines):
+        (found,) = np.nonzero(line)
+        if not len(found):
+            index[number] = slice(0, 0)
+            continue
+        first, last = int(found[0]), int(found[-1]) + 1
+        index[number] = slice(first if "f" in ends else None, last if "b" in ends else None)
+    return filt[tuple(index)]
+
+
+def row_stack(tup, *, dtype=None, casting="same_kind"):
+    """The arrays one below the other: the old name of `vstack`.
+
+    Parameters
+    ----------
+    tup : sequence of array_like
+        The arrays; those of one axis are rows.
+    dtype : dtype, optional
+        Element type of the result.
+    casting : str
+        What casts are allowed.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.row_stack([da.ones(3), da.zeros((2, 3))]).shape
+    (3, 3)
+    """
+    parts = [atleast_2d(x) for x in tup]
+    if dtype is not None:
+        parts = [part.astype(dtype, casting=casting) for part in parts]
+    return concatenate(parts, axis=0)

@@ -19,8 +19,8 @@ from raskr.array.routines_shape import moveaxis
 
 __all__ = [
     "cross", "cumulative_prod", "cumulative_sum", "inner", "interp", "intersect1d", "kron", "matrix_transpose",
-    "matvec", "polyval", "setdiff1d", "setxor1d", "trapezoid", "unique_all", "unique_counts", "unique_inverse",
-    "unique_values", "vecdot", "vecmat",
+    "matvec", "real_if_close", "setdiff1d", "setxor1d", "sort_complex", "trapezoid", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values", "unwrap", "vecdot", "vecmat",
 ]  # fmt: skip
 
 
@@ -246,23 +246,6 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
     return ((y[..., 1:] + y[..., :-1]) * width / 2.0).sum(axis=-1)
 
 
-@like_numpy(np.polyval)
-def polyval(p, x):
-    """The value of a polynomial, whose coefficients begin with that of the highest power.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> da.polyval([1, 0, 2], da.arange(3)).compute()
-    array([2, 3, 6])
-    """
-    x = _array(x)
-    result: Any = x * 0
-    for coefficient in np.asarray(p):
-        result = result * x + coefficient
-    return result
-
-
 @like_numpy(np.interp)
 def interp(x, xp, fp, left=None, right=None, period=None):
     """Linear interpolation between given points; `xp` and `fp` go to every block whole.
@@ -282,6 +265,82 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         {"left": left, "right": right, "period": period}, label="interp",
     )  # fmt: skip
     return wrap(expr)
+
+
+@like_numpy(np.unwrap)
+def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
+    """The array with jumps along an axis that are more than half a period taken away by adding whole periods.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.unwrap(da.asarray([0, 1, 2, -1, 0]), period=4).compute()
+    array([0, 1, 2, 3, 4])
+    """
+    from raskr.array.routines_select import where
+    from raskr.array.ufunc import absolute, mod
+
+    p = _array(p)
+    axis = normalize_axis(axis, p.ndim)
+    steps = diff(p, axis=axis)
+    dtype = np.result_type(steps.dtype, period)
+    if dtype.kind in "iu":
+        half, odd = divmod(period, 2)
+        ambiguous = odd == 0
+    else:
+        half, ambiguous = period / 2, True
+    limit = period / 2 if discont is None else discont
+    wrapped = mod(steps + half, period) - half
+    if ambiguous:
+        # A jump of exactly half a period keeps its direction.
+        wrapped = where((wrapped == -half) & (steps > 0), half, wrapped)
+    moved = where(absolute(steps) < limit, 0, wrapped - steps)
+    first = (slice(None),) * axis
+    result = p.astype(dtype)
+    rest = result[(*first, slice(1, None))] + cumsum(moved, axis=axis)
+    joined = concatenate([result[(*first, slice(0, 1))], rest.astype(dtype)], axis=axis)
+    return joined if joined.chunks == p.chunks else joined.rechunk(p.chunks)
+
+
+# --- complex numbers ------------------------------------------------------------------------------------------------
+@like_numpy(np.sort_complex)
+def sort_complex(a):
+    """The elements as complex numbers, in ascending order along the last axis.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.sort_complex(da.asarray([3, 1, 2])).compute()
+    array([1.+0.j, 2.+0.j, 3.+0.j])
+    """
+    from raskr.array.sorting import sort
+
+    a = sort(_array(a))
+    if a.dtype.kind == "c":
+        return a
+    return a.astype({"b": "F", "h": "F", "B": "F", "H": "F", "g": "G"}.get(a.dtype.char, "D"))
+
+
+@like_numpy(np.real_if_close)
+def real_if_close(a, tol=100):
+    """The real parts of complex elements where all imaginary parts are close to zero, else the array as it is.
+
+    Which of the two it is decides the element type, so that imaginary parts are looked at at once.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.real_if_close(da.asarray([2.1 + 4e-14j, 5.2 + 3e-15j]), tol=1000).compute()
+    array([2.1, 5.2])
+    """
+    from raskr.array.ufunc import absolute, imag, real
+
+    a = _array(a)
+    if a.dtype.kind != "c":
+        return a
+    if tol > 1:
+        tol = float(np.finfo(a.dtype).eps) * tol
+    return real(a) if bool((absolute(imag(a)) < tol).all().compute()) else a
 
 
 # --- sets -----------------------------------------------------------------------------------------------------------

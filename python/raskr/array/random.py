@@ -7,6 +7,7 @@ the number of draws before it; an element's numbers come from that key and its r
 from __future__ import annotations
 
 import functools
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,9 @@ from raskr.array._apply import check_broadcast, normalize_axis
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
 from raskr.array.random_streams import LONG, Distributions, checked, numpy_generator, numpy_only, one_block_last
+
+#: What states of our streams are known by.
+_STREAM = "raskr"
 
 
 def _entropy(seed: Any, stream: int) -> int:
@@ -90,6 +94,83 @@ class Generator(Distributions):
         normalize_axis(axis, 1)
         return self._choice(a, size, replace, p, shuffle, chunks)
 
+    def permutation(self, x, axis=0):
+        return self._permutation(x, axis)
+
+    def permuted(self, x, *, axis=None, out=None):
+        """The elements in a random order: of the whole array, or along an axis with an order of its own for each line.
+
+        Parameters
+        ----------
+        x : array_like
+            What is put in another order.
+        axis : int, optional
+            Where to; elements of the whole array change places when it is left out.
+        out : Array, optional
+            Becomes the result.
+
+        Examples
+        --------
+        >>> import raskr.array as da
+        >>> x = da.random.default_rng(1).permuted(da.arange(6).reshape(2, 3), axis=1)
+        >>> da.sort(x, axis=1).compute()
+        array([[0, 1, 2],
+               [3, 4, 5]])
+        """
+        from raskr.array._apply import apply_out
+        from raskr.array.core import asarray
+        from raskr.array.sorting import argsort, take_along_axis
+
+        x = asarray(x)
+        if axis is None:
+            flat = self._permutation(x.reshape(-1), 0)
+            return apply_out(flat.reshape(x.shape) if x.ndim != 1 else flat, out)
+        axis = normalize_axis(axis, x.ndim)
+        # The order of random numbers is a random order.
+        chunks = tuple((n,) if number == axis else own for number, (n, own) in enumerate(zip(x.shape, x.chunks)))
+        order = argsort(self._draw("random", (), x.shape, chunks, label="permuted"), axis=axis)
+        result = take_along_axis(x, order, axis)
+        return apply_out(result if result.chunks == x.chunks else result.rechunk(x.chunks), out)
+
+    def shuffle(self, x, axis=0):
+        """Change the order along an axis in place.
+
+        Parameters
+        ----------
+        x : Array, numpy.ndarray or list
+            What is changed; a lazy array stands for the new order from then on.
+        axis : int
+            The axis; lists have only one.
+
+        Examples
+        --------
+        >>> import raskr.array as da
+        >>> x = da.arange(5, chunks=2)
+        >>> da.random.default_rng(1).shuffle(x)
+        >>> da.sort(x).compute()
+        array([0, 1, 2, 3, 4])
+        """
+        self._shuffle(x, axis)
+
+    def spawn(self, n_children):
+        """New generators, whose numbers have nothing to do with those of this one or of each other.
+
+        Parameters
+        ----------
+        n_children : int
+            How many.
+
+        Examples
+        --------
+        >>> import raskr.array as da
+        >>> len(da.random.default_rng(1).spawn(3))
+        3
+        """
+        made = [object.__new__(type(self)) for _ in range(operator.index(n_children))]
+        for child in made:
+            child._start(_entropy(self._key(), 3))
+        return made
+
     def multivariate_hypergeometric(self, colors, nsample, size=None, method="marginals", chunks="auto"):
         from raskr.array.core import stack
 
@@ -155,6 +236,79 @@ class RandomState(Distributions):
 
     def __repr__(self) -> str:
         return f"RandomState(seed={self._seed:#x}, draws={self._draws})"
+
+    def get_state(self, legacy=True):
+        """Where this object is in its stream of numbers, for `set_state`.
+
+        The state is raskr's own: a seed of 64 bits and the number of draws so far. It has not the shape of NumPy's.
+
+        Parameters
+        ----------
+        legacy : bool
+            Whether it is given as a tuple; else as a dict.
+
+        Returns
+        -------
+        tuple (str, int, int) or dict
+
+        Examples
+        --------
+        >>> import raskr.array as da
+        >>> state = da.random.RandomState(1)
+        >>> place = state.get_state()
+        >>> x = state.random_sample(3).compute()
+        >>> state.set_state(place)
+        >>> bool((state.random_sample(3).compute() == x).all())
+        True
+        """
+        seed, draws = self._place()
+        if legacy:
+            return (_STREAM, seed, draws)
+        return {"bit_generator": _STREAM, "state": {"seed": seed, "draws": draws}}
+
+    def set_state(self, state):
+        """Go on from a place that `get_state` told.
+
+        Parameters
+        ----------
+        state : tuple or dict
+            As `get_state` gives it. States of NumPy's generators do not fit, since the numbers are not NumPy's.
+        """
+        try:
+            if isinstance(state, dict):
+                kind, seed, draws = state["bit_generator"], state["state"]["seed"], state["state"]["draws"]
+            else:
+                kind, seed, draws = state
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"state must be what get_state gives, a tuple ({_STREAM!r}, seed, draws) or a dict"
+            ) from None
+        if kind != _STREAM:
+            raise ValueError(
+                f"state is that of {kind!r}; set_state takes states of {_STREAM!r}, as get_state gives them"
+            )
+        self._start(operator.index(seed), operator.index(draws))
+
+    def permutation(self, x):
+        return self._permutation(x, 0)
+
+    def shuffle(self, x):
+        """Change the order along the first axis in place.
+
+        Parameters
+        ----------
+        x : Array, numpy.ndarray or list
+            What is changed; a lazy array stands for the new order from then on.
+
+        Examples
+        --------
+        >>> import raskr.array as da
+        >>> x = da.arange(5, chunks=2)
+        >>> da.random.RandomState(1).shuffle(x)
+        >>> da.sort(x).compute()
+        array([0, 1, 2, 3, 4])
+        """
+        self._shuffle(x, 0)
 
     def random_sample(self, size=None, chunks="auto"):
         return self._draw("random", (), size, chunks, label="random_sample")
@@ -256,6 +410,7 @@ def default_rng(seed: Any = None) -> Generator:
 
 
 # --- documentation and module functions -------------------------------------------------------------------------------
+_BYTES = """Random bytes, as a Python bytes object that is made at once."""
 _SUMMARY = """Numbers of NumPy's `{name}`, in a lazy array.
 
 `size` gives its shape; without it, the shape is that of the parameters. `chunks` says how it is cut, and has no
@@ -275,7 +430,7 @@ def _document(kind: type, original: type) -> None:
             copied.__qualname__ = f"{kind.__name__}.{name}"
             setattr(kind, name, copied)
             method = copied
-        method.__doc__ = _SUMMARY.format(name=name)
+        method.__doc__ = _BYTES if name == "bytes" else _SUMMARY.format(name=name)
         like_numpy(
             getattr(original, name, None) or getattr(np.random, name),
             examples=True,
@@ -332,6 +487,7 @@ def seed(seed: Any = None) -> None:
 
 beta = _module_function("beta")
 binomial = _module_function("binomial")
+bytes = _module_function("bytes")
 chisquare = _module_function("chisquare")
 choice = _module_function("choice")
 dirichlet = _module_function("dirichlet")
@@ -339,6 +495,7 @@ exponential = _module_function("exponential")
 f = _module_function("f")
 gamma = _module_function("gamma")
 geometric = _module_function("geometric")
+get_state = _module_function("get_state")
 gumbel = _module_function("gumbel")
 hypergeometric = _module_function("hypergeometric")
 laplace = _module_function("laplace")
@@ -364,6 +521,8 @@ random_integers = _module_function("random_integers")
 random_sample = _module_function("random_sample")
 rayleigh = _module_function("rayleigh")
 sample = _module_function("sample")
+set_state = _module_function("set_state")
+shuffle = _module_function("shuffle")
 standard_cauchy = _module_function("standard_cauchy")
 standard_exponential = _module_function("standard_exponential")
 standard_gamma = _module_function("standard_gamma")

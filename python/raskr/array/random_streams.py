@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import operator
 import threading
+from collections.abc import MutableSequence
 from typing import Any
 
 import numpy as np
 
-from raskr.array._apply import Expr, blockwise_elementwise, check_broadcast, wrap
+from raskr.array._apply import Expr, blockwise_elementwise, check_broadcast, normalize_axis, wrap
 from raskr.array.chunk_sizes import normalize_chunks
 from raskr.array.collection import Array
 
@@ -67,10 +68,15 @@ class Distributions:
     _draws: int
     _lock: threading.Lock
 
-    def _start(self, seed: int) -> None:
+    def _start(self, seed: int, draws: int = 0) -> None:
         self._seed = seed
-        self._draws = 0
+        self._draws = draws
         self._lock = threading.Lock()
+
+    def _place(self) -> tuple[int, int]:
+        """The seed, and how many draws there were."""
+        with self._lock:
+            return (self._seed, self._draws)
 
     def _key(self) -> tuple[int, int]:
         """The key of the next draw."""
@@ -317,17 +323,32 @@ class Distributions:
         )  # fmt: skip
         return wrap(taken, np.empty(0, dtype=dtype))
 
-    def permutation(self, x):
+    def _permutation(self, x: Any, axis: int) -> Array:
         from raskr.array.core import asarray
         from raskr.array.creation import arange
 
         if not isinstance(x, Array) and np.ndim(x) == 0:
             x = arange(operator.index(x), chunks="auto")
         x = asarray(x)
-        if x.shape[0] != x.shape[0]:
-            raise ValueError("permutation needs known chunks along the first axis; x.compute_chunk_sizes() finds them")
-        order = _numpy_from(self._key()).permutation(x.shape[0]).astype(np.int64)
-        return wrap(x._expr.take(0, order, x.chunks[0]), x._meta)
+        axis = normalize_axis(axis, x.ndim)
+        if x.shape[axis] != x.shape[axis]:
+            raise ValueError(f"permutation needs known chunks along axis {axis}; x.compute_chunk_sizes() finds them")
+        order = _numpy_from(self._key()).permutation(x.shape[axis]).astype(np.int64)
+        return wrap(x._expr.take(axis, order, x.chunks[axis]), x._meta)
+
+    def _shuffle(self, x: Any, axis: int) -> None:
+        """Change the order along an axis in place: of a lazy array, or of what NumPy can shuffle."""
+        if isinstance(x, Array):
+            x._replace(self._permutation(x, axis))
+        elif isinstance(x, np.ndarray):
+            _numpy_from(self._key()).shuffle(x, axis=axis)
+        elif isinstance(x, MutableSequence):
+            _numpy_from(self._key()).shuffle(x)
+        else:
+            raise TypeError(f"shuffle changes an array or a list in place, not {type(x).__name__}")
+
+    def bytes(self, length):
+        return _numpy_from(self._key()).bytes(length)
 
 
 def _numpy_from(key: tuple[int, int]) -> np.random.Generator:

@@ -116,7 +116,7 @@ def _grouped(x, shape, limit):
             else:
                 flat.extend(shape[axis] for axis in group_out)
         return reshape(reshape(x, tuple(flat), limit=limit), shape, limit=limit)
-    before = [(1,) * len(sizes) if length == 1 else sizes for sizes, length in zip(x.chunks, x.shape)]
+    before = [(1,) if length == 1 else sizes for sizes, length in zip(x.chunks, x.shape)]
     after = [(1,)] * len(shape)
     for group_in, group_out in groups:
         budget = math.prod(max(x.chunks[axis]) for axis in group_in)
