@@ -46,8 +46,11 @@ def repeat(a, repeats, axis=None):
             part = max(size // repeats, 1)
             parts += [part] * (size // part) + ([size % part] if size % part else [])
         a = a.rechunk({axis: tuple(parts) or (0,)})
-    inds = tuple(range(a.ndim))
     chunks = tuple(tuple(n * repeats for n in c) if ax == axis else c for ax, c in enumerate(a.chunks))
+    if a._expr.native and not has_unknown(a.chunks):
+        index = np.repeat(np.arange(a.shape[axis]), repeats)
+        return wrap(a._expr.take(axis, index, chunks[axis]), a._meta)
+    inds = tuple(range(a.ndim))
     expr = Expr.blockwise(
         np.repeat, inds, [(a._expr, inds)], chunks, a.dtype, a._expr.native,
         kwargs={"repeats": int(repeats), "axis": axis}, label="repeat",

@@ -198,7 +198,11 @@ def angle(x: Any, deg: bool = False) -> Any:
     >>> da.angle(da.asarray([1, 1j, -1]), deg=True).compute()
     array([  0.,  90., 180.])
     """
-    return blockwise_elementwise(functools.partial(np.angle, deg=bool(deg)), [x], label="angle")
+    if not x._expr.native or x.dtype.kind not in "biufc":
+        return blockwise_elementwise(functools.partial(np.angle, deg=bool(deg)), [x], label="angle")
+    x = x.astype(float) if x.dtype.kind == "b" else x
+    radians_of = arctan2(x.imag, x.real) if x.dtype.kind == "c" else arctan2(np.zeros((), x.dtype)[()], x)
+    return radians_of * (180 / np.pi) if deg else radians_of
 
 
 @elementwise_function(np.fix)
@@ -254,6 +258,8 @@ def isreal(x: Any) -> Any:
     >>> da.isreal(da.asarray([1 + 0j, 1j])).compute()
     array([ True, False])
     """
+    if x._expr.native and x.dtype.kind in "biufc":
+        return equal(x.imag, 0)
     return blockwise_elementwise(np.isreal, [x], label="isreal")
 
 
@@ -267,6 +273,8 @@ def iscomplex(x: Any) -> Any:
     >>> da.iscomplex(da.asarray([1 + 0j, 1j])).compute()
     array([False,  True])
     """
+    if x._expr.native and x.dtype.kind in "biufc":
+        return not_equal(x.imag, 0)
     return blockwise_elementwise(np.iscomplex, [x], label="iscomplex")
 
 
@@ -293,7 +301,11 @@ def sinc(x: Any) -> Any:
     >>> da.sinc(da.asarray([0.0, 0.5])).compute().round(6)
     array([1.     , 0.63662])
     """
-    return blockwise_elementwise(np.sinc, [x], label="sinc")
+    if not x._expr.native or x.dtype.kind not in "iuf":
+        return blockwise_elementwise(np.sinc, [x], label="sinc")
+    x = x if x.dtype.kind == "f" else x.astype(float)
+    angles = x * np.pi
+    return _where(equal(x, 0), np.ones((), x.dtype)[()], sin(angles) / angles)
 
 
 @elementwise_function(np.nan_to_num)
@@ -309,8 +321,25 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     """
     if x._expr.native and x.dtype.kind in "biu":
         return x
-    replace = functools.partial(np.nan_to_num, nan=nan, posinf=posinf, neginf=neginf)
-    return blockwise_elementwise(replace, [x], label="nan_to_num")
+    if not x._expr.native or x.dtype.kind != "f" or not _all_scalars(nan, posinf, neginf):
+        replace = functools.partial(np.nan_to_num, nan=nan, posinf=posinf, neginf=neginf)
+        return blockwise_elementwise(replace, [x], label="nan_to_num")
+    limits = np.finfo(x.dtype)
+    low, high = limits.min if neginf is None else neginf, limits.max if posinf is None else posinf
+    nan, low, high = (np.asarray(value).astype(x.dtype)[()] for value in (nan, low, high))
+    finite = _where(isinf(x), _where(signbit(x), low, high), x)
+    return _where(isnan(x), nan, finite)
+
+
+def _all_scalars(*values: Any) -> bool:
+    """Whether values are None or plain numbers."""
+    return all(value is None or isinstance(value, (bool, int, float, np.generic)) for value in values)
+
+
+def _where(condition: Array, x: Any, y: Any) -> Array:
+    from raskr.array.routines import where
+
+    return where(condition, x, y)
 
 
 def clip(*args: Any, **kwargs: Any) -> Any:
@@ -393,6 +422,10 @@ def modf(x: Any) -> tuple[Array, Array]:
     >>> fraction.compute(), whole.compute()
     (array([ 0.5 , -0.25]), array([ 1., -2.]))
     """
+    if isinstance(x, Array) and x._expr.native and x.dtype.kind == "f":
+        whole = trunc(x)
+        rest = _where(isinf(x), np.zeros((), x.dtype)[()], x - whole)
+        return copysign(rest, x), whole
     return _outputs(np.modf, x)
 
 
