@@ -77,8 +77,8 @@ def _native_loop(
     if not all(is_native_dtype(d) for d in resolved):
         return None
     for given, wanted in zip(operands, inputs):
-        # A change of the unit of dates multiplies; that is NumPy's business.
-        if wanted.kind in "mM" and given != wanted:
+        # A change of the unit of dates multiplies, and their truth is NaT's too; that is NumPy's business.
+        if given != wanted and (wanted.kind in "mM" or getattr(given, "kind", "b") in "mM"):
             return None
     if Expr.elementwise_dtype(function.__name__, list(inputs)) != result:
         return None
