@@ -167,7 +167,8 @@ def vdot(a, b):
     (2+0j)
     """
     a, b = _array(a), _array(b)
-    return dot(a.conj().reshape(-1), b.reshape(-1))
+    conjugated = a.conj() if a.dtype.kind in "cO" else a
+    return dot(conjugated.reshape(-1), b.reshape(-1))
 
 
 @like_numpy(np.outer)

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PySlice, PyTuple};
+use pyo3::types::{PyDict, PyEllipsis, PyList, PySlice, PyTuple};
 use raskr_array::function::{Argument, BlockFunction, ForeignArrays};
 use raskr_array::index::Run;
 use raskr_base::{TaskError, Value};
@@ -188,6 +188,10 @@ impl ForeignArrays for NumpyLike {
                 index.push(slice);
             }
             if !all {
+                if left.is_empty() {
+                    // Without it NumPy takes the element out of its array, and an object's element need not be an array.
+                    index.push(PyEllipsis::get(py).to_owned().into_any());
+                }
                 array = array.get_item(PyTuple::new(py, index)?)?;
             }
             let order: Vec<usize> =
