@@ -1,4 +1,4 @@
-"""Masked arrays: lazy arrays whose blocks are `numpy.ma` arrays."""
+"""Which elements are masked: arrays made masked by a condition, what is under masks, and what masks are filled with."""
 
 from __future__ import annotations
 
@@ -8,48 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from raskr.array._apply import INTP, blockwise_elementwise, is_node_source, normalize_axes, wrap
-from raskr.array._docs import like_numpy
+from raskr.array._apply import INTP, is_node_source, normalize_axes, wrap
 from raskr.array.collection import Array
 from raskr.array.elementwise import as_operand
+from raskr.array.ma._blocks import each, like_masked, plain_each
+from raskr.array.ma._blocks import lazy as _array
 from raskr.array.reduction_tree import split_for, tree
 
 __all__ = [
-    "average", "count", "empty_like", "filled", "fix_invalid", "getdata", "getmaskarray", "masked_array",
-    "masked_equal",
-    "masked_greater", "masked_greater_equal", "masked_inside", "masked_invalid", "masked_less", "masked_less_equal",
-    "masked_not_equal", "masked_outside", "masked_values", "masked_where", "nonzero", "ones_like", "set_fill_value",
-    "where", "zeros_like",
+    "count", "filled", "fix_invalid", "getdata", "getmaskarray", "masked_array", "masked_equal", "masked_greater", "masked_greater_equal", "masked_inside", "masked_invalid", "masked_less", "masked_less_equal", "masked_not_equal", "masked_outside", "masked_values", "masked_where", "nonzero", "set_fill_value", "where",
 ]  # fmt: skip
 
 
-def _array(x: Any) -> Array:
-    from raskr.array.core import asanyarray
-
-    return x if isinstance(x, Array) else asanyarray(x)
-
-
-def _masked_meta(ndim: int, dtype: Any) -> Any:
-    return np.ma.empty((0,) * ndim, dtype=dtype)
-
-
-def _each(function: Callable[..., Any], *operands: Any, dtype: Any, meta: Any = None, label: str = "") -> Array:
-    """`function` on broadcast blocks, that gives masked blocks unless `meta` says otherwise."""
-    ndim = max(x.ndim for x in operands if isinstance(x, Array))
-    meta = _masked_meta(ndim, dtype) if meta is None else meta
-    return blockwise_elementwise(function, operands, dtype=dtype, meta=meta, label=label)
-
-
-def _name(function: Any) -> str:
-    return f"numpy.ma.{function.__name__}"
-
-
-def _like_masked(function: Callable[..., Any]) -> Callable[..., Any]:
-    return like_numpy(function, name=_name(function))
-
-
 # --- looking inside -------------------------------------------------------------------------------------------------
-@_like_masked(np.ma.filled)
+@like_masked(np.ma.filled)
 def filled(a, fill_value=None):
     """The elements, with masked ones replaced: a plain array.
 
@@ -62,10 +34,10 @@ def filled(a, fill_value=None):
     """
     a = _array(a)
     call = functools.partial(np.ma.filled, fill_value=fill_value)
-    return _each(call, a, dtype=a.dtype, meta=np.empty((0,) * a.ndim, a.dtype), label="filled")
+    return plain_each(call, a, dtype=a.dtype, label="filled")
 
 
-@_like_masked(np.ma.getdata)
+@like_masked(np.ma.getdata)
 def getdata(a):
     """The elements, masked ones too: a plain array.
 
@@ -76,10 +48,10 @@ def getdata(a):
     array([0, 1, 2])
     """
     a = _array(a)
-    return _each(np.ma.getdata, a, dtype=a.dtype, meta=np.empty((0,) * a.ndim, a.dtype), label="getdata")
+    return plain_each(np.ma.getdata, a, dtype=a.dtype, label="getdata")
 
 
-@_like_masked(np.ma.getmaskarray)
+@like_masked(np.ma.getmaskarray)
 def getmaskarray(a):
     """Whether elements are masked.
 
@@ -90,10 +62,10 @@ def getmaskarray(a):
     array([False,  True, False])
     """
     a = _array(a)
-    return _each(np.ma.getmaskarray, a, dtype=bool, meta=np.empty((0,) * a.ndim, bool), label="getmaskarray")
+    return plain_each(np.ma.getmaskarray, a, dtype=bool, label="getmaskarray")
 
 
-@_like_masked(np.ma.fix_invalid)
+@like_masked(np.ma.fix_invalid)
 def fix_invalid(a, fill_value=None):
     """The array with NaN and infinities masked, and replaced underneath.
 
@@ -107,7 +79,7 @@ def fix_invalid(a, fill_value=None):
            fill_value=1e+20)
     """
     a = _array(a)
-    return _each(functools.partial(np.ma.fix_invalid, fill_value=fill_value), a, dtype=a.dtype, label="fix_invalid")
+    return each(functools.partial(np.ma.fix_invalid, fill_value=fill_value), a, dtype=a.dtype, label="fix_invalid")
 
 
 def count(a, axis=None, keepdims=False, split_every=None):
@@ -163,7 +135,7 @@ def _make_masked(data: Any, mask: Any = np.ma.nomask, dtype: Any = None, options
     return np.ma.masked_array(data, mask=mask, dtype=dtype, **options)
 
 
-@_like_masked(np.ma.masked_array)
+@like_masked(np.ma.masked_array)
 def masked_array(data, mask=np.ma.nomask, fill_value=None, dtype=None, chunks="auto", **kwargs):
     """An array with a mask, which may be lazy too. `chunks` cuts data that is no lazy array yet.
 
@@ -203,10 +175,10 @@ def masked_array(data, mask=np.ma.nomask, fill_value=None, dtype=None, chunks="a
             raise np.ma.MaskError(f"mask of shape {mask.shape} does not fit data of shape {data.shape}")
         operands.append(mask)
     call = functools.partial(_make_masked, dtype=dtype, options=options)
-    return _each(call, *operands, dtype=dtype, label="masked_array")
+    return each(call, *operands, dtype=dtype, label="masked_array")
 
 
-@_like_masked(np.ma.masked_where)
+@like_masked(np.ma.masked_where)
 def masked_where(condition, a):
     """The array, masked where a condition holds.
 
@@ -224,7 +196,7 @@ def masked_where(condition, a):
     if shape and shape != a.shape:
         raise IndexError(f"masked_where: condition of shape {shape} and array of shape {a.shape} must be alike")
     condition = _array(condition) if shape else condition
-    return _each(np.ma.masked_where, condition, a, dtype=a.dtype, label="masked_where")
+    return each(np.ma.masked_where, condition, a, dtype=a.dtype, label="masked_where")
 
 
 def _scalar(value: Any, what: str) -> Any:
@@ -241,7 +213,7 @@ def _compared(name: str) -> Callable[..., Array]:
         other = as_operand(value)
         if is_node_source(other):
             raise TypeError(f"{name} takes an array or a scalar, not {type(other).__name__}")
-        return _each(function, x, other, dtype=x.dtype, label=name)
+        return each(function, x, other, dtype=x.dtype, label=name)
 
     masked.__name__ = masked.__qualname__ = name
     words = {"greater": "greater than", "less": "less than", "not_equal": "other than"}
@@ -249,7 +221,7 @@ def _compared(name: str) -> Callable[..., Array]:
     text = words.get(relation.removesuffix("_equal") if relation != "not_equal" else relation, relation)
     or_equal = " or equal to" if relation.endswith("_equal") and relation != "not_equal" else ""
     masked.__doc__ = f"The array, masked where elements are {text}{or_equal} a value, or those of another array."
-    return _like_masked(function)(masked)
+    return like_masked(function)(masked)
 
 
 masked_greater = _compared("masked_greater")
@@ -263,7 +235,7 @@ def _equal_block(x: Any, value: Any) -> Any:
     return np.ma.masked_equal(x, value, copy=True)
 
 
-@_like_masked(np.ma.masked_equal)
+@like_masked(np.ma.masked_equal)
 def masked_equal(a, value):
     """The array, masked where elements are equal to a scalar.
 
@@ -274,10 +246,10 @@ def masked_equal(a, value):
     np.int64(2)
     """
     a, value = _array(a), _scalar(value, "masked_equal")
-    return _each(functools.partial(_equal_block, value=value), a, dtype=a.dtype, label="masked_equal")
+    return each(functools.partial(_equal_block, value=value), a, dtype=a.dtype, label="masked_equal")
 
 
-@_like_masked(np.ma.masked_invalid)
+@like_masked(np.ma.masked_invalid)
 def masked_invalid(a):
     """The array, masked where elements are NaN or infinite.
 
@@ -289,10 +261,10 @@ def masked_invalid(a):
     np.float64(1.0)
     """
     a = _array(a)
-    return _each(np.ma.masked_invalid, a, dtype=a.dtype, label="masked_invalid")
+    return each(np.ma.masked_invalid, a, dtype=a.dtype, label="masked_invalid")
 
 
-@_like_masked(np.ma.masked_inside)
+@like_masked(np.ma.masked_inside)
 def masked_inside(x, v1, v2):
     """The array, masked where elements are in an interval.
 
@@ -303,10 +275,10 @@ def masked_inside(x, v1, v2):
     np.int64(3)
     """
     x = _array(x)
-    return _each(functools.partial(np.ma.masked_inside, v1=v1, v2=v2), x, dtype=x.dtype, label="masked_inside")
+    return each(functools.partial(np.ma.masked_inside, v1=v1, v2=v2), x, dtype=x.dtype, label="masked_inside")
 
 
-@_like_masked(np.ma.masked_outside)
+@like_masked(np.ma.masked_outside)
 def masked_outside(x, v1, v2):
     """The array, masked where elements are outside of an interval.
 
@@ -317,10 +289,10 @@ def masked_outside(x, v1, v2):
     np.int64(3)
     """
     x = _array(x)
-    return _each(functools.partial(np.ma.masked_outside, v1=v1, v2=v2), x, dtype=x.dtype, label="masked_outside")
+    return each(functools.partial(np.ma.masked_outside, v1=v1, v2=v2), x, dtype=x.dtype, label="masked_outside")
 
 
-@_like_masked(np.ma.masked_values)
+@like_masked(np.ma.masked_values)
 def masked_values(x, value, rtol=1e-05, atol=1e-08, shrink=True):
     """The array, masked where elements are about equal to a scalar.
 
@@ -332,7 +304,7 @@ def masked_values(x, value, rtol=1e-05, atol=1e-08, shrink=True):
     """
     x, value = _array(x), _scalar(value, "masked_values")
     call = functools.partial(np.ma.masked_values, value=value, rtol=rtol, atol=atol, shrink=shrink)
-    return _each(call, x, dtype=x.dtype, label="masked_values")
+    return each(call, x, dtype=x.dtype, label="masked_values")
 
 
 def _with_fill_value(block: Any, value: Any) -> Any:
@@ -342,7 +314,7 @@ def _with_fill_value(block: Any, value: Any) -> Any:
     return block
 
 
-@_like_masked(np.ma.set_fill_value)
+@like_masked(np.ma.set_fill_value)
 def set_fill_value(a, fill_value):
     """Change what stands for masked elements of an array where they are filled; plain arrays stay as they are.
 
@@ -359,109 +331,12 @@ def set_fill_value(a, fill_value):
         raise ValueError("set_fill_value takes a scalar value")
     if isinstance(a._meta, np.ma.MaskedArray):
         np.ma.empty(0, dtype=a.dtype).fill_value = fill_value  # NumPy's own complaint about what does not fit
-        changed = _each(functools.partial(_with_fill_value, value=fill_value), a, dtype=a.dtype, label="set_fill_value")
+        changed = each(functools.partial(_with_fill_value, value=fill_value), a, dtype=a.dtype, label="set_fill_value")
         a._replace(changed._expr, changed._foreign_meta)
 
 
-# --- the rest -------------------------------------------------------------------------------------------------------
-@_like_masked(np.ma.average)
-def average(a, axis=None, weights=None, returned=False, keepdims=False):
-    """Mean of the elements that are not masked, weighted or not; masked elements have no weight.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> x = da.ma.masked_equal(da.asarray([1.0, 2.0, 3.0]), 2)
-    >>> da.ma.average(x, weights=[3, 1, 1]).compute()
-    np.float64(1.5)
-    """
-    from raskr.array.routines_numeric import average as plain_average
-
-    a = _array(a)
-    if weights is None:
-        return plain_average(a, axis=axis, returned=returned, keepdims=keepdims)
-    from raskr.array.core import broadcast_to
-
-    weights = _array(weights)
-    if weights.shape != a.shape:
-        if axis is None or weights.ndim != 1:
-            raise TypeError(f"average: weights of shape {weights.shape} need an axis of the array of shape {a.shape}")
-        (number,) = normalize_axes(axis, a.ndim)
-        weights = weights[tuple(slice(None) if n == number else None for n in range(a.ndim))]
-        weights = broadcast_to(weights, a.shape)
-    weights = masked_array(weights.rechunk(a.chunks), mask=getmaskarray(a))
-    return plain_average(a, axis=axis, weights=weights, returned=returned, keepdims=keepdims)
-
-
-def _like_block(function: Callable[..., Any], options: dict[str, Any], block: Any) -> Any:
-    return function(block, **options)
-
-
-def _like(name: str, a: Any, kwargs: dict[str, Any]) -> Array:
-    a = _array(a)
-    dtype = np.dtype(kwargs.get("dtype") or a.dtype)
-    call = functools.partial(_like_block, getattr(np.ma.core, name), kwargs)
-    return _each(call, a, dtype=dtype, label=name)
-
-
-def ones_like(a, **kwargs):
-    """Ones with the mask of an array.
-
-    Parameters
-    ----------
-    a : array_like
-        Where shape, mask and chunks come from.
-    **kwargs
-        Given to NumPy's function for each block, such as `dtype`.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> da.ma.ones_like(da.ma.masked_equal(da.arange(3), 1)).sum().compute()
-    np.int64(2)
-    """
-    return _like("ones_like", a, kwargs)
-
-
-def zeros_like(a, **kwargs):
-    """Zeros with the mask of an array.
-
-    Parameters
-    ----------
-    a : array_like
-        Where shape, mask and chunks come from.
-    **kwargs
-        Given to NumPy's function for each block, such as `dtype`.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> da.ma.zeros_like(da.ma.masked_equal(da.arange(3), 1)).sum().compute()
-    np.int64(0)
-    """
-    return _like("zeros_like", a, kwargs)
-
-
-def empty_like(a, **kwargs):
-    """Meaningless elements with the mask of an array.
-
-    Parameters
-    ----------
-    a : array_like
-        Where shape, mask and chunks come from.
-    **kwargs
-        Given to NumPy's function for each block, such as `dtype`.
-
-    Examples
-    --------
-    >>> import raskr.array as da
-    >>> da.ma.empty_like(da.ma.masked_equal(da.arange(3), 1)).shape
-    (3,)
-    """
-    return _like("empty_like", a, kwargs)
-
-
-@_like_masked(np.ma.nonzero)
+# --- by masks ------------------------------------------------------------------------------------------------------
+@like_masked(np.ma.nonzero)
 def nonzero(a):
     """Positions of the elements that are neither zero nor masked, an array for each axis.
 
@@ -480,7 +355,7 @@ def _where_block(condition: Any, x: Any, y: Any) -> Any:
     return np.ma.where(condition, x, y)
 
 
-@_like_masked(np.ma.where)
+@like_masked(np.ma.where)
 def where(condition, x=None, y=None):
     """Elements of `x` where a condition holds, of `y` elsewhere; masked where the condition or the element is masked.
 
@@ -503,4 +378,4 @@ def where(condition, x=None, y=None):
     dtypes = [
         v if type(v) in (int, float, complex) else getattr(v, "dtype", None) or np.asarray(v).dtype for v in operands
     ]
-    return _each(_where_block, *operands, dtype=np.result_type(*dtypes[1:]), label="where")
+    return each(_where_block, *operands, dtype=np.result_type(*dtypes[1:]), label="where")
