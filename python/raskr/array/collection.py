@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from raskr._bridge import core
+from raskr.array.array_api_methods import ArrayStandard
 from raskr.array.methods import ArrayMethods
 from raskr.array.operators import ArrayOperators
 from raskr.array.utils import empty_like_block, has_unknown, is_native_meta, meta_from_array, same_nan, unknown_text
@@ -20,7 +21,7 @@ class PerformanceWarning(Warning):
     """A warning that an operation takes far more time or memory than another way of writing it would."""
 
 
-class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods):
+class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods, ArrayStandard):
     """A lazy array in blocks.
 
     Arrays come from `from_array`, `ones`, `random.normal` and their like, and from operations on other arrays; the

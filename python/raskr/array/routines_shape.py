@@ -208,10 +208,8 @@ def moveaxis(a, source, destination):
     (3, 4, 2)
     """
     a = _array(a)
-    sources = [normalize_axis(n, a.ndim) for n in (source if isinstance(source, (tuple, list)) else (source,))]
-    targets = [
-        normalize_axis(n, a.ndim) for n in (destination if isinstance(destination, (tuple, list)) else (destination,))
-    ]
+    sources = [normalize_axis(n, a.ndim) for n in (source if np.iterable(source) else (source,))]
+    targets = [normalize_axis(n, a.ndim) for n in (destination if np.iterable(destination) else (destination,))]
     if len(sources) != len(targets):
         raise ValueError(f"moveaxis needs as many destinations as sources, got {len(targets)} and {len(sources)}")
     if len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
