@@ -6,6 +6,13 @@ import pytest
 import xarray as xr
 
 
+@pytest.fixture(autouse=True)
+def manager():
+    """What makes no difference where Dask is absent, as it is where the tests usually run."""
+    with xr.set_options(chunk_manager="raskr"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def plain():
     """Two years of daily weather on a coarse grid, as NumPy arrays: a season, gaps, and values of several types."""
