@@ -99,7 +99,8 @@ def vecdot(x1, x2, /, *, axis=-1):
     >>> da.vecdot(da.ones((2, 3)), da.arange(3)).compute()
     array([3., 3.])
     """
-    return (_array(x1).conj() * _array(x2)).sum(axis=axis)
+    products = _array(x1).conj() * _array(x2)
+    return products.sum(axis=axis, dtype=products.dtype)
 
 
 def matvec(x1, x2, /):

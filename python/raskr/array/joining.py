@@ -468,7 +468,7 @@ def broadcast_arrays(*args, subok=False):
     shape = broadcast_shapes(*(array.shape for array in arrays))
     pairs = [(array.chunks, tuple(range(len(shape) - array.ndim, len(shape)))) for array in arrays]
     chunks = common_chunks(pairs)
-    sizes = tuple(tuple(chunks[axis]) for axis in range(len(shape)))
+    sizes = tuple((0,) if length == 0 else tuple(chunks[axis]) for axis, length in enumerate(shape))
     result = []
     for array, (_, indices) in zip(arrays, pairs):
         array = rechunk_to(array, [sizes[index] for index in indices])

@@ -115,7 +115,6 @@ from raskr.array import (
     real,
     reciprocal,
     remainder,
-    repeat,
     result_type,
     roll,
     round,
@@ -163,7 +162,7 @@ from raskr.array.array_api._creation import (
     zeros_like,
 )
 from raskr.array.array_api._data_types import astype, can_cast, finfo, iinfo, isdtype
-from raskr.array.array_api._functions import argsort, reshape, sort, std, take, var
+from raskr.array.array_api._functions import argsort, repeat, reshape, sort, std, take, var
 from raskr.array.array_api._info import __array_namespace_info__
 
 __array_api_version__ = "2024.12"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import raskr.array as da
 from raskr.array._apply import normalize_axis
 
@@ -104,6 +106,41 @@ def reshape(x, /, shape, *, copy=None):
            [2, 3]])
     """
     return da.reshape(x, shape)
+
+
+def repeat(x, repeats, /, *, axis=None):
+    """Each element several times.
+
+    Parameters
+    ----------
+    x : Array
+        The array; flattened where no axis is given.
+    repeats : int or Array
+        How often: the same number for all, or one for each place along the axis. An array of numbers is computed at
+        once, since the shape depends on it.
+    axis : int, optional
+        The axis.
+
+    Raises
+    ------
+    ValueError
+        When a number is negative, or there are not as many as the axis is long.
+
+    Examples
+    --------
+    >>> import raskr.array.array_api as xp
+    >>> xp.repeat(xp.asarray([5, 6, 7]), xp.asarray([2, 0, 1])).compute()
+    array([5, 5, 7])
+    """
+    if axis is None:
+        x, axis = da.reshape(x, (-1,)), 0
+    counts = np.asarray(repeats)
+    if counts.ndim == 0 or counts.size == 1:
+        return da.repeat(x, int(counts.reshape(())), axis=axis)
+    length = x.shape[normalize_axis(axis, x.ndim)]
+    if counts.shape != (length,):
+        raise ValueError(f"repeat: expected {length} numbers of repeats for axis {axis}, got shape {counts.shape}")
+    return da.take(x, np.repeat(np.arange(length), counts), axis=axis)
 
 
 def take(x, indices, /, *, axis=None):

@@ -110,7 +110,7 @@ def det(x, /):
     5.0
     """
     if _cut_evenly(_checked(x, "det", square=True)):
-        return _linalg.det(x)
+        return _linalg.det(x).astype(_inexact(x))
     return _each(np.linalg.det, "(n,n)->()", x, dtypes=_inexact(x))
 
 
@@ -162,7 +162,7 @@ def inv(x, /):
            [0.  , 0.25]])
     """
     if _cut_evenly(_checked(x, "inv", square=True)):
-        return _linalg.inv(x)
+        return _linalg.inv(x).astype(_inexact(x))
     return _each(np.linalg.inv, "(n,n)->(n,n)", x, dtypes=_inexact(x))
 
 
@@ -196,7 +196,7 @@ def matrix_power(x, n, /):
     """
     _checked(x, "matrix_power", square=True)
     if _cut_evenly(x):
-        return _linalg.matrix_power(x, n)
+        return _linalg.matrix_power(x, n).astype(x.dtype if n >= 0 else _inexact(x))
     return _each(np.linalg.matrix_power, "(n,n)->(n,n)", x, dtypes=x.dtype if n >= 0 else _inexact(x), n=n)
 
 
@@ -285,7 +285,7 @@ def qr(x, /, *, mode="reduced"):
     dtype = _inexact(_checked(x, "qr"))
     if mode == "complete":
         return QRResult(*_each(np.linalg.qr, "(m,n)->(m,m),(m,n)", x, dtypes=[dtype, dtype], mode=mode))
-    if _cut(x) and min(x.numblocks) == 1:
+    if _cut(x) and x.numblocks[1] == 1:
         return QRResult(*_linalg.qr(x))
     return QRResult(
         *_each(np.linalg.qr, "(m,n)->(m,k),(k,n)", x, dtypes=[dtype, dtype], sizes={"k": _smaller(x)}, mode=mode)
@@ -303,7 +303,8 @@ def slogdet(x, /):
     """
     dtype = _inexact(_checked(x, "slogdet", square=True))
     if _cut_evenly(x):
-        return SlogdetResult(*_linalg.slogdet(x))
+        sign, logarithm = _linalg.slogdet(x)
+        return SlogdetResult(sign.astype(dtype), logarithm.astype(_real(dtype)))
     return SlogdetResult(*_each(np.linalg.slogdet, "(n,n)->(),()", x, dtypes=[dtype, _real(dtype)]))
 
 
@@ -328,7 +329,7 @@ def solve(x1, x2, /):
     if x2.ndim == 1:
         return _each(_solve_vector, "(n,n),(n)->(n)", x1, x2, dtypes=dtype)
     if _cut_evenly(x1) and x2.ndim == 2:
-        return _linalg.solve(x1, x2.rechunk({0: x1.chunks[0]}))
+        return _linalg.solve(x1, x2.rechunk({0: x1.chunks[0]})).astype(dtype)
     return _each(np.linalg.solve, "(n,n),(n,k)->(n,k)", x1, x2, dtypes=dtype)
 
 
