@@ -334,6 +334,9 @@ class Task:
     @property
     def native(self) -> bool:
         """Whether the task runs without the interpreter."""
+    @property
+    def movable(self) -> bool:
+        """Whether the task can be pickled: calls can, operations of arrays can't."""
     def __call__(self, *values: Any) -> Any: ...
     def __reduce__(self) -> Any: ...
 

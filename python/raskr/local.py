@@ -3,7 +3,7 @@
 import concurrent.futures
 import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from raskr import config
@@ -139,6 +139,7 @@ def get_async(
     keys: Any,
     callbacks: Any = None,
     wrap: Callable | None = None,
+    here: Container[str] = (),
     **kwargs: Any,
 ) -> Any:
     """The values of keys of a graph, computed by tasks that are handed to an executor one by one.
@@ -157,18 +158,36 @@ def get_async(
         What is wanted.
     wrap : callable, optional
         Makes of a task and its arguments a function without arguments for the executor.
+    here : container of str, optional
+        Keys, as text, of tasks that run on threads of this process instead.
     """
     wanted = wanted_keys(keys)
     nodes, names = nodes_and_names(dsk, wanted)
     with local_callbacks(callbacks) as active:
-        values = run_on_executor(submit, num_workers or 1, nodes, names, active, wrap or functools.partial)
+        values = run_on_executor(submit, num_workers or 1, nodes, names, active, wrap or functools.partial, here)
     return nest(keys, dict(zip(wanted, values)))
 
 
 def run_on_executor(
-    submit: Callable, num_workers: int, nodes: Sequence, names: dict, callbacks: Any, wrap: Callable
+    submit: Callable,
+    num_workers: int,
+    nodes: Sequence,
+    names: dict,
+    callbacks: Any,
+    wrap: Callable,
+    here: Container[str] = (),
 ) -> list:
-    """Compute nodes with an executor that is not raskr's."""
+    """Compute nodes with an executor that is not raskr's, but for some keys, whose tasks run on threads."""
+    with concurrent.futures.ThreadPoolExecutor(num_workers) as threads:
+
+        def start(key: str, task: Callable, *args: Any) -> concurrent.futures.Future:
+            return threads.submit(task, *args) if key in here else submit(wrap(task, *args))
+
+        return _run_in_order(start, num_workers, nodes, names, callbacks)
+
+
+def _run_in_order(start: Callable, num_workers: int, nodes: Sequence, names: dict, callbacks: Any) -> list:
+    """Compute nodes by handing tasks to `start(key, task, *arguments)` as soon as their inputs are there."""
     graph, outputs = core.graph_of(nodes)
     dependents: dict[str, list[str]] = {key: [] for key in graph}
     missing = {}
@@ -192,7 +211,7 @@ def run_on_executor(
                 key = ready.popleft()
                 task, *inputs = graph[key]
                 monitor.task_started(key, 0, 0.0)
-                running[submit(wrap(task, *(values[needed] for needed in inputs)))] = key
+                running[start(key, task, *(values[needed] for needed in inputs))] = key
                 for needed in inputs:
                     uses[needed] -= 1
                     if not uses[needed]:

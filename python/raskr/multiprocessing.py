@@ -9,6 +9,8 @@ from typing import Any
 import cloudpickle
 
 from raskr import config
+from raskr._bridge import core
+from raskr.graph import plain
 from raskr.local import get_async, pool_size
 from raskr.system import CPU_COUNT
 
@@ -53,7 +55,7 @@ def get(
     Parameters
     ----------
     dsk : mapping
-        Tasks by key; functions and arguments are pickled.
+        Tasks by key; functions and arguments are pickled. Operations of arrays run on threads of this process.
     keys : key, or nested list of keys
         What is wanted.
     num_workers : int, optional
@@ -101,4 +103,13 @@ def _on(executor: concurrent.futures.Executor, workers: int, dsk: Any, keys: Any
         future.add_done_callback(done)
         return unpacked
 
-    return get_async(submit, workers, dsk, keys, wrap=_Packed, **kwargs)
+    return get_async(submit, workers, dsk, keys, wrap=_Packed, here=_keys_that_stay(dsk), **kwargs)
+
+
+def _keys_that_stay(dsk: Any) -> set[str]:
+    """The keys, as text, of operations of arrays: they run on threads, without their data travelling."""
+    return {
+        str(key)
+        for key, task in plain(dsk).items()
+        if type(task) is tuple and task and isinstance(task[0], core.Task) and not task[0].movable
+    }

@@ -1,5 +1,6 @@
 //! Task graphs as mappings, both ways: raw graphs of users become calls, and nodes become mappings for other schedulers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -311,6 +312,12 @@ impl Task {
         self.op.kind() == OpKind::Native
     }
 
+    /// Whether the task can be pickled.
+    #[getter]
+    fn movable(&self) -> bool {
+        crate::transfer::is_movable(&self.op)
+    }
+
     #[getter]
     fn name(&self) -> &str {
         self.op.name()
@@ -354,16 +361,36 @@ pub fn plan_of(py: Python<'_>, items: &[Bound<'_, PyAny>]) -> PyResult<Plan> {
 #[pyfunction]
 pub fn graph_of<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
     let plan = plan_of(py, &items)?;
+    let keys = different_keys(&plan);
     let graph = PyDict::new(py);
     for task in 0..plan.len() as u32 {
         let function = Task::new(Arc::clone(plan.op(task)), plan.task(task).index).into_py_any(py)?;
         let mut fields = vec![function];
         for &input in plan.inputs(task) {
-            fields.push(plan.key(input).into_py_any(py)?);
+            fields.push(keys[input as usize].as_str().into_py_any(py)?);
         }
-        graph.set_item(plan.key(task), PyTuple::new(py, fields)?)?;
+        graph.set_item(&keys[task as usize], PyTuple::new(py, fields)?)?;
     }
-    Ok((graph, plan.outputs().iter().map(|&task| plan.key(task)).collect()))
+    Ok((graph, plan.outputs().iter().map(|&task| keys[task as usize].clone()).collect()))
+}
+
+/// The keys of a plan's tasks. An array over somebody's graph may have blocks of the same name as the tasks that they are
+/// made of; outputs keep their keys then, and others get a number.
+fn different_keys(plan: &Plan) -> Vec<String> {
+    let mut keys = vec![String::new(); plan.len()];
+    let mut named = vec![false; plan.len()];
+    let mut uses: HashMap<String, u32> = HashMap::new();
+    for task in plan.outputs().iter().copied().chain(0..plan.len() as u32) {
+        let place = task as usize;
+        if std::mem::replace(&mut named[place], true) {
+            continue;
+        }
+        let key = plan.key(task);
+        let count = uses.entry(key.clone()).or_default();
+        *count += 1;
+        keys[place] = if *count == 1 { key } else { format!("{key}-{}", *count - 1) };
+    }
+    keys
 }
 
 /// Makes the keys of all calls below, so that they are the same in every graph they are part of.

@@ -94,6 +94,11 @@ fn source_of(call: &Call) -> Option<&Sourced> {
     call.op().as_any()?.downcast_ref::<Sourced>()
 }
 
+/// Can an operation be pickled: is it a call of Python's, or a value that is known?
+pub fn is_movable(op: &Arc<dyn Op>) -> bool {
+    op.as_any().is_some_and(|op| op.is::<PyCall>() || op.is::<Known>() || op.is::<Sourced>())
+}
+
 /// `__reduce__` of one operation, for a task that is sent to another process.
 pub fn reduce_operation(py: Python<'_>, op: &Arc<dyn Op>, index: u32) -> Reduced {
     let call = Call::new(Arc::clone(op), Vec::new(), None);

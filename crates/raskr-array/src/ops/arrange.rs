@@ -236,11 +236,20 @@ impl Op for AssembleOp {
         if let Some(error) = failure {
             return Err(error);
         }
-        let shape: Vec<usize> = axes
+        // Axes of unknown lengths are taken block by block, so that the parts have the result's length along them.
+        let actual = match (native.first(), other.first()) {
+            (Some((_, chunk)), _) => chunk.shape().to_vec(),
+            (None, Some((_, value))) => foreign()?.shape(value)?,
+            (None, None) => Vec::new(),
+        };
+        let shape: Vec<usize> = self
+            .about
+            .grid
+            .block_shape(&block)
             .iter()
-            .zip(self.about.grid.block_shape(&block))
-            .map(|(pieces, declared)| match declared {
-                UNKNOWN => pieces.last().map_or(0, |p| (p.target + p.len) as usize),
+            .enumerate()
+            .map(|(axis, declared)| match *declared {
+                UNKNOWN => actual.get(axis).copied().unwrap_or(0),
                 size => size as usize,
             })
             .collect();
@@ -262,23 +271,28 @@ impl Op for AssembleOp {
     }
 }
 
-/// The piece of a block.
+/// The piece of a block; all of it along axes of unknown lengths.
 fn cut(value: Value, pieces: &[&Piece]) -> Result<Value, TaskError> {
+    let lengths = |actual: &[usize]| -> SmallVec<[usize; 4]> {
+        let length = |(n, p): (&usize, &&Piece)| if p.len == UNKNOWN { *n } else { p.len as usize };
+        actual.iter().zip(pieces).map(length).collect()
+    };
     match value {
         Value::Chunk(chunk) => {
-            let whole = chunk.shape().iter().zip(pieces).all(|(n, p)| p.offset == 0 && p.len == *n as u64);
-            if whole {
+            let region = lengths(chunk.shape());
+            if pieces.iter().all(|p| p.offset == 0) && region.as_slice() == chunk.shape() {
                 return Ok(Value::Chunk(chunk));
             }
             let map: AffineMap = crate::index::identity(chunk.ndim());
             let offsets: SmallVec<[i64; 4]> = pieces.iter().map(|p| p.offset as i64).collect();
-            let region: SmallVec<[usize; 4]> = pieces.iter().map(|p| p.len as usize).collect();
             Ok(Value::Chunk(lay_out(&chunk, &map, &offsets, &region, "rechunk")?))
         }
         other => {
-            let runs: Vec<Run> = pieces.iter().map(|p| Run { start: p.offset as i64, step: 1, count: p.len }).collect();
+            let lengths = lengths(&foreign()?.shape(&other)?);
+            let along = pieces.iter().zip(&lengths);
+            let runs: Vec<Run> =
+                along.map(|(p, len)| Run { start: p.offset as i64, step: 1, count: *len as u64 }).collect();
             let keep: Vec<Option<usize>> = (0..pieces.len()).map(Some).collect();
-            let lengths: Vec<usize> = pieces.iter().map(|p| p.len as usize).collect();
             foreign()?.view(&other, &runs, &keep, &lengths)
         }
     }

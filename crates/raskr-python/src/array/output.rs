@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use raskr_array::Expr;
 use raskr_array::grid::Axis;
 use raskr_array::lower::{as_layer, lower, store_layer};
 use raskr_array::ops::About;
 use raskr_array::ops::store::{WholeOp, join_all};
+use raskr_array::{Expr, Kind};
 use raskr_base::{Op, OpKind, TaskContext, TaskError, Value};
 use raskr_graph::{Builder, Call, Collection, Input, TaskRef};
 use raskr_kernels::blocks::{Target, copied};
+use raskr_kernels::program::OpCode;
 
 use super::convert::{block_value, chunk_to_numpy};
 use super::expr::PyExpr;
@@ -132,13 +133,13 @@ impl Gather {
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(raised)?;
-            return finished(py, join_all(&grid, values).map_err(raised)?);
+            return finished(py, join_all(&grid, values).map_err(raised)?, false);
         }
         if values.is_empty() {
             return Err(to_python(py, TaskError::internal("an array without blocks")));
         }
         let whole = py.detach(|| join_all(self.expr.grid(), values)).map_err(raised)?;
-        finished(py, whole)
+        finished(py, whole, stays_array(&self.expr))
     }
 
     /// An expression that holds the computed blocks.
@@ -179,8 +180,31 @@ fn part_of(chunk: &raskr_base::Chunk, grid: &raskr_array::Grid, index: u32) -> R
         .ok_or_else(|| TaskError::internal("a block outside of its array"))
 }
 
+/// Does NumPy's counterpart of an expression without axes give an array, rather than a scalar? Creation, `reshape`,
+/// `squeeze` and `where` do; picking an element, reductions and universal functions do not.
+fn stays_array(expr: &Arc<Expr>) -> bool {
+    let mut expr = expr;
+    loop {
+        match expr.kind() {
+            Kind::Source { .. } | Kind::Memory { .. } => return expr.label() != "getitem",
+            Kind::ReshapeBlocks { .. } => return true,
+            Kind::Elementwise { code, .. } => return *code == OpCode::Where,
+            Kind::Cast { input }
+            | Kind::View { input, .. }
+            | Kind::Rechunk { input }
+            | Kind::SelectBlocks { input, .. }
+            | Kind::Relabel { input }
+                if input.ndim() == 0 =>
+            {
+                expr = input;
+            }
+            _ => return false,
+        }
+    }
+}
+
 /// What the user gets: an array of its own, or a scalar for an array without dimensions.
-fn finished(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
+fn finished(py: Python<'_>, value: Value, stays_array: bool) -> PyResult<Py<PyAny>> {
     let value = match value {
         // Nobody else's memory is handed out: writing to a result must not change its source.
         Value::Chunk(chunk) if !chunk.buffer().is_heap() || Arc::strong_count(chunk.buffer()) > 1 => {
@@ -189,7 +213,7 @@ fn finished(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
         other => other,
     };
     match &value {
-        Value::Chunk(chunk) if chunk.ndim() == 0 => {
+        Value::Chunk(chunk) if chunk.ndim() == 0 && !stays_array => {
             Ok(chunk_to_numpy(py, chunk)?.get_item(pyo3::types::PyTuple::empty(py))?.unbind())
         }
         Value::Chunk(chunk) => Ok(chunk_to_numpy(py, chunk)?.unbind()),
