@@ -501,3 +501,10 @@ class DaskMethodsMixin:
 
     def __await__(self) -> Iterator:
         raise TypeError("a collection can be awaited only with a client of a cluster")
+
+
+def collections_to_expr(collections: Any, optimize_graph: bool = True) -> Any:
+    """The expression of a collection, or of several, for schedulers that take expressions; see `raskr._expr`."""
+    from raskr._expr import collections_to_expr
+
+    return collections_to_expr(collections, optimize_graph)

@@ -1,12 +1,16 @@
 """Settings that functions and classes look up when they are used."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from raskr import config
 from raskr.config import set as set_options
 
-__all__ = ["GlobalMethod", "globalmethod", "set_options"]
+__all__ = ["GlobalMethod", "globalmethod", "set_options", "thread_state"]
+
+# What schedulers tell tasks on their thread, such as the key that is computed.
+thread_state = threading.local()
 
 
 def globalmethod(default: Callable | None = None, key: str | None = None, falsey: Any = None) -> Any:

@@ -14,20 +14,41 @@ from weakref import WeakValueDictionary
 
 from raskr._bridge import core
 from raskr._dispatch import Dispatch
+from raskr._helpers import (
+    IndexCallable,
+    derived_from,
+    ensure_bytes,
+    ensure_unicode,
+    format_time_ago,
+    is_integer,
+    is_namedtuple_instance,
+    shorten_traceback,
+    tmpdir,
+    tmpfile,
+)
+from raskr._helpers import _deprecated as _deprecated
+from raskr._helpers import _deprecated_kwarg as _deprecated_kwarg
 
 __all__ = [
     "Dispatch",
+    "IndexCallable",
     "M",
     "SerializableLock",
     "apply",
     "concrete",
+    "derived_from",
+    "ensure_bytes",
     "ensure_dict",
+    "ensure_unicode",
     "format_bytes",
     "format_time",
+    "format_time_ago",
     "funcname",
     "has_keyword",
     "import_required",
     "is_arraylike",
+    "is_integer",
+    "is_namedtuple_instance",
     "itemgetter",
     "key_split",
     "methodcaller",
@@ -35,6 +56,9 @@ __all__ = [
     "parse_bytes",
     "parse_timedelta",
     "random_state_data",
+    "shorten_traceback",
+    "tmpdir",
+    "tmpfile",
     "typename",
 ]
 
