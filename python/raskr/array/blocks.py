@@ -14,6 +14,7 @@ from raskr.array.block_facts import BlockFacts, first_info
 from raskr.array.collection import Array, Expr, wrap
 from raskr.array.joining import common_chunks, rechunk_to
 from raskr.array.utils import is_native_meta, meta_from_array
+from raskr.utils import is_dataframe_like, is_series_like
 
 
 def name_of(function):
@@ -51,7 +52,9 @@ def infer_meta(function, args, kwargs):
             return None
         except Exception:
             return None
-    if meta is None or isinstance(meta, (tuple, list, dict, str)) or not (hasattr(meta, "dtype") or np.isscalar(meta)):
+    if meta is None or isinstance(meta, (tuple, list, dict, str)):
+        return None
+    if not (hasattr(meta, "dtype") or np.isscalar(meta) or is_dataframe_like(meta)):
         return None
     return np.asarray(meta) if np.isscalar(meta) else meta
 
@@ -220,27 +223,33 @@ def map_blocks(
         if meta is None and guessed:
             dtype = infer_dtype(func, args, probe, "map_blocks")
         elif guessed:
-            dtype = meta.dtype
+            dtype = getattr(meta, "dtype", np.dtype(object))
     if enforce_ndim:
         func = _EnforceNdim(func, len(out))
     per_block = None
     if extra or wants_info:
         per_block = BlockFacts(bool(extra), wants_info)
-    return _blockwise(
+    table = meta if is_dataframe_like(meta) or is_series_like(meta) else None
+    result = _blockwise(
         func,
         out,
         pairs,
         name=name,
         label=label,
-        dtype=dtype,
+        dtype=np.dtype(object) if table is not None else dtype,
         adjust_chunks=adjust,
         new_axes=new_axes,
         align_arrays=False,
         concatenate=True,
-        meta=meta,
+        meta=None if table is not None else meta,
         kwargs=keywords,
         per_block=per_block,
     )
+    if table is None:
+        return result
+    from raskr.dataframe.sources import frame_of_blocks
+
+    return frame_of_blocks(result, table)
 
 
 def _probe(func, args, kwargs, guessed):

@@ -1,0 +1,24 @@
+"""Frames: pandas' tables in partitions. A first part: see docs/status/dataframe.md for what exists."""
+
+try:
+    import pandas as _pandas  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "raskr.dataframe needs pandas, which is not installed: install raskr with its extra 'dataframe', or pandas itself"
+    ) from error
+
+from raskr.dataframe.collection import DataFrame, Index, Series
+from raskr.dataframe.mapping import map_partitions
+from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
+
+__all__ = [
+    "DataFrame",
+    "Index",
+    "Series",
+    "from_array",
+    "from_dask_array",
+    "from_delayed",
+    "from_map",
+    "from_pandas",
+    "map_partitions",
+]
