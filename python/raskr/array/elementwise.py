@@ -316,7 +316,8 @@ class ufunc:
         if any(_foreign(x) for x in args):
             return NotImplemented
         if len(args) != self._ufunc.nin:
-            raise TypeError(f"{self.__name__}() takes {self._ufunc.nin} arguments, {len(args)} were given")
+            also = f", and the keywords {', '.join(map(repr, kwargs))}" if kwargs else ""
+            raise TypeError(f"{self.__name__}() takes {self._ufunc.nin} arguments, {len(args)} were given{also}")
         return elemwise(self._ufunc, *args, **kwargs)
 
     def outer(self, A: Any, B: Any, **kwargs: Any) -> Any:

@@ -307,8 +307,10 @@ def stack(seq, axis=0, allow_unknown_chunksizes=False):
     if not arrays:
         raise ValueError("stack: need array(s) to stack, got none")
     shape = arrays[0].shape
-    if not allow_unknown_chunksizes and not all(array.shape == shape for array in arrays):
-        position = next(number for number, array in enumerate(arrays) if array.shape != shape)
+    # Unknown lengths are known to be equal only where it is the same array.
+    others = [array for array in arrays if array.shape != shape or has_unknown(array.chunks) and array is not arrays[0]]
+    if others and not allow_unknown_chunksizes:
+        position = next(number for number, array in enumerate(arrays) if array is others[0])
         raise ValueError(
             f"Stacked arrays must have the same shape. The first array had shape {shape}, while array "
             f"{position + 1} has "

@@ -21,7 +21,7 @@ from raskr.array._apply import (
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array, need_known_chunks
 from raskr.array.elementwise import as_operand, native_call
-from raskr.array.utils import is_native_dtype
+from raskr.array.utils import has_unknown, is_native_dtype
 
 _BOOL = np.dtype(bool)
 
@@ -485,6 +485,11 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
     for part in parts:
         if part.dtype.kind not in "iu":
             raise TypeError(f"only int indices permitted in ravel_multi_index, got {part.dtype}")
+    if len(parts) > 1 and any(has_unknown(part.chunks) for part in parts):
+        raise ValueError(
+            f"Arrays' chunk sizes {[part.chunks for part in parts]} are unknown, so that they can't be lined up."
+            "\n\nA possible solution:\n  x.compute_chunk_sizes()"
+        )
     ndim = max(part.ndim for part in parts)
     call = functools.partial(_ravelled, dims=dims, mode=mode, order=order)
     return blockwise_elementwise(call, parts, dtype=INTP, meta=np.empty((0,) * ndim, INTP), label="ravel_multi_index")

@@ -449,9 +449,14 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     if columns:
         sample = _array(sample)
         if sample.ndim != 2:
-            raise ValueError(f"histogramdd takes one array with a row for each point, got {sample.ndim} axes")
+            raise ValueError(
+                f"Single array input to histogramdd should be columnar, a row for each point: got {sample.ndim} axes"
+            )
         if len(sample.chunks[1]) > 1:
-            raise ValueError(f"histogramdd: a row must be in one block, rechunk {sample.chunks} along axis 1")
+            raise ValueError(
+                "Input array can only be chunked along the 0th axis, so that a row is in one block: got the chunks "
+                f"{sample.chunks[1]} along axis 1"
+            )
         coordinates, ndim = [sample], int(sample.shape[1])
     else:
         coordinates = [_array(x) for x in sample]
@@ -459,13 +464,17 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
         if any(x.ndim != 1 for x in coordinates):
             raise ValueError("histogramdd: coordinates must have one axis each")
         if any(x.chunks != coordinates[0].chunks for x in coordinates):
-            raise ValueError("histogramdd: coordinate arrays must have the same chunks, rechunk them")
+            raise ValueError(
+                f"All coordinate arrays must be chunked identically. Got {[x.chunks[0] for x in coordinates]}"
+            )
     along = coordinates[0].chunks[0]
     if weights is not None:
         weights = _array(weights)
         if weights.chunks != (along,):
+            what = "Input array and weights" if columns else "Input arrays and weights"
+            where = " along the first dimension" if columns else ""
             raise ValueError(
-                f"histogramdd: weights must have the chunks {(along,)} of the points, got {weights.chunks}"
+                f"{what} must have the same shape and chunk structure{where}. Got {(along,)} and {weights.chunks}"
             )
     edges = _edges_of_axes(bins, range, ndim)
     shape = tuple(len(e) - 1 for e in edges)
@@ -494,7 +503,10 @@ def _edges_of_axes(bins: Any, limits: Any, ndim: int) -> list[np.ndarray[Any, An
     if ndim == 2 and np.ndim(bins[0]) == 0 and len(bins) > 2:
         bins = (bins, bins)  # as NumPy has it for two coordinates: one sequence of edges for both
     if len(bins) != ndim:
-        raise ValueError(f"histogramdd needs bins for each coordinate: got {len(bins)} for {ndim} coordinates")
+        raise ValueError(
+            "The dimension of bins must be equal to the dimension of the sample. "
+            f"Got {len(bins)} for {ndim} coordinates"
+        )
     if limits is not None:
         _check_limits(limits, ndim)
     edges = []
@@ -512,7 +524,8 @@ def _edges_of_axes(bins: Any, limits: Any, ndim: int) -> list[np.ndarray[Any, An
 def _check_limits(limits: Sequence[Any], ndim: int) -> None:
     if len(limits) != ndim:
         raise ValueError(
-            f"range of histogramdd needs a pair (min, max) for each coordinate: got {len(limits)} for {ndim}"
+            "range argument requires one entry, a min max pair, per dimension. "
+            f"Got {len(limits)} for {ndim} coordinates"
         )
     if any(np.ndim(pair) != 1 or len(pair) != 2 for pair in limits):
-        raise ValueError(f"range of histogramdd is made of pairs (min, max), got {limits!r}")
+        raise ValueError(f"range argument should be a sequence of pairs (min, max), got {limits!r}")

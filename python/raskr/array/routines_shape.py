@@ -160,6 +160,9 @@ def squeeze(a, axis=None):
                 raise ValueError(f"squeeze drops axes of length 1 only, axis {number} of shape {a.shape} is longer")
     if not axes:
         return a
+    if len(axes) == a.ndim:
+        # An array without axes, where an index would give a scalar.
+        return wrap(a._expr.reshape_blocks(()), a._meta)
     return wrap(a._expr.view([0 if number in axes else slice(None) for number in range(a.ndim)]), a._meta)
 
 
