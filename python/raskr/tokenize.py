@@ -343,6 +343,8 @@ def _register_numpy() -> None:
 
     @normalize_token.register(np.ma.MaskedArray)
     def normalize_masked(value: Any) -> tuple:
+        if value is np.ma.masked:
+            return ("masked",)
         parts = (np.asarray(value.data), np.ma.getmaskarray(value), value.fill_value)
         return "masked", _normalize_items(parts)
 

@@ -77,7 +77,9 @@ def align(arrays: Sequence[Array], ndim: int, what: str) -> tuple[list[Expr], tu
                     f"{what}: Arrays' chunk sizes {own} along axis {axis - x.ndim} are unknown, and can't be "
                     f"brought in line with {shared}.\n\nA possible solution: x.compute_chunk_sizes()"
                 )
-            wanted.append(own if size == 1 or size != size else shared)
+            if size == 1 and sum(shared) != 1:
+                shared = (1,)  # it stands for all blocks, empty ones of its own must not
+            wanted.append(own if size != size else shared)
         aligned.append(x._expr if tuple(wanted) == x.chunks or has_unknown(wanted) else x._expr.rechunk(tuple(wanted)))
     return aligned, chunks
 

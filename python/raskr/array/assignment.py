@@ -138,6 +138,9 @@ def _set_block(block, mask, value):
         block = np.ma.array(block)
     new = block.copy()
     where = np.broadcast_to(np.asarray(mask, dtype=bool), block.shape)
+    if getattr(new, "hardmask", False):
+        # NumPy leaves masked elements out itself, but then counts values for them.
+        where = where & ~np.ma.getmaskarray(new)
     if isinstance(value, np.ma.MaskedArray):
         # NumPy's `broadcast_to` does not broadcast masks.
         data, hidden = (np.broadcast_to(part, block.shape) for part in (value.data, np.ma.getmaskarray(value)))

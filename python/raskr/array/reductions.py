@@ -136,6 +136,10 @@ def _by_blocks(
         return _moment_tree(kind, x, axes, keepdims, split, result, wanted, ddof, _MOMENTS[kind])
     accumulator: dict[str, Any] = {} if wanted is None else {"dtype": wanted}
     if kind in ("min", "max", "nanmin", "nanmax"):
+        if len(axes) > 1 and not has_unknown(x.chunks):
+            # Blocks without elements have no extreme, and leave a gap among those of their neighbours.
+            filled = {n: tuple(size for size in x.chunks[n] if size) for n in axes if 0 in x.chunks[n] and x.shape[n]}
+            x = x.rechunk(filled) if filled else x
         chunk: Callable[..., Any] = functools.partial(blocks.extreme_block, function)
         combine: Callable[..., Any] = chunk
         aggregate: Callable[..., Any] = functools.partial(blocks.extreme_group, function)

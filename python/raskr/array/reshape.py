@@ -48,8 +48,10 @@ def reshape(x, shape, merge_chunks=True, limit=None):
             f"{math.prod(shape)}"
         )
     if x.size == 0 or x.npartitions == 1:
-        one = x.rechunk(tuple((length,) for length in x.shape)) if x.npartitions != 1 else x
-        return _by_block(one, tuple((length,) for length in shape))
+        if x.npartitions != 1:
+            # `x.rechunk` leaves arrays without elements alone.
+            x = Array(x._expr.rechunk(tuple((length,) for length in x.shape)), meta=x._foreign_meta)
+        return _by_block(x, tuple((length,) for length in shape))
     if not merge_chunks and x.ndim > len(shape):
         x = x.rechunk({axis: 1 for axis in range(x.ndim - len(shape))})
     return _grouped(x, shape, limit)

@@ -109,7 +109,8 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
         if size != size:
             need_known_chunks(x, "diff")
         if size <= 1:
-            return x[_along(axis, slice(0, 0))]
+            nothing = x[_along(axis, slice(0, 0))]
+            return subtract(nothing, nothing)
         sizes = list(x.chunks[axis])
         last = max(number for number, length in enumerate(sizes) if length)
         sizes[last] -= 1

@@ -239,7 +239,9 @@ def compress_cols(a):
 
 
 # --- functions along axes -----------------------------------------------------------------------------------------------
-def _along_block(function: Any, axis: int, args: tuple[Any, ...], kwargs: dict[str, Any], block: Any) -> Any:
+def _along_block(function: Any, axis: int, args: tuple[Any, ...], kwargs: dict[str, Any], one: Any, block: Any) -> Any:
+    if block.size == 0:
+        return np.ma.empty(block.shape[:axis] + one.shape + block.shape[axis + 1 :], dtype=one.dtype)
     return np.ma.apply_along_axis(function, axis, block, *args, **kwargs)
 
 
@@ -267,7 +269,7 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     new = tuple(range(arr.ndim, arr.ndim + one.ndim))
     out = inds[:axis] + new + inds[axis + 1 :]
     chunks = arr.chunks[:axis] + tuple((n,) for n in one.shape) + arr.chunks[axis + 1 :]
-    call = functools.partial(_along_block, func1d, axis, args, kwargs)
+    call = functools.partial(_along_block, func1d, axis, args, kwargs, one)
     expr = Expr.blockwise(
         call, out, [(arr._expr, inds)], chunks, one.dtype, False, concatenate=True, label="apply_along_axis"
     )

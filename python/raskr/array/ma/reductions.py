@@ -148,7 +148,7 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     from raskr.array.creation import diagonal
 
     diagonals = diagonal(lazy(a), offset=offset, axis1=axis1, axis2=axis2)
-    return sum(diagonals, axis=-1, dtype=dtype, out=out)
+    return plain.sum(filled(diagonals, 0), axis=-1, dtype=dtype, out=out)
 
 
 # --- extremes -----------------------------------------------------------------------------------------------------------
@@ -203,8 +203,11 @@ def ptp(obj, axis=None, out=None, fill_value=None, keepdims=False, *, split_ever
     >>> da.ma.ptp(da.ma.masked_equal(da.arange(4, chunks=2), 0)).compute()
     np.int64(2)
     """
+    from raskr.array.ma.ufuncs import subtract
+
     high = _extreme("max", obj, axis, None, fill_value, keepdims, split_every)
-    return apply_out(high - _extreme("min", obj, axis, None, fill_value, keepdims, split_every), out)
+    low = _extreme("min", obj, axis, None, fill_value, keepdims, split_every)
+    return apply_out(subtract(high, low), out)
 
 
 @like_masked(np.ma.argmax)

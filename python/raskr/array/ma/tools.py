@@ -354,7 +354,7 @@ def mask_cols(a):
 
 # --- changes in place -------------------------------------------------------------------------------------------------
 def _hardened(hard: bool, block: Any) -> Any:
-    block = np.ma.array(block, copy=True, subok=True)
+    block = np.ma.asanyarray(block).copy()
     return block.harden_mask() if hard else block.soften_mask()
 
 
@@ -400,7 +400,7 @@ def soften_mask(a):
 
 
 def _putmask_block(block: Any, mask: Any, values: Any) -> Any:
-    block = np.ma.array(block, copy=True, subok=True)
+    block = np.ma.asanyarray(block).copy()
     data, hidden = np.broadcast_to(np.ma.getdata(values), block.shape), np.ma.getmaskarray(values)
     hidden = np.broadcast_to(hidden, block.shape)
     np.ma.putmask(block, np.broadcast_to(mask, block.shape), np.ma.masked_array(data, mask=hidden))
@@ -422,7 +422,7 @@ def putmask(a, mask, values):
            fill_value=1)
     """
     a = changeable(a, "ma.putmask")
-    mask = filled(masked(mask), False)
+    mask = filled(masked(mask), False).astype(bool)
     changed = each(_putmask_block, a, mask, operand(values), dtype=a.dtype, label="putmask")
     if changed.shape != a.shape:
         raise ValueError(f"putmask: mask or values do not broadcast to the shape {a.shape}")
@@ -440,10 +440,10 @@ class _Span:
 
 
 def _put_block(indices: Any, values: Any, block: Any, start: int, stop: int) -> Any:
-    block = np.ma.array(block, copy=True, subok=True)
+    block = np.ma.asanyarray(block).copy()
     here = (indices >= start) & (indices < stop)
     if here.any():
-        block.put(indices[here] - start, values[np.arange(len(indices)) % len(values)][here])
+        block[indices[here] - start] = values[np.arange(len(indices)) % len(values)][here]
     return block
 
 

@@ -104,7 +104,7 @@ class MaskedUfunc:
         if axis is None and target.ndim > 1:
             target, axes = target.reshape(-1), (0,)
         call = functools.partial(settled, _reduced_block, self.__name__, axes[0] if axes else None, dtype)
-        one = call(np.ma.ones((1,), dtype=target.dtype))
+        one = call(np.ma.ones((1,) * target.ndim, dtype=target.dtype))
         return along_whole_axes(call, target, axes, np.asarray(one).dtype, label=self.__name__)
 
     def accumulate(self, target: Any, axis: int = 0) -> Any:
