@@ -466,7 +466,7 @@ def put(a, indices, values, mode="raise"):
     a = changeable(a, "ma.put")
     need_known_chunks(a, "put")
     indices = np.asarray(indices).reshape(-1)
-    values = np.ma.asanyarray(values.compute() if isinstance(values, Array) else values).reshape(-1)
+    values = np.ma.asanyarray(values.compute() if isinstance(values, Array) else values).reshape(-1).astype(a.dtype)
     size = int(a.size)
     if mode == "wrap":
         indices = indices % size
