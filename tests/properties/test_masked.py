@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 import raskr.array as da
 
-settings.register_profile("raskr", deadline=None, max_examples=40, derandomize=True)
+settings.register_profile("raskr", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("raskr")
 
 DTYPES = ["?", "i1", "u2", "i8", "f4", "f8", "c16", "M8[s]", "m8[s]", "O"]
@@ -120,7 +120,7 @@ BINARY = (
 
 @pytest.mark.parametrize("name", UNARY)
 @given(drawn=arrays(dtypes=DTYPES))
-@settings(max_examples=15)
+@settings(max_examples=12)
 def test_functions_of_one_array(name, drawn):
     x, lazy = drawn
     assume(not (x.dtype.kind == "O" and name != "negative"))
@@ -129,7 +129,7 @@ def test_functions_of_one_array(name, drawn):
 
 @pytest.mark.parametrize("name", BINARY)
 @given(data=st.data())
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_functions_of_two_arrays(name, data):
     x, lazy = data.draw(arrays(dtypes=DTYPES))
     shape = data.draw(st.sampled_from([x.shape, x.shape[1:], (1,) * x.ndim]))
@@ -140,7 +140,7 @@ def test_functions_of_two_arrays(name, data):
 
 @pytest.mark.parametrize("name", ["add", "multiply", "maximum", "minimum", "logical_or", "bitwise_xor"])
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=12)
 def test_reductions_by_functions(name, data):
     x, lazy = data.draw(arrays(dtypes=["?", "i8", "u2"], min_side=1))
     axis = data.draw(st.integers(0, x.ndim - 1))
@@ -192,7 +192,7 @@ def test_operands_that_are_the_masked_constant_or_a_scalar(drawn):
 # --- reductions ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "var", "std", "min", "max", "ptp", "all", "any", "count"])
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_reductions(name, data):
     x, lazy = data.draw(arrays(dtypes=NUMBERS))
     axis = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1))
@@ -310,7 +310,7 @@ SHAPED = {
 
 @pytest.mark.parametrize("name", sorted(SHAPED))
 @given(drawn=arrays(dtypes=DTYPES, min_side=1))
-@settings(max_examples=15)
+@settings(max_examples=12)
 def test_other_shapes(name, drawn):
     x, lazy = drawn
     assume(not (x.dtype.kind in "bO" and name in ("diff", "ediff1d")))
@@ -340,7 +340,7 @@ def test_diagonals_and_exchanged_axes(drawn, k):
 
 @pytest.mark.parametrize("name", ["concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "row_stack"])
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=12)
 def test_joined(name, data):
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=3))
     parts = [data.draw(arrays(dtypes=NUMBERS, shape=shape)) for _ in range(3)]

@@ -113,7 +113,7 @@ def array_equiv(a1, a2):
 
 
 # --- types and copies -----------------------------------------------------------------------------------------------
-def astype(x, dtype, /, *, copy=True):
+def astype(x, dtype, /, *, copy=True, device=None):
     """The elements in another type.
 
     Parameters
@@ -124,6 +124,8 @@ def astype(x, dtype, /, *, copy=True):
         The type.
     copy : bool
         Accepted for likeness: lazy arrays are never changed.
+    device : {None, "cpu"}
+        Where the elements shall be.
 
     Examples
     --------
@@ -131,12 +133,14 @@ def astype(x, dtype, /, *, copy=True):
     >>> da.astype(da.ones(2), int).compute()
     array([1, 1])
     """
+    if device not in (None, "cpu"):
+        raise ValueError(f'device must be "cpu" or None, not {device!r}')
     return _array(x).astype(dtype)
 
 
 @like_numpy(np.copy)
-def copy(a):
-    """The same array as a new object.
+def copy(a, order="K", subok=False):
+    """The same array as a new object. `order` and `subok` are accepted for likeness.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from raskr.array._apply import Expr, normalize_axis, wrap
+from raskr.array._apply import Expr, apply_out, normalize_axis, wrap
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
 from raskr.array.cumulative import cumprod, cumsum
@@ -65,7 +65,7 @@ def kron(a, b):
 
 
 @like_numpy(np.cross)
-def cross(a, b, axis=-1):
+def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     """Cross products of vectors of three elements along an axis.
 
     Examples
@@ -74,13 +74,15 @@ def cross(a, b, axis=-1):
     >>> da.cross([1, 0, 0], [0, 1, 0]).compute()
     array([0, 0, 1])
     """
-    a, b = moveaxis(_array(a), axis, -1), moveaxis(_array(b), axis, -1)
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = moveaxis(_array(a), axisa, -1), moveaxis(_array(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(f"cross takes vectors of 3 elements, got {a.shape[-1]} and {b.shape[-1]}")
     x, y = ([v[..., n] for n in range(3)] for v in (a, b))
     parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
     result = stack(parts, axis=-1)
-    return moveaxis(result.rechunk({-1: -1}), -1, axis)
+    return moveaxis(result.rechunk({-1: -1}), -1, axisc)
 
 
 def vecdot(x1, x2, /, *, axis=-1):
@@ -158,21 +160,21 @@ def matrix_transpose(x, /):
 
 
 # --- sums, polynomials, interpolation -------------------------------------------------------------------------------
-def _cumulative(scan: Any, start: int, x: Any, axis: Any, dtype: Any, include_initial: bool) -> Array:
+def _cumulative(scan: Any, start: int, x: Any, axis: Any, dtype: Any, include_initial: bool, out: Any) -> Array:
     x = _array(x)
     if axis is None and x.ndim != 1:
         raise ValueError(f"axis must be given for an array with {x.ndim} axes")
     axis = normalize_axis(0 if axis is None else axis, x.ndim)
     result = scan(x, axis=axis, dtype=dtype)
-    if not include_initial:
-        return result
-    from raskr.array.padding import pad
+    if include_initial:
+        from raskr.array.padding import pad
 
-    widths = [(1, 0) if n == axis else (0, 0) for n in range(x.ndim)]
-    return pad(result, widths, constant_values=start)
+        widths = [(1, 0) if n == axis else (0, 0) for n in range(x.ndim)]
+        result = pad(result, widths, constant_values=start)
+    return apply_out(result, out)
 
 
-def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
+def cumulative_sum(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
     """Running sum along an axis.
 
     Parameters
@@ -183,6 +185,8 @@ def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
         May be left out where there is only one.
     dtype : dtype, optional
         Element type of the result.
+    out : Array, optional
+        Becomes the result.
     include_initial : bool
         Whether the result begins with 0.
 
@@ -192,10 +196,10 @@ def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
     >>> da.cumulative_sum(da.arange(1, 4), include_initial=True).compute()
     array([0, 1, 3, 6])
     """
-    return _cumulative(cumsum, 0, x, axis, dtype, include_initial)
+    return _cumulative(cumsum, 0, x, axis, dtype, include_initial, out)
 
 
-def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
+def cumulative_prod(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
     """Running product along an axis.
 
     Parameters
@@ -206,6 +210,8 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
         May be left out where there is only one.
     dtype : dtype, optional
         Element type of the result.
+    out : Array, optional
+        Becomes the result.
     include_initial : bool
         Whether the result begins with 1.
 
@@ -215,7 +221,7 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
     >>> da.cumulative_prod(da.arange(1, 4)).compute()
     array([1, 2, 6])
     """
-    return _cumulative(cumprod, 1, x, axis, dtype, include_initial)
+    return _cumulative(cumprod, 1, x, axis, dtype, include_initial, out)
 
 
 def trapezoid(y, x=None, dx=1.0, axis=-1):
@@ -419,8 +425,10 @@ def unique_values(x):
 
 
 @like_numpy(np.intersect1d)
-def intersect1d(ar1, ar2):
-    """The unique elements that two arrays share, in ascending order.
+def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
+    """The unique elements that two arrays share, in ascending order; with `return_indices` also where each first is.
+
+    `assume_unique` is accepted for likeness: elements are made unique in any case.
 
     Examples
     --------
@@ -428,13 +436,20 @@ def intersect1d(ar1, ar2):
     >>> da.intersect1d(da.asarray([3, 1, 2]), [2, 3, 4]).compute()
     array([2, 3])
     """
-    values = unique(ar1)
-    return values[isin(values, unique(ar2))]
+    if not return_indices:
+        values = unique(ar1)
+        return values[isin(values, unique(ar2))]
+    values, first = unique(ar1, return_index=True)
+    others, second = unique(ar2, return_index=True)
+    shared = isin(values, others)
+    return values[shared], first[shared], second[isin(others, values)]
 
 
 @like_numpy(np.setdiff1d)
-def setdiff1d(ar1, ar2):
+def setdiff1d(ar1, ar2, assume_unique=False):
     """The unique elements of one array that are not in another, in ascending order.
+
+    With `assume_unique`, all elements that are not in the other, in the order that they have.
 
     Examples
     --------
@@ -442,13 +457,15 @@ def setdiff1d(ar1, ar2):
     >>> da.setdiff1d(da.asarray([3, 1, 2]), [2, 3, 4]).compute()
     array([1])
     """
-    values = unique(ar1)
+    values = _array(ar1).reshape(-1) if assume_unique else unique(ar1)
     return values[isin(values, unique(ar2), invert=True)]
 
 
 @like_numpy(np.setxor1d)
-def setxor1d(ar1, ar2):
+def setxor1d(ar1, ar2, assume_unique=False):
     """The unique elements that are in one of two arrays only, in ascending order.
+
+    `assume_unique` is accepted for likeness: elements are made unique in any case.
 
     Examples
     --------

@@ -147,8 +147,8 @@ def _isin_of_block(element: Any, test: Any, assume_unique: bool) -> Any:
 
 
 @like_numpy(np.isin)
-def isin(element, test_elements, assume_unique=False, invert=False):
-    """Whether elements are among others.
+def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    """Whether elements are among others. `kind` is accepted for likeness: elements are looked up in order.
 
     Examples
     --------

@@ -382,7 +382,7 @@ def from_npy_stack(dirname, mmap_mode="r"):
     return Array(Expr.open_npy_stack(folder))
 
 
-def to_tiledb(darray, uri, compute=True, return_stored=False, storage_options=None, **kwargs):
+def to_tiledb(darray, uri, compute=True, return_stored=False, storage_options=None, key=None, **kwargs):
     """Write an array to a TileDB array. Needs the package `tiledb`.
 
     Parameters
@@ -395,6 +395,8 @@ def to_tiledb(darray, uri, compute=True, return_stored=False, storage_options=No
         As of `store`.
     storage_options : dict, optional
         The configuration of TileDB.
+    key : str or bytes, optional
+        What the array is encrypted with.
     **kwargs
         Options of `tiledb.empty_like`.
 
@@ -411,7 +413,7 @@ def to_tiledb(darray, uri, compute=True, return_stored=False, storage_options=No
     tiledb = _tiledb("to_tiledb")
     array = darray.rechunk(tuple(max(sizes) for sizes in darray.chunks))
     schema = tiledb.DenseArray.empty_like if hasattr(tiledb, "DenseArray") else tiledb.empty_like
-    target = schema(uri, array, config=storage_options, **kwargs)
+    target = schema(uri, array, config=storage_options, **({} if key is None else {"key": key}), **kwargs)
     return array.store(target, lock=False, compute=compute, return_stored=return_stored)
 
 

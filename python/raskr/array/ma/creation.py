@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from raskr.array import creation
 from raskr.array.collection import Array
 from raskr.array.ma._blocks import each, lazy, like_masked, masked
 from raskr.array.ma.masking import masked_array
@@ -21,9 +23,22 @@ __all__ = [
 # --- from arrays ------------------------------------------------------------------------------------------------------
 @like_masked(np.ma.array)
 def array(
-    data, dtype=None, mask=np.ma.nomask, fill_value=None, keep_mask=True, hard_mask=False, ndmin=0, chunks="auto"
+    data,
+    dtype=None,
+    copy=False,
+    order=None,
+    mask=np.ma.nomask,
+    fill_value=None,
+    keep_mask=True,
+    hard_mask=False,
+    shrink=True,
+    subok=True,
+    ndmin=0,
+    chunks="auto",
 ):
     """A masked array from any array; masks that `data` has already are kept unless `keep_mask` is False.
+
+    `copy`, `order`, `shrink` and `subok` are accepted for likeness.
 
     Examples
     --------
@@ -148,10 +163,15 @@ def _maker(name: str, text: str, example: str, value: str) -> Callable[..., Arra
     """A function of `raskr.array` that makes arrays, now with masked blocks."""
 
     def make(*args, fill_value=None, hardmask=False, **kwargs):
-        from raskr.array import creation
-
         return _created(getattr(creation, name)(*args, **kwargs), fill_value, hardmask)
 
+    own = list(inspect.signature(getattr(creation, name)).parameters.values())
+    further = [
+        inspect.Parameter("fill_value", inspect.Parameter.KEYWORD_ONLY, default=None),
+        inspect.Parameter("hardmask", inspect.Parameter.KEYWORD_ONLY, default=False),
+    ]
+    rest = [p for p in own if p.kind is p.VAR_KEYWORD]
+    make.__signature__ = inspect.Signature([*(p for p in own if p not in rest), *further, *rest])
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"""{text} In a masked array, where nothing is masked yet.
 

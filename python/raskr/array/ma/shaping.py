@@ -76,44 +76,47 @@ def _all_masked(arrays: Any) -> list[Any]:
     return [masked(x) for x in arrays]
 
 
-def _by_parts(plain: Callable[..., Any], text: str, example: str) -> Callable[..., Any]:
+def _part_by_part(plain: Callable[..., Any], x: Any, *args: Any) -> Any:
     """A function of `raskr.array` of the elements and of the masks, put together again."""
-    signature = inspect.signature(plain)
-
-    def call(*args, **kwargs):
-        given = signature.bind(*args, **kwargs)
-        first = next(iter(signature.parameters))
-        x = lazy(given.arguments[first])
-        parts = []
-        for look in (getdata, getmaskarray):
-            given.arguments[first] = look(x)
-            parts.append(plain(*given.args, **given.kwargs))
-        return masked_array(parts[0], mask=parts[1], fill_value=getattr(x._meta, "_fill_value", None))
-
-    call.__name__ = call.__qualname__ = plain.__name__
-    call.__signature__ = signature
-    call.__doc__ = _documented(text, plain.__name__, example)
-    return call
+    x = lazy(x)
+    data, mask = (plain(look(x), *args) for look in (getdata, getmaskarray))
+    return masked_array(data, mask=mask, fill_value=getattr(x._meta, "_fill_value", None))
 
 
 # --- the same elements in other shapes --------------------------------------------------------------------------------
-ravel = _of_masked(
-    plain_ravel, masked, "The elements along one axis.",
-    ">>> da.ma.ravel(da.ma.masked_equal(da.asarray([[0, 1]]), 1)).compute()\n"
-    "masked_array(data=[0, --],\n"
-    "             mask=[False,  True],\n"
-    "       fill_value=1)",
-)  # fmt: skip
-reshape = _of_masked(
-    plain_reshape, masked, "The elements in another shape, with the same number of them.",
-    ">>> da.ma.reshape(da.ma.masked_equal(da.arange(4), 1), (2, 2)).compute()\n"
-    "masked_array(\n"
-    "  data=[[0, --],\n"
-    "        [2, 3]],\n"
-    "  mask=[[False,  True],\n"
-    "        [False, False]],\n"
-    "  fill_value=1)",
-)  # fmt: skip
+@like_masked(np.ma.ravel)
+def ravel(a):
+    """The elements along one axis.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.ma.ravel(da.ma.masked_equal(da.asarray([[0, 1]]), 1)).compute()
+    masked_array(data=[0, --],
+                 mask=[False,  True],
+           fill_value=1)
+    """
+    return plain_ravel(masked(a))
+
+
+@like_masked(np.ma.reshape)
+def reshape(a, new_shape):
+    """The elements in another shape, with the same number of them.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.ma.reshape(da.ma.masked_equal(da.arange(4), 1), (2, 2)).compute()
+    masked_array(
+      data=[[0, --],
+            [2, 3]],
+      mask=[[False,  True],
+            [False, False]],
+      fill_value=1)
+    """
+    return plain_reshape(masked(a), new_shape)
+
+
 transpose = _of_masked(
     plain_transpose, masked, "The array with its axes in another order.",
     ">>> da.ma.transpose(da.ma.masked_equal(da.asarray([[0, 1]]), 1)).compute()\n"
@@ -212,13 +215,23 @@ repeat = _of_masked(
     "             mask=[False, False,  True,  True],\n"
     "       fill_value=1)",
 )  # fmt: skip
-resize = _by_parts(
-    plain_resize, "The elements in another shape, repeated from the first where there are too few of them.",
-    ">>> da.ma.resize(da.ma.masked_equal(da.arange(2), 1), 5).compute()\n"
-    "masked_array(data=[0, --, 0, --, 0],\n"
-    "             mask=[False,  True, False,  True, False],\n"
-    "       fill_value=1)",
-)  # fmt: skip
+
+
+@like_masked(np.ma.resize)
+def resize(x, new_shape):
+    """The elements in another shape, repeated from the first where there are too few of them.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.ma.resize(da.ma.masked_equal(da.arange(2), 1), 5).compute()
+    masked_array(data=[0, --, 0, --, 0],
+                 mask=[False,  True, False,  True, False],
+           fill_value=1)
+    """
+    return _part_by_part(plain_resize, x, new_shape)
+
+
 diagonal = _of_masked(
     plain_diagonal, masked, "The elements on a diagonal of two axes.",
     ">>> da.ma.diagonal(da.ma.masked_equal(da.asarray([[0, 1], [2, 3]]), 3)).compute()\n"
@@ -226,26 +239,42 @@ diagonal = _of_masked(
     "             mask=[False,  True],\n"
     "       fill_value=3)",
 )  # fmt: skip
-diag = _by_parts(
-    plain_diag, "A diagonal of a matrix, or the matrix that has a vector as a diagonal.",
-    ">>> da.ma.diag(da.ma.masked_equal(da.asarray([1, 2]), 2)).compute()\n"
-    "masked_array(\n"
-    "  data=[[1, 0],\n"
-    "        [0, --]],\n"
-    "  mask=[[False, False],\n"
-    "        [False,  True]],\n"
-    "  fill_value=2)",
-)  # fmt: skip
-diagflat = _by_parts(
-    plain_diagflat, "The matrix that has the flattened elements as a diagonal.",
-    ">>> da.ma.diagflat(da.ma.masked_equal(da.asarray([[1, 2]]), 2)).compute()\n"
-    "masked_array(\n"
-    "  data=[[1, 0],\n"
-    "        [0, --]],\n"
-    "  mask=[[False, False],\n"
-    "        [False,  True]],\n"
-    "  fill_value=2)",
-)  # fmt: skip
+
+
+@like_masked(np.ma.diag)
+def diag(v, k=0):
+    """A diagonal of a matrix, or the matrix that has a vector as a diagonal.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.ma.diag(da.ma.masked_equal(da.asarray([1, 2]), 2)).compute()
+    masked_array(
+      data=[[1, 0],
+            [0, --]],
+      mask=[[False, False],
+            [False,  True]],
+      fill_value=2)
+    """
+    return _part_by_part(plain_diag, v, k)
+
+
+@like_masked(np.ma.diagflat)
+def diagflat(v, k=0):
+    """The matrix that has the flattened elements as a diagonal.
+
+    Examples
+    --------
+    >>> import raskr.array as da
+    >>> da.ma.diagflat(da.ma.masked_equal(da.asarray([[1, 2]]), 2)).compute()
+    masked_array(
+      data=[[1, 0],
+            [0, --]],
+      mask=[[False, False],
+            [False,  True]],
+      fill_value=2)
+    """
+    return _part_by_part(plain_diagflat, v, k)
 
 
 # --- differences ------------------------------------------------------------------------------------------------------

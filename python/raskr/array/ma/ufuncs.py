@@ -254,8 +254,8 @@ round_ = round
 
 
 @like_masked(np.ma.clip)
-def clip(a, a_min=None, a_max=None, out=None):
-    """The elements held between two bounds, either of which may be None.
+def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
+    """The elements held between two bounds, either of which may be None; `min` and `max` are other names of them.
 
     Examples
     --------
@@ -265,7 +265,7 @@ def clip(a, a_min=None, a_max=None, out=None):
                  mask=[False, False,  True, False, False],
            fill_value=2)
     """
-    return apply_out(elementwise("clip", masked(a), a_min, a_max), out)
+    return apply_out(elementwise("clip", masked(a), a_min if min is None else min, a_max if max is None else max), out)
 
 
 def _choose_block(mode: str, indices: Any, *choices: Any) -> Any:
