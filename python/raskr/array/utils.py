@@ -76,7 +76,8 @@ def meta_from_array(x, ndim=None, dtype=None):
     if ndim is None:
         ndim = x.ndim
     try:
-        meta = x[(slice(0, 0),) * x.ndim]
+        # The element of a masked array without axes would be no array.
+        meta = x if x.ndim == 0 and isinstance(x, np.ma.MaskedArray) else x[(slice(0, 0),) * x.ndim]
         if type(meta) is np.ndarray and meta.base is not None and meta.ndim == ndim:
             meta = np.empty((0,) * ndim, dtype=x.dtype)
         if meta.ndim != ndim:

@@ -111,7 +111,9 @@ def along_whole_axes(
         chunks = tuple(x.chunks[n] for n in out)
     native = plain and is_native_dtype(dtype)
     expr = Expr.blockwise(function, out, [(x._expr, source)], chunks, dtype, native, concatenate=True, label=label)
-    return wrap(expr, np.empty((0,) * len(out), dtype) if plain else masked_meta(len(out), dtype))
+    if plain:
+        return wrap(expr, np.empty((0,) * len(out), dtype))
+    return wrap(expr, meta_from_array(x._meta, dtype=dtype) if kept else masked_meta(len(out), dtype))
 
 
 def like_masked(function: Any, name: str | None = None) -> Callable[..., Any]:

@@ -197,20 +197,9 @@ def mask_or(m1, m2, copy=False, shrink=True):
     return make_mask(m1) | make_mask(m2)
 
 
-def _flat_mask_block(mask: Any) -> Any:
-    return np.ma.flatten_mask(mask).astype(bool)
-
-
-def _leaves(dtype: np.dtype[Any]) -> int:
-    """How many single elements a record holds."""
-    if dtype.names is not None:
-        return sum(_leaves(dtype[name]) for name in dtype.names)
-    return int(np.prod(dtype.shape)) if dtype.subdtype is not None else 1
-
-
 @like_masked(np.ma.flatten_mask)
 def flatten_mask(mask):
-    """The mask along one axis; one of records has the masks of all their fields one after another.
+    """The mask along one axis; one of records has the masks of one field after those of another.
 
     Examples
     --------
@@ -218,14 +207,12 @@ def flatten_mask(mask):
     >>> da.ma.flatten_mask(da.asarray([[True, False]])).compute()
     array([ True, False])
     """
-    mask = lazy(mask).reshape(-1)
+    from raskr.array.core import concatenate
+
+    mask = lazy(mask)
     if mask.dtype.names is None:
-        return mask
-    chunks = (tuple(size * _leaves(mask.dtype) for size in mask.chunks[0]),)
-    expr = Expr.blockwise(
-        _flat_mask_block, (0,), [(mask._expr, (0,))], chunks, np.dtype(bool), True, label="flatten_mask"
-    )
-    return wrap(expr)
+        return mask.reshape(-1)
+    return concatenate([flatten_mask(mask[name]) for name in mask.dtype.names])
 
 
 def _flat_records(block: Any, count: int, dtype: Any) -> Any:
