@@ -237,7 +237,10 @@ def test_medians(drawn, data):
     x, lazy = drawn
     axis = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1))
     keepdims = data.draw(st.booleans())
-    same(da.ma.median(lazy, axis, keepdims=keepdims), np.ma.median(x, axis, keepdims=keepdims))
+    expected = np.ma.median(x, axis, keepdims=keepdims)
+    if x.dtype == "f4" and isinstance(expected, np.ma.MaskedArray) and expected is not np.ma.masked:
+        expected = expected.astype("f4")  # NumPy's type depends on whether all is masked
+    same(da.ma.median(lazy, axis, keepdims=keepdims), expected)
 
 
 @given(arrays(dtypes=["i8", "f8", "c16"], min_side=1), st.booleans(), st.data())

@@ -41,10 +41,13 @@ def concatenate_blocks(blocks, axis):
 
 def _concatenate_masked(blocks, axis):
     joined = np.ma.concatenate(blocks, axis=axis)
-    values = {_hashable(block.fill_value) for block in blocks if isinstance(block, np.ma.MaskedArray)}
-    if len(values) == 1:
-        first = next(block for block in blocks if isinstance(block, np.ma.MaskedArray))
-        joined.fill_value = first.fill_value
+    # Asking for `fill_value` casts it, and warns where it does not fit: what is set is compared and handed on as it is.
+    first, *others = (block for block in blocks if isinstance(block, np.ma.MaskedArray))
+    value = first._fill_value
+    if value is not None and joined.dtype == first.dtype:
+        key = _hashable(value)
+        if all(block._fill_value is not None and _hashable(block._fill_value) == key for block in others):
+            joined._fill_value = value
     return joined
 
 

@@ -96,6 +96,8 @@ def meta_from_array(x, ndim=None, dtype=None):
         meta = np.array(meta)
     if dtype is not None and getattr(meta, "dtype", None) != dtype:
         try:
+            if isinstance(meta, np.ma.MaskedArray) and meta.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+                meta = np.ma.masked_array(meta.data.real, fill_value=None)  # without NumPy's warning of a lost part
             meta = meta.astype(dtype)
         except (TypeError, ValueError, AttributeError) as error:
             if isinstance(error, ValueError) and "object" not in str(error):

@@ -348,8 +348,10 @@ def _masked_as(weights: Any, block: Any) -> Any:
     return np.ma.masked_array(weights, mask=np.ma.mask_or(np.ma.getmaskarray(weights), np.ma.getmaskarray(block)))
 
 
-def _median_block(axes: tuple[int, ...], keepdims: bool, block: Any) -> Any:
-    return np.ma.median(block, axis=axes, keepdims=keepdims)
+def _median_block(axes: tuple[int, ...], keepdims: bool, dtype: Any, block: Any) -> Any:
+    found = np.ma.median(block, axis=axes, keepdims=keepdims)
+    # Where all is masked, NumPy gives double precision.
+    return found.astype(dtype) if isinstance(found, np.ma.MaskedArray) and found.ndim else found
 
 
 @like_masked(np.ma.median)
@@ -365,7 +367,7 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     a = masked(a)
     axes = normalize_axes(axis, a.ndim)
     dtype = np.ma.asanyarray(call_quietly(np.ma.median, np.ma.ones((1,), dtype=a.dtype))).dtype
-    call = functools.partial(_median_block, axes, keepdims)
+    call = functools.partial(_median_block, axes, keepdims, dtype)
     return apply_out(along_whole_axes(call, a, axes, dtype, keepdims=keepdims, label="median"), out)
 
 
