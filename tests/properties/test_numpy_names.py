@@ -208,6 +208,56 @@ def test_fits_of_other_element_types(dtype):
     same(da.polyfit(da.from_array(x, chunks=7), da.from_array(y, chunks=5), 2), np.polyfit(x, y, 2), tolerance=1e-4)
 
 
+# --- products, sets and sums with all of NumPy's options ----------------------------------------------------------------
+@given(st.data())
+def test_cross_products_along_any_axes(data):
+    length = data.draw(st.integers(1, 4))
+    axes = [data.draw(st.sampled_from([0, 1, -1, -2])) for _ in range(3)]
+    drawn = []
+    for axis in axes[:2]:
+        shape = (3, length) if axis % 2 == 0 else (length, 3)
+        drawn.append(data.draw(arrays(dtypes=["i8", "f8", "c16"], shape=shape)))
+    (a, lazy_a), (b, lazy_b) = drawn
+    options = dict(zip(("axisa", "axisb", "axisc"), axes))
+    same(da.cross(lazy_a, lazy_b, **options), np.cross(a, b, **options))
+
+
+@given(arrays(dtypes=["i1", "i8", "f8"]), arrays(dtypes=["i1", "i8", "f8"]))
+def test_sets_with_positions_and_in_order(one, other):
+    (a, lazy_a), (b, lazy_b) = one, other
+    ours = da.intersect1d(lazy_a, lazy_b, return_indices=True)
+    theirs = np.intersect1d(a, b, return_indices=True)
+    assert [part.compute().tolist() for part in ours] == [part.tolist() for part in theirs]
+    falling, once = np.unique(a)[::-1], np.unique(b)
+    same(
+        da.setdiff1d(da.from_array(falling, chunks=2), once, assume_unique=True),
+        np.setdiff1d(falling, once, assume_unique=True),
+        known=False,
+    )
+    same(da.setxor1d(lazy_a, lazy_b), np.setxor1d(a, b), known=False)
+
+
+@given(arrays(dtypes=["?", "i1", "i8", "f8"]), st.sampled_from(["cumulative_sum", "cumulative_prod"]), st.data())
+def test_cumulative_results_go_to_out(drawn, name, data):
+    x, lazy = drawn
+    axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    initial = data.draw(st.booleans())
+    expected = getattr(np, name)(x, axis=axis, include_initial=initial)
+    out = da.zeros(expected.shape, dtype=expected.dtype)
+    result = getattr(da, name)(lazy, axis=axis, include_initial=initial, out=out)
+    assert result is out
+    same(out, expected)
+
+
+@given(arrays(min_dims=2, max_dims=2, min_side=1, dtypes=NUMBERS))
+def test_numpys_functions_reach_lazy_arrays(drawn):
+    x, lazy = drawn
+    same(np.resize(lazy, (3, 3)), np.resize(x, (3, 3)))
+    np.fill_diagonal(x, 1)
+    assert np.fill_diagonal(lazy, 1) is None
+    same(lazy, x)
+
+
 # --- orders by chance ---------------------------------------------------------------------------------------------------
 @given(arrays(min_side=1), st.data())
 def test_shuffled_arrays_hold_the_same_slices(drawn, data):
