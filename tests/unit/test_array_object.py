@@ -249,3 +249,28 @@ def test_missing_packages_are_named():
         da.from_tiledb("nowhere")
     with pytest.raises(ValueError, match="No backend dispatch registered for 'abacus'"):
         da.ones(2).to_backend("abacus")
+
+
+def test_axes_that_do_not_exist_are_axis_errors_when_joining():
+    for join in (da.concatenate, da.stack):
+        with pytest.raises(np.exceptions.AxisError, match="axis=5"):
+            join([da.ones((2, 3)), da.ones((2, 3))], axis=5)
+
+
+def test_plugins_see_every_array_that_is_made():
+    seen = []
+    with raskr.config.set(array_plugins=[seen.append]):
+        x = da.ones(4, chunks=2)
+        y = x + 1
+    assert [array.name for array in seen] == [x.name, y.name]
+    with raskr.config.set(array_plugins=[lambda array: array.compute()]):
+        assert isinstance(da.ones(4), np.ndarray)
+    assert len(seen) == 2
+
+
+def test_arrays_of_unknown_lengths_are_stacked_only_when_trusted():
+    x, y = da.arange(6, chunks=3), da.arange(6, chunks=3)[::-1]
+    x, y = x[x > 2], y[y > 2]
+    with pytest.raises(ValueError, match="same shape.*nan"):
+        da.stack([x, y])
+    np.testing.assert_array_equal(da.stack([x, y], allow_unknown_chunksizes=True), [[3, 4, 5], [5, 4, 3]])

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from raskr import config
 from raskr._bridge import core
 from raskr.array.array_api_methods import ArrayStandard
 from raskr.array.methods import ArrayMethods
@@ -63,6 +64,8 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods, ArrayStandard):
         self._expr = dask
         self._foreign_meta = None if meta is None or dask.native else meta
         self._cached_chunks = None
+        if "array_plugins" in config.global_config:
+            return _through_plugins(self)
         return self
 
     def __reduce__(self):
@@ -406,6 +409,14 @@ class Array(DaskMethodsMixin, ArrayOperators, ArrayMethods, ArrayStandard):
         copied = self.copy()
         memo[id(self)] = copied
         return copied
+
+
+def _through_plugins(array):
+    """The array after each function of the setting `array_plugins` has seen it, and given another one or None."""
+    for plugin in config.global_config["array_plugins"] or ():
+        found = plugin(array)
+        array = array if found is None else found
+    return array
 
 
 def _restore(expr, meta):

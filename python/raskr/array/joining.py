@@ -205,8 +205,8 @@ def concatenate(seq, axis=0, allow_unknown_chunksizes=False):
             f"{', '.join(str(a.shape) for a in arrays)}"
         )
     if not -ndim <= axis < ndim:
-        raise ValueError(
-            f"concatenate: Axis must be less than than number of dimensions\nData has {ndim} dimensions, but got "
+        raise np.exceptions.AxisError(
+            f"concatenate: Axis must be less than number of dimensions\nData has {ndim} dimensions, but got "
             f"axis={axis}"
         )
     axis %= ndim
@@ -318,7 +318,7 @@ def stack(seq, axis=0, allow_unknown_chunksizes=False):
         )
     ndim = arrays[0].ndim + 1
     if not -ndim <= axis < ndim:
-        raise ValueError(
+        raise np.exceptions.AxisError(
             f"stack: Axis must not be greater than number of dimensions\nData has {ndim - 1} dimensions, but got "
             f"axis={axis}"
         )

@@ -260,7 +260,7 @@ def solve(a, b, sym_pos=None, assume_a="gen"):
     if sym_pos is not None:
         import warnings
 
-        warnings.warn("sym_pos is deprecated: use assume_a='pos'", FutureWarning, stacklevel=2)
+        warnings.warn("The sym_pos keyword is deprecated, use assume_a='pos' instead.", FutureWarning, stacklevel=2)
         assume_a = "pos" if sym_pos else "gen"
     if assume_a not in ("gen", "pos"):
         raise ValueError(f"assume_a = {assume_a!r} is not a recognized matrix structure: 'gen' and 'pos' are")

@@ -168,6 +168,7 @@ impl ForeignArrays for NumpyLike {
             let shape: Vec<usize> = array.getattr(intern!(py, "shape"))?.extract()?;
             let mut index: Vec<Bound<'_, PyAny>> = Vec::with_capacity(runs.len());
             let mut all = true;
+            let mut wider = keep.iter().zip(lengths).any(|(axis, length)| axis.is_none() && *length != 1);
             let mut left: Vec<usize> = Vec::new();
             for (axis, run) in runs.iter().enumerate() {
                 let broadcast = shape[axis] == 1 && run.count != 1 && keep.contains(&Some(axis));
@@ -177,6 +178,7 @@ impl ForeignArrays for NumpyLike {
                     continue;
                 }
                 left.push(axis);
+                wider |= broadcast;
                 if broadcast || (run.start == 0 && run.step == 1 && run.count as usize == shape[axis]) {
                     index.push(PySlice::full(py).into_any());
                     continue;
@@ -207,7 +209,8 @@ impl ForeignArrays for NumpyLike {
                 array = array.get_item(PyTuple::new(py, steps)?)?;
             }
             let got: Vec<usize> = array.getattr(intern!(py, "shape"))?.extract()?;
-            if got != lengths {
+            // Some array types keep axes that NumPy's drop, as sparse matrices do: they know best.
+            if wider && got != lengths {
                 let target = PyTuple::new(py, lengths)?;
                 array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "broadcast_to"), (array, target))?;
             }
