@@ -357,3 +357,12 @@ def test_counts_and_traces():
 
 def test_reducing_by_operator():
     assert operator.index(da.ones(3, dtype=int).sum()) == 3
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
+@pytest.mark.parametrize("chunks", [1, 2, 4])
+def test_infinite_elements_count_where_missing_ones_are_left_out(dtype, chunks):
+    x = np.array([np.inf, np.nan, -np.inf, 2]).astype(dtype)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(da.nanvar(da.from_array(x, chunks=chunks)).compute(), np.nanvar(x))
+        np.testing.assert_array_equal(da.nanstd(da.from_array(x[1:], chunks=chunks)).compute(), np.nanstd(x[1:]))

@@ -206,8 +206,7 @@ def concatenate(seq, axis=0, allow_unknown_chunksizes=False):
         )
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(
-            f"concatenate: Axis must be less than number of dimensions\nData has {ndim} dimensions, but got "
-            f"axis={axis}"
+            f"concatenate: Axis must be less than number of dimensions\nData has {ndim} dimensions, but got axis={axis}"
         )
     axis %= ndim
     if len(arrays) == 1:

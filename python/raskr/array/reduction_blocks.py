@@ -104,10 +104,13 @@ def moments_of_block(x: Any, axis: tuple[int, ...], order: int, dtype: Any, skip
             deviation = x - mean if x.dtype.kind in "cO" else x.astype(mean.dtype, copy=False) - mean
             if conjugate and deviation.dtype.kind == "c":
                 deviation = np.abs(deviation)
+            if skip_nan:
+                # Only what is missing is left out: a deviation that is NaN since the mean is infinite counts.
+                deviation = (np.ma.where if masked else np.where)(is_missing(x), deviation.dtype.type(0), deviation)
             power = deviation
             for _ in range(2, order + 1):
                 power = power * deviation
-                powers = sum_(power, axis=axis, keepdims=True)
+                powers = np.sum(power, axis=axis, keepdims=True)
                 sums.append(np.ma.filled(powers, 0) if masked else powers)
     return Moments(count, mean, sums, masked)
 

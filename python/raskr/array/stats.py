@@ -125,7 +125,7 @@ def skew(a, axis=0, bias=True, nan_policy="propagate"):
 
     second, third = moment(a, 2, axis), moment(a, 3, axis)
     flat = second == 0
-    return where(flat, 0.0, third / where(flat, 1.0, second) ** 1.5)
+    return where(flat, 0.0, third) / where(flat, 1.0, second) ** 1.5
 
 
 def kurtosis(a, axis=0, fisher=True, bias=True, nan_policy="propagate"):
@@ -158,7 +158,7 @@ def kurtosis(a, axis=0, fisher=True, bias=True, nan_policy="propagate"):
 
     second, fourth = moment(a, 2, axis), moment(a, 4, axis)
     flat = second == 0
-    result = where(flat, 0.0, fourth / where(flat, 1.0, second) ** 2.0)
+    result = where(flat, 0.0, fourth) / where(flat, 1.0, second) ** 2.0
     return result - 3.0 if fisher else result
 
 
