@@ -83,6 +83,11 @@ class _Einsum:
         self.options = options
 
     def __call__(self, *blocks: Any) -> Any:
+        if any(type(block).__array_function__ is not np.ndarray.__array_function__ for block in blocks):
+            # Other libraries take subscripts as text, and no options.
+            terms = ["".join(chr(ord("a") + number) for number in term) for term in (*self.inputs, self.output)]
+            result = np.einsum(f"{','.join(terms[:-1])}->{terms[-1]}", *blocks)
+            return result[(...,) + (None,) * self.summed]
         arguments = [part for pair in zip(blocks, self.inputs) for part in pair]
         result = np.einsum(*arguments, self.output, **self.options)
         return np.asarray(result)[(...,) + (None,) * self.summed]

@@ -51,6 +51,13 @@ def imread(filename, imread=None, preprocess=None):
     Array
         Of the shape of the first image, with an axis for the files in front. All images must be alike.
 
+    Raises
+    ------
+    ImportError
+        When no `imread` is given and scikit-image is not there.
+    ValueError
+        When no file has such a name.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -63,7 +70,10 @@ def imread(filename, imread=None, preprocess=None):
     array([0, 1, 2])
     """
     if imread is None:
-        from skimage.io import imread
+        try:
+            from skimage.io import imread
+        except ImportError as error:
+            raise ImportError("imread needs the package scikit-image, or a function that reads one file") from error
     files = sorted(glob.glob(filename))
     if not files:
         raise ValueError(f"No files found under name {filename}")

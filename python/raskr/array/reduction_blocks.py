@@ -138,7 +138,7 @@ def join_moments(nested: Any, conjugate: bool, **kwargs: Any) -> Moments:
         mean = _divide(functools.reduce(np.add, [g.mean * g.count for g in groups]), count)
         shifts = [np.where(g.count == 0, 0, g.mean - mean) if _plain(mean) else g.mean - mean for g in groups]
         if conjugate:
-            shifts = [np.abs(s) if np.iscomplexobj(s) else s for s in shifts]
+            shifts = [np.abs(s) if np.dtype(s.dtype).kind == "c" else s for s in shifts]
         sums = []
         for order in range(2, len(groups[0].sums) + 2):
             terms = []

@@ -85,7 +85,7 @@ def isnonzero(a: Any) -> Array:
 
 
 def _truth(block: Any) -> Any:
-    return np.asarray(block).astype(bool)
+    return (block if hasattr(block, "todense") else np.asarray(block)).astype(bool)
 
 
 @like_numpy(np.flatnonzero)
