@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+import raskr
 import raskr.array as da
 
 
@@ -225,6 +226,11 @@ def test_what_has_nothing_left_is_masked():
 def test_masked_functions_of_numbers_are_numpys():
     assert da.ma.add(1, 2) == 3 and not isinstance(da.ma.add(1, 2), da.Array)
     assert isinstance(da.ma.sqrt(np.ma.masked_array([4.0])), np.ma.MaskedArray)
+
+
+def test_masked_functions_take_delayed_values():
+    result = da.ma.add(masked(), raskr.delayed(3))
+    assert result.dtype == int and result.compute().tolist() == [[3, 4, 5], [6, None, 8]]
 
 
 def test_masked_ufuncs_are_pickled_and_named():

@@ -82,7 +82,12 @@ def elementwise(name: str, *operands: Any, **options: Any) -> Array:
         prepared[0] = lazy(prepared[0])
     ndim = max(x.ndim for x in prepared if isinstance(x, Array))
     call = functools.partial(call_ma, name, **options)
-    meta = probed(call, prepared, ndim)
+    tried = prepared
+    if any(is_node_source(x) for x in prepared):
+        # What a lazy value is that is no array is not known: it counts as a number of the arrays' type.
+        known = np.result_type(*(x.dtype for x in prepared if isinstance(x, Array)))
+        tried = [known.type(1) if is_node_source(x) else x for x in prepared]
+    meta = probed(call, tried, ndim)
     return blockwise_elementwise(call, prepared, dtype=meta.dtype, meta=meta, label=name)
 
 
