@@ -123,4 +123,10 @@ def along_whole_axes(
 
 def like_masked(function: Any, name: str | None = None) -> Callable[..., Any]:
     """Completes a docstring with the parameters that NumPy documents for its function in `numpy.ma`."""
-    return like_numpy(function, name=f"numpy.ma.{name or function.__name__}")
+
+    def decorate(ours: Callable[..., Any]) -> Callable[..., Any]:
+        # Before NumPy 2.3, some of its functions are objects without a name.
+        called = name or getattr(function, "__name__", ours.__name__)
+        return like_numpy(function, name=f"numpy.ma.{called}")(ours)
+
+    return decorate
