@@ -28,6 +28,10 @@ class NoDefault:
     def __repr__(self) -> str:
         return "<no_default>"
 
+    def __reduce__(self) -> str:
+        # There is one, in every process.
+        return "no_default"
+
 
 no_default = NoDefault()
 

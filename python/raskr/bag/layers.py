@@ -1,0 +1,158 @@
+"""How bags remember what they are made of: layers of tasks, which are listed when somebody computes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from raskr._bridge import core
+from raskr.bag.steps import Step, Whole
+from raskr.base import is_dask_collection, node_of
+from raskr.core import literal
+from raskr.graph import plain
+
+__all__ = ["Blocks", "Layer", "Tasks", "graph_of_layers"]
+
+
+class Layer:
+    """Some tasks by key, and the layers that they stand on."""
+
+    __slots__ = ("parents",)
+
+    def __init__(self, parents: Iterable["Layer"] = ()) -> None:
+        self.parents = tuple(dict.fromkeys(parents))
+
+    def tasks(self) -> Mapping:
+        """The tasks of this layer alone."""
+        raise NotImplementedError(type(self).__name__)
+
+
+class Tasks(Layer):
+    """Tasks that are listed already."""
+
+    __slots__ = ("dsk",)
+
+    def __init__(self, dsk: Mapping, parents: Iterable[Layer] = ()) -> None:
+        super().__init__(parents)
+        self.dsk = dsk
+
+    def __reduce__(self) -> tuple:
+        return Tasks, (self.dsk, self.parents)
+
+    def tasks(self) -> Mapping:
+        return self.dsk
+
+
+class Blocks(Layer):
+    """One step for each partition.
+
+    Parameters
+    ----------
+    name : str
+        The name of the result.
+    npartitions : int
+        How many partitions there are.
+    step : Step
+        What is done.
+    inputs : sequence
+        Names of bags, whose partitions the step gets; `(key,)` for a value that all partitions get; lists of what
+        each partition gets as it is.
+    """
+
+    __slots__ = ("inputs", "name", "npartitions", "step")
+
+    def __init__(self, name: str, npartitions: int, step: Step, inputs: Sequence, parents: Iterable[Layer]) -> None:
+        super().__init__(parents)
+        self.name = name
+        self.npartitions = npartitions
+        self.step = step
+        self.inputs = tuple(inputs)
+
+    def __reduce__(self) -> tuple:
+        return Blocks, (self.name, self.npartitions, self.step, self.inputs, self.parents)
+
+    def tasks(self) -> dict:
+        name, step, count = self.name, self.step, self.npartitions
+        if len(self.inputs) == 1 and type(self.inputs[0]) is str:
+            (source,) = self.inputs
+            return {(name, i): (step, (source, i)) for i in range(count)}
+        columns: list = []
+        for each in self.inputs:
+            if type(each) is str:
+                columns.append([(each, i) for i in range(count)])
+            elif type(each) is tuple:
+                columns.append([each[0]] * count)
+            else:
+                columns.append([literal(value) for value in each])
+        return {(name, i): (step, *row) for i, row in enumerate(zip(*columns))}
+
+
+def graph_of_layers(layers: Iterable[Layer]) -> dict:
+    """The tasks of layers and of all that they stand on."""
+    graph: dict = {}
+    seen: set = set()
+    waiting = list(layers)
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            graph.update(layer.tasks())
+            waiting.extend(layer.parents)
+    return graph
+
+
+def layer_of(dsk: Any) -> Layer:
+    """A layer of what a user gives as a graph."""
+    return dsk if isinstance(dsk, Layer) else Tasks(plain(dsk))
+
+
+def graph_layer(values: Sequence) -> tuple[list, Layer]:
+    """The keys of lazy values, and a layer with their tasks."""
+    if all(isinstance(value, core.Delayed) for value in values):
+        graph, keys = core.graph_of(list(values))
+        return keys, Tasks(graph)
+    graph = {}
+    for value in values:
+        graph.update(core.graph_of([value])[0] if isinstance(value, core.Delayed) else plain(value.__dask_graph__()))
+    keys = [core.graph_of([value])[1][0] if isinstance(value, core.Delayed) else value.key for value in values]
+    return keys, Tasks(graph)
+
+
+def whole_value(value: Any, any_collection: bool = False) -> tuple[Any, Layer] | None:
+    """Key and layer of a lazy value that all partitions get; None of what is no such value."""
+    from raskr.bag.core import Item
+
+    if isinstance(value, Item):
+        return value.key, value._layer
+    if isinstance(value, core.Delayed):
+        (key,), layer = graph_layer([value])
+        return key, layer
+    if any_collection and is_dask_collection(value):
+        node = node_of(value)
+        graph, [key] = core.graph_of([node])
+        return key, Tasks(graph)
+    return None
+
+
+class Arguments:
+    """Sorts the arguments of a user's function into partitions, lazy values and constants."""
+
+    def __init__(self, any_collection: bool = False) -> None:
+        self.any_collection = any_collection
+        self.inputs: list = []
+        self.parents: list[Layer] = []
+        self.bags: list = []
+
+    def place(self, value: Any, make: Callable) -> Any:
+        from raskr.bag.core import Bag
+
+        if isinstance(value, Bag):
+            self.bags.append(value)
+            self.parents.append(value._layer)
+            self.inputs.append(value.name)
+            return make(len(self.inputs) - 1)
+        whole = whole_value(value, self.any_collection)
+        if whole is None:
+            return value
+        key, layer = whole
+        self.parents.append(layer)
+        self.inputs.append((key,))
+        return Whole(len(self.inputs) - 1)
