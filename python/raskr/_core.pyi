@@ -154,6 +154,30 @@ class Expr:
     @staticmethod
     def tensordot(a: Expr, b: Expr, axes_a: Sequence[int], axes_b: Sequence[int], dtype: np.dtype[Any]) -> Expr:
         """Native contraction (float32/64, complex64/128, integers); chunks of contracted axes are unified."""
+    def transform(
+        self, steps: Sequence[tuple[str, int, int]], scaling: str, dtype: np.dtype[Any], label: str
+    ) -> Expr:
+        """Fourier transforms `(kind, axis, n)` one after another, of elements cast to `dtype` first: kinds are fft ifft
+        rfft irfft hfft ihfft, axes in one block each; `scaling` is backward, ortho or forward, as NumPy's `norm`."""
+    @staticmethod
+    def linear(
+        step: str,
+        numbers: Sequence[int],
+        out_ind: Sequence[int],
+        args: Sequence[tuple[Expr, Sequence[int]]],
+        chunks: _Chunks,
+        dtype: np.dtype[Any],
+        native: bool,
+        label: str,
+    ) -> Expr:
+        """A step of linear algebra with the blocks that `blockwise` would find, without the interpreter.
+
+        factor triangle stack-factor stack-triangle orthogonal (QR), svd singular-values, cholesky, solve-lower
+        solve-upper solve-below, lu-panel lu-update permutation, and part, which takes one of several results.
+        """
+    @staticmethod
+    def choice(alone: Expr, shared: Expr, instead: Expr) -> Expr:
+        """What `alone` is, made by `instead` where `shared`, of which that takes a part, is computed anyway."""
     # --- Python functions a block ----------------------------------------------------------------------------------
     @staticmethod
     def blockwise(

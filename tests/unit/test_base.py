@@ -183,6 +183,7 @@ def test_names_in_keys():
         ("Cancelled", core.CancelledError),
         ("Killed", core.KilledWorker),
         ("Internal", RuntimeError),
+        ("Matrix", np.linalg.LinAlgError),
     ],
 )
 def test_each_error_class_is_one_exception(name, exception):

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use raskr_base::{Chunk, TaskError, Value};
+use raskr_base::{Chunk, OpKind, TaskError, Value};
 
 use crate::index::Run;
 
@@ -17,6 +17,11 @@ pub enum Argument {
 pub trait BlockFunction: Send + Sync {
     /// Calls the function for the result's block. `extras` are the values of the calls it stands on.
     fn call(&self, block: &[u32], arguments: Vec<Argument>, extras: Vec<Value>) -> Result<Value, TaskError>;
+
+    /// Who does the work.
+    fn kind(&self) -> OpKind {
+        OpKind::Interpreted
+    }
 
     /// Equal for functions that do the same.
     fn token(&self) -> Result<u128, TaskError>;

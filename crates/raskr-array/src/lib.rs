@@ -10,6 +10,7 @@ pub mod function;
 pub mod grid;
 pub mod index;
 pub mod lower;
+pub mod native;
 pub mod ops;
 
 pub use error::ArrayError;

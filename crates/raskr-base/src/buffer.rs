@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 pub const ALIGNMENT: usize = 64;
 /// Blocks below this size are not worth pooling.
 const POOLED_MIN: usize = 1 << 17;
+/// Blocks from this size on get their pages from the system as they are touched.
+const LAZY_MIN: usize = 1 << 20;
 /// The most bytes that idle blocks may hold, where nothing else was said.
 const POOL_BYTES_MAX: usize = 192 << 20;
 /// The most bytes that idle blocks may hold.
@@ -85,8 +87,38 @@ fn layout(capacity: usize) -> Layout {
 }
 
 fn release(start: usize, capacity: usize) {
+    if capacity >= LAZY_MIN {
+        // SAFETY: `lazily_zeroed` wrote the address of the whole allocation below the block; its layout is this one.
+        unsafe {
+            let whole = (start as *const usize).sub(1).read();
+            dealloc(whole as *mut u8, lazy_layout(capacity));
+        }
+        return;
+    }
     // SAFETY: `start` was returned by `alloc_zeroed` with this very layout and has no other owner.
     unsafe { dealloc(start as *mut u8, layout(capacity)) }
+}
+
+fn lazy_layout(capacity: usize) -> Layout {
+    // SAFETY: the alignment is a power of two; `capacity_of` refuses what is near isize::MAX.
+    unsafe { Layout::from_size_align_unchecked(capacity + ALIGNMENT, size_of::<usize>()) }
+}
+
+/// A block of the alignment within a larger allocation of a smaller one. Asked for its own alignment the system's
+/// allocator gives pages with any contents, which would be filled with zeros here and now, by one thread; this way large
+/// blocks are pages that are zero when they are first touched, by the threads that fill them.
+fn lazily_zeroed(capacity: usize) -> *mut u8 {
+    // SAFETY: the layout has a size; the block begins at least a word, and at most ALIGNMENT bytes, into the allocation.
+    unsafe {
+        let whole = alloc_zeroed(lazy_layout(capacity));
+        if whole.is_null() {
+            return whole;
+        }
+        let step = (whole as usize + size_of::<usize>()).next_multiple_of(ALIGNMENT) - whole as usize;
+        let start = whole.add(step);
+        start.cast::<usize>().sub(1).write(whole as usize);
+        start
+    }
 }
 
 /// Rounded up so that blocks of nearly equal size are interchangeable: at most an eighth is wasted.
@@ -124,8 +156,12 @@ impl Buffer {
     }
 
     fn allocate(len: usize, capacity: usize) -> Buffer {
-        // SAFETY: the capacity is at least one alignment, so the layout has a size.
-        let start = unsafe { alloc_zeroed(layout(capacity)) };
+        let start = if capacity >= LAZY_MIN {
+            lazily_zeroed(capacity)
+        } else {
+            // SAFETY: the capacity is at least one alignment, so the layout has a size.
+            unsafe { alloc_zeroed(layout(capacity)) }
+        };
         let Some(start) = NonNull::new(start) else { handle_alloc_error(layout(capacity)) };
         LIVE.fetch_add(capacity, Ordering::Relaxed);
         Buffer { start, len, owner: Owner::Heap(capacity) }

@@ -18,10 +18,12 @@ pub enum ErrorClass {
     Cancelled,
     Killed,
     Internal,
+    /// A matrix that has no such factor, inverse or solution.
+    Matrix,
 }
 
 impl ErrorClass {
-    pub const ALL: [ErrorClass; 11] = [
+    pub const ALL: [ErrorClass; 12] = [
         ErrorClass::Value,
         ErrorClass::Type,
         ErrorClass::Index,
@@ -33,6 +35,7 @@ impl ErrorClass {
         ErrorClass::Cancelled,
         ErrorClass::Killed,
         ErrorClass::Internal,
+        ErrorClass::Matrix,
     ];
 }
 

@@ -27,6 +27,9 @@ pub enum KernelError {
     NegativePower,
     #[error("{0}")]
     Value(String),
+    /// A matrix that has no such factor, inverse or solution.
+    #[error("{0}")]
+    Matrix(&'static str),
     #[error("the computation was cancelled")]
     Cancelled,
 }
@@ -44,6 +47,7 @@ impl KernelError {
             | KernelError::EmptyReduction { .. }
             | KernelError::NegativePower
             | KernelError::Value(_) => ErrorClass::Value,
+            KernelError::Matrix(_) => ErrorClass::Matrix,
             KernelError::Index { .. } => ErrorClass::Index,
             KernelError::Cancelled => ErrorClass::Cancelled,
         }

@@ -6,6 +6,8 @@
 
 pub mod blocks;
 pub mod error;
+pub mod fft;
+pub mod linalg;
 pub mod math;
 pub mod program;
 pub mod random;

@@ -102,7 +102,19 @@ fn of_class(class: ErrorClass, message: String) -> PyErr {
         ErrorClass::Cancelled => CancelledError::new_err(message),
         ErrorClass::Killed => KilledWorker::new_err(message),
         ErrorClass::Internal => PyRuntimeError::new_err(message),
+        ErrorClass::Matrix => linalg_error(message),
     }
+}
+
+/// NumPy's exception for matrices, a ValueError.
+fn linalg_error(message: String) -> PyErr {
+    Python::attach(|py| {
+        let class = py.import(intern!(py, "numpy.linalg")).and_then(|module| module.getattr(intern!(py, "LinAlgError")));
+        match class.and_then(|class| class.call1((message.clone(),))) {
+            Ok(error) => PyErr::from_value(error),
+            Err(_) => PyValueError::new_err(message),
+        }
+    })
 }
 
 /// Raises the exception of each class in turn, so that a test can walk over all of them.

@@ -9,8 +9,6 @@ import numpy as np
 
 from raskr.array._apply import Expr, call_quietly, wrap
 from raskr.array.collection import Array
-from raskr.array.reduction_blocks import flatten
-from raskr.array.utils import is_native_dtype
 
 _NAN = math.nan
 
@@ -35,47 +33,47 @@ def smaller(m: float, n: float) -> float:
     return _NAN if m != m or n != n else min(m, n)
 
 
-def pick(source: Expr, number: int, chunks: tuple[tuple[float, ...], ...], dtype: Any, label: str) -> Array:
-    """One of the results that an expression without axes has in a tuple."""
+def native_blocks(a: Array, dtype: Any) -> Expr:
+    """The blocks as plain NumPy arrays of the element type, as the engine takes them."""
+    if a._expr.native:
+        return a._expr.astype(np.dtype(dtype))
+    inds = tuple(range(a.ndim))
+    return Expr.blockwise(
+        _plain, inds, [(a._expr, inds)], a.chunks, np.dtype(dtype), True, {"dtype": dtype}, label="plain"
+    )
+
+
+def _plain(block: Any, dtype: Any) -> Any:
+    return np.asarray(block, dtype=dtype)
+
+
+def pick(source: Expr, number: int, chunks: Any, dtype: Any, label: str) -> Expr:
+    """One of the results that an expression without axes has in a list."""
     inds = tuple(range(len(chunks)))
-    native = is_native_dtype(np.dtype(dtype))
-    part = Expr.blockwise(_item, inds, [(source, ())], chunks, np.dtype(dtype), native, {"number": number}, label=label)
-    return wrap(part, np.empty((0,) * len(chunks), dtype=dtype))
-
-
-def _item(parts: Any, number: int) -> Any:
-    return np.ascontiguousarray(parts[number])
-
-
-class BlockNumber:
-    """The number of a block along one axis."""
-
-    def __init__(self, axis: int):
-        self.axis = axis
-
-    def __call__(self, block: tuple[int, ...]) -> dict[str, Any]:
-        return {"number": block[self.axis]}
+    return Expr.linear("part", (number,), inds, [(source, ())], chunks, np.dtype(dtype), True, label)
 
 
 # --- tall matrices --------------------------------------------------------------------------------------------------
-def _qr_of_block(block: Any) -> tuple[Any, Any]:
-    return np.linalg.qr(block)
+class _Tall:
+    """The steps of a tall matrix' factorisation; R is made without Q's reflections where nobody asks for Q."""
 
+    def __init__(self, a: Array, dtype: np.dtype[Any]):
+        m, n = a.shape
+        self.dtype, self.n, self.k = dtype, n, smaller(m, n)
+        self.rows = a.chunks[0]
+        x = native_blocks(a, dtype)
+        heights = tuple(smaller(rows, n) for rows in a.chunks[0])
+        ends = ((self.k,), (n,))
+        self.local = Expr.linear("factor", (), (0, 1), [(x, (0, 1))], a.chunks, dtype, False, "qr-block")
+        self.stack = Expr.linear("stack-factor", (), (), [(self.local, (0, 1))], (), dtype, False, "qr-stack")
+        triangles = Expr.linear("triangle", (), (0, 1), [(x, (0, 1))], (heights, (n,)), dtype, True, "qr-triangle")
+        alone = Expr.linear("stack-triangle", (), (0, 1), [(triangles, (2, 3))], ends, dtype, True, "qr-r")
+        self.r = Expr.choice(alone, self.stack, pick(self.stack, 0, ends, dtype, "qr-r"))
 
-def _qr_of_stack(nested: Any) -> tuple[list[Any], Any]:
-    """QR of the stacked triangles of all blocks, the orthogonal factor cut into the pieces of the blocks."""
-    triangles = [r for _, r in flatten(nested)]
-    q, r = np.linalg.qr(np.concatenate(triangles))
-    return np.split(q, np.cumsum([len(t) for t in triangles])[:-1]), r
-
-
-def _svd_of_triangle(parts: Any) -> tuple[Any, Any, Any]:
-    return np.linalg.svd(parts[1], full_matrices=True)
-
-
-def _orthogonal_block(local: Any, parts: Any, number: int, turn: Any = None) -> Any:
-    q = local[0] @ parts[0][number]
-    return q if turn is None else q @ turn[0]
+    def orthogonal(self, *turn: Expr) -> Expr:
+        """The blocks of Q, or of the left singular vectors."""
+        args = [(self.local, (0, 1)), (self.stack, ()), *((each, ()) for each in turn)]
+        return Expr.linear("orthogonal", (), (0, 1), args, (self.rows, (self.k,)), self.dtype, True, "qr-q")
 
 
 def tsqr(data, compute_svd=False, _max_vchunk_size=None):
@@ -115,33 +113,17 @@ def tsqr(data, compute_svd=False, _max_vchunk_size=None):
     a = as_matrix(data, "tsqr")
     if len(a.chunks[1]) > 1:
         raise ValueError(f"tsqr needs one block of columns, the matrix has chunks {a.chunks}")
-    m, n = a.shape
-    k = smaller(m, n)
     dtype = factor_dtype(a)
-    local = Expr.blockwise(_qr_of_block, (0, 1), [(a._expr, (0, 1))], a.chunks, dtype, False, label="qr-block")
-    stack = Expr.blockwise(_qr_of_stack, (), [(local, (0, 1))], (), dtype, False, label="qr-stack")
-    args: list[tuple[Any, Any]] = [(local, (0, 1)), (stack, ())]
+    tall = _Tall(a, dtype)
     if not compute_svd:
-        q = _orthogonal(args, None, (a.chunks[0], (k,)), dtype)
-        return q, pick(stack, 1, ((k,), (n,)), dtype, "qr-r")
-    turned = Expr.blockwise(_svd_of_triangle, (), [(stack, ())], (), dtype, False, label="svd")
-    u = _orthogonal(args, turned, (a.chunks[0], (k,)), dtype)
+        return wrap(tall.orthogonal()), wrap(tall.r)
+    k, n = tall.k, tall.n
+    turned = Expr.linear("svd", (), (), [(tall.r, (0, 1))], (), dtype, False, "svd")
     real = np.empty(0, dtype).real.dtype
-    return u, pick(turned, 1, ((k,),), real, "svd-s"), pick(turned, 2, ((n,), (n,)), dtype, "svd-v")
-
-
-def _turned_block(local: Any, parts: Any, turn: Any, number: int) -> Any:
-    return _orthogonal_block(local, parts, number, turn)
-
-
-def _orthogonal(args: list[tuple[Any, Any]], turned: Expr | None, chunks: Any, dtype: np.dtype[Any]) -> Array:
-    function = _orthogonal_block if turned is None else _turned_block
-    arguments = args if turned is None else [*args, (turned, ())]
-    native = is_native_dtype(dtype)
-    expr = Expr.blockwise(
-        function, (0, 1), arguments, chunks, dtype, native, per_block=BlockNumber(0), label="qr-q"
-    )  # fmt: skip
-    return wrap(expr)
+    alone = Expr.linear("singular-values", (), (0,), [(tall.r, (1, 2))], ((k,),), real, True, "svd-s")
+    values = Expr.choice(alone, turned, pick(turned, 1, ((k,),), real, "svd-s"))
+    vectors = pick(turned, 2, ((n,), (n,)), dtype, "svd-v")
+    return wrap(tall.orthogonal(turned)), wrap(values), wrap(vectors)
 
 
 # --- wide matrices --------------------------------------------------------------------------------------------------

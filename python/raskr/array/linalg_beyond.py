@@ -11,6 +11,7 @@ import numpy as np
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
 from raskr.array.factor import as_matrix, svd
+from raskr.array.linalg_stacks import apply_stacked, as_array, eigvalsh, matrices
 from raskr.array.routines_products import dot, matmul
 from raskr.array.systems import inv, lu, norm
 
@@ -40,7 +41,7 @@ def _parity_of_block(order: Any) -> Any:
 
 @like_numpy(np.linalg.slogdet, name="numpy.linalg.slogdet")
 def slogdet(a):
-    """Sign and logarithm of the determinant of a square matrix with the same chunks along both axes.
+    """Sign and logarithm of the determinants of square matrices; a single one has the same chunks along both axes.
 
     Examples
     --------
@@ -53,6 +54,10 @@ def slogdet(a):
     from raskr.array.creation import diagonal
     from raskr.array.ufunc import absolute, log
 
+    a = as_array(a)
+    if a.ndim > 2:
+        a = matrices(a, "slogdet", square=True)
+        return SlogdetResult(*apply_stacked(np.linalg.slogdet, "(n,n)->(),()", a))
     order, _, upper = lu(as_matrix(a, "slogdet"))
     parity = Expr.blockwise(
         _parity_of_block, (), [(order.rechunk(-1)._expr, (0, 1))], (), np.dtype(float), True, concatenate=True,
@@ -65,7 +70,7 @@ def slogdet(a):
 
 @like_numpy(np.linalg.det, name="numpy.linalg.det")
 def det(a):
-    """The determinant of a square matrix with the same chunks along both axes.
+    """The determinants of square matrices; a single one has the same chunks along both axes.
 
     Examples
     --------
@@ -75,17 +80,20 @@ def det(a):
     """
     from raskr.array.ufunc import exp
 
+    a = as_array(a)
+    if a.ndim > 2:
+        return apply_stacked(np.linalg.det, "(n,n)->()", matrices(a, "det", square=True))
     sign, logarithm = slogdet(a)
     return sign * exp(logarithm)
 
 
 def svdvals(x, /):
-    """The singular values of a matrix, in descending order.
+    """The singular values of matrices, in descending order.
 
     Parameters
     ----------
     x : array_like
-        A matrix that is cut along one axis at most.
+        A matrix that is cut along one axis at most, or a stack of matrices.
 
     Examples
     --------
@@ -93,12 +101,17 @@ def svdvals(x, /):
     >>> da.linalg.svdvals(da.asarray([[3.0, 0.0], [0.0, 4.0]])).compute()
     array([4., 3.])
     """
+    x = as_array(x)
+    if x.ndim > 2:
+        count = min(x.shape[-2:])
+        x = matrices(x, "svdvals")
+        return apply_stacked(np.linalg.svdvals, "(m,n)->(k)", x, output_sizes={"k": count})
     return svd(x)[1]
 
 
 @like_numpy(np.linalg.cond, name="numpy.linalg.cond")
 def cond(x, p=None):
-    """The condition number of a matrix: the product of its norm and that of its inverse.
+    """The condition numbers of matrices: the products of their norms and those of their inverses.
 
     Examples
     --------
@@ -108,13 +121,13 @@ def cond(x, p=None):
     """
     if p in (None, 2, -2):
         values = svdvals(x)
-        return values[0] / values[-1] if p != -2 else values[-1] / values[0]
-    return norm(x, p) * norm(inv(x), p)
+        return values[..., 0] / values[..., -1] if p != -2 else values[..., -1] / values[..., 0]
+    return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))
 
 
 @like_numpy(np.linalg.matrix_rank, name="numpy.linalg.matrix_rank")
-def matrix_rank(A, tol=None):
-    """How many singular values of a matrix are larger than a tolerance.
+def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
+    """How many singular values of each matrix are larger than a tolerance.
 
     Examples
     --------
@@ -122,16 +135,28 @@ def matrix_rank(A, tol=None):
     >>> int(da.linalg.matrix_rank(da.ones((4, 3))).compute())
     1
     """
-    a = as_matrix(A, "matrix_rank")
-    values = svdvals(a)
+    a = as_array(A)
+    if tol is not None and rtol is not None:
+        raise ValueError("`tol` and `rtol` can't be both set.")
+    if a.ndim < 2:
+        return (a != 0).any().astype(int)
+    values = abs(eigvalsh(a)) if hermitian else svdvals(a)
     if tol is None:
-        tol = values[0] * (max(a.shape) * np.finfo(values.dtype).eps)
-    return (values > tol).sum()
+        eps = max(a.shape[-2:]) * np.finfo(values.dtype).eps
+        limit = values.max(axis=-1, keepdims=True) * (eps if rtol is None else _column(rtol))
+    else:
+        limit = _column(tol)
+    return (values > limit).sum(axis=-1)
+
+
+def _column(tolerance: Any) -> Any:
+    """A tolerance, or one for each matrix, to compare lines of values with."""
+    return tolerance if np.ndim(tolerance) == 0 else tolerance[..., None]
 
 
 @like_numpy(np.linalg.pinv, name="numpy.linalg.pinv")
-def pinv(a, rcond=None):
-    """The Moore-Penrose inverse of a matrix that is cut along one axis at most.
+def pinv(a, rcond=None, hermitian=False, *, rtol=None):
+    """The Moore-Penrose inverse of a matrix that is cut along one axis at most, or of each matrix of a stack.
 
     Examples
     --------
@@ -141,6 +166,13 @@ def pinv(a, rcond=None):
     """
     from raskr.array.routines_select import where
 
+    if rcond is not None and rtol is not None:
+        raise ValueError("`rtol` and `rcond` can't be both set.")
+    a = as_array(a)
+    rcond = rtol if rcond is None else rcond
+    if a.ndim > 2:
+        options = {} if rcond is None else {"rtol": rcond}
+        return apply_stacked(np.linalg.pinv, "(m,n)->(n,m)", matrices(a, "pinv"), hermitian=hermitian, **options)
     a = as_matrix(a, "pinv")
     u, s, v = svd(a)
     limit = s[0] * (max(a.shape) * np.finfo(s.dtype).eps if rcond is None else rcond)
@@ -151,7 +183,7 @@ def pinv(a, rcond=None):
 
 @like_numpy(np.linalg.matrix_power, name="numpy.linalg.matrix_power")
 def matrix_power(a, n):
-    """A square matrix multiplied with itself, or for negative powers its inverse.
+    """Square matrices multiplied with themselves, or for negative powers their inverses.
 
     Examples
     --------
@@ -160,14 +192,16 @@ def matrix_power(a, n):
     array([[1, 3],
            [0, 1]])
     """
+    from raskr.array.core import broadcast_to
     from raskr.array.creation import eye
 
-    a = as_matrix(a, "matrix_power")
-    if a.shape[0] != a.shape[1]:
-        raise ValueError(f"matrix_power needs a square matrix, got shape {a.shape}")
+    a = as_array(a)
+    if a.ndim < 2 or a.shape[-2] != a.shape[-1]:
+        raise np.linalg.LinAlgError(f"matrix_power: Last 2 dimensions of the array must be square, got shape {a.shape}")
     n = operator.index(n)
     if n == 0:
-        return eye(int(a.shape[0]), chunks=a.chunks, dtype=a.dtype)
+        one = eye(int(a.shape[-1]), chunks=a.chunks[-2:], dtype=a.dtype)
+        return one if a.ndim == 2 else broadcast_to(one, a.shape, chunks=a.chunks)
     base, n = (inv(a), -n) if n < 0 else (a, n)
     result: Array | None = None
     while n:
@@ -273,4 +307,9 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     >>> float(da.linalg.matrix_norm(da.asarray([[3.0, 0.0], [0.0, 4.0]])).compute())
     5.0
     """
+    x = as_array(x)
+    if ord in ("nuc", 2, -2) and x.ndim > 2:
+        values = svdvals(x)
+        result = {"nuc": values.sum, 2: values.max, -2: values.min}[ord](axis=-1)
+        return result[..., None, None] if keepdims else result
     return norm(x, ord, axis=(-2, -1), keepdims=keepdims)

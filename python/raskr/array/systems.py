@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy as np
 from raskr.array._apply import Expr, normalize_axes, wrap
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
-from raskr.array.factor import as_matrix, factor_dtype, pick, qr, svd
-from raskr.array.utils import is_native_dtype
+from raskr.array.factor import as_matrix, factor_dtype, native_blocks, qr, svd
+from raskr.array.linalg_stacks import apply_stacked, as_array, matrices
 
 __all__ = ["cholesky", "inv", "lstsq", "lu", "norm", "solve", "solve_triangular"]
 
@@ -25,57 +24,14 @@ def _square(a: Any, what: str) -> Array:
     return a
 
 
-def _on_block(function: Any, a: Array, dtype: Any, label: str, *others: Array) -> Array:
-    """A function of a one-block matrix and one-block others, with the shape of the last."""
-    last = others[-1] if others else a
-    inds = tuple(range(last.ndim))
-    args: list[tuple[Any, Any]] = [(a._expr.node(), None)] if others else [(a._expr, inds)]
-    args += [(x._expr, inds) for x in others]
-    native = is_native_dtype(np.dtype(dtype))
-    return wrap(Expr.blockwise(function, inds, args, last.chunks, np.dtype(dtype), native, label=label))
+def _solve_step(step: str, triangle: Array, right: Array, dtype: np.dtype[Any]) -> Array:
+    """A step with a one-block triangle and one block of rows (of columns, for "solve-below"), which gives its shape."""
+    inds = (0, 1)[: right.ndim]
+    args = [(native_blocks(triangle, dtype), (2, 3)), (native_blocks(right, dtype), inds)]
+    return wrap(Expr.linear(step, (), inds, args, right.chunks, dtype, True, step))
 
 
 # --- LU -------------------------------------------------------------------------------------------------------------
-def _factor_panel(panel: Any, start: int) -> tuple[Any, Any]:
-    """LU of the rows from `start` on of a panel of columns, with partial pivoting: row order and factors, packed."""
-    import scipy.linalg
-
-    factors, pivots = scipy.linalg.lu_factor(panel[start:], check_finite=False)
-    order = np.arange(len(panel))
-    for row, other in enumerate(pivots):
-        order[[start + row, start + other]] = order[[start + other, start + row]]
-    return order, factors
-
-
-def _update_panel(panel: Any, factored: Any, start: int, width: int, current: int, number: int) -> Any:
-    """A panel after the step that factored another: rows exchanged, and what is right of that one eliminated."""
-    import scipy.linalg
-
-    order, factors = factored
-    panel = panel[order]
-    stop = start + width
-    if number == current:
-        panel[start:] = factors
-    elif number > current:
-        top = scipy.linalg.solve_triangular(factors[:width], panel[start:stop], lower=True, unit_diagonal=True)
-        panel[start:stop] = top
-        panel[stop:] -= factors[width:] @ top
-    return panel
-
-
-def _permutation(*factored: Any) -> Any:
-    """The matrix P of P L U from the row orders of all steps."""
-    order = functools.reduce(lambda before, step: before[step[0]], factored[1:], factored[0][0])
-    matrix = np.zeros((len(order), len(order)))
-    matrix[order, np.arange(len(order))] = 1.0
-    return matrix
-
-
-class _PanelNumber:
-    def __call__(self, block: tuple[int, ...]) -> dict[str, Any]:
-        return {"number": block[1]}
-
-
 def lu(a):
     """LU decomposition with partial pivoting: a = P L U.
 
@@ -102,44 +58,33 @@ def lu(a):
     >>> np.allclose((p @ l @ u).compute(), x.compute())
     True
     """
+    from raskr.array.creation import eye
     from raskr.array.routines_select import tril, triu
 
     a = _square(a, "lu")
     n = int(a.shape[0])
     dtype = factor_dtype(a)
     widths = a.chunks[1]
-    panels = a.astype(dtype).rechunk({0: -1})
+    panels = wrap(native_blocks(a, dtype)).rechunk({0: -1})
     starts = np.concatenate([[0], np.cumsum(widths)]).tolist()
     expr, steps = panels._expr, []
-    for current, width in enumerate(widths):
-        start = starts[current]
+    for current in range(len(widths)):
         panel = expr.select_blocks([[0], [current]])
-        step = Expr.blockwise(
-            functools.partial(_factor_panel, start=start), (), [(panel, (0, 1))], (), dtype, False, concatenate=True,
-            label="lu-panel",
-        )  # fmt: skip
+        step = Expr.linear("lu-panel", (starts[current],), (), [(panel, (0, 1))], (), dtype, False, "lu-panel")
         steps.append(step)
-        expr = Expr.blockwise(
-            _update_panel, (0, 1), [(expr, (0, 1)), (step, ())], panels.chunks, dtype, is_native_dtype(dtype),
-            {"start": start, "width": int(width), "current": current}, per_block=_PanelNumber(), label="lu-update",
-        )  # fmt: skip
+        args = [(expr, (0, 1)), (step, ())]
+        expr = Expr.linear(
+            "lu-update", (starts[current], current), (0, 1), args, panels.chunks, dtype, True, "lu-update"
+        )
     packed = wrap(expr).rechunk(a.chunks)
-    order = Expr.blockwise(
-        _permutation, (0, 1), [(step, ()) for step in steps], ((n,), (n,)), np.dtype(float), True, label="lu-p"
+    order = Expr.linear(
+        "permutation", (), (0, 1), [(step, ()) for step in steps], ((n,), (n,)), np.dtype(float), True, "lu-p"
     )
-    from raskr.array.creation import eye
-
     lower = tril(packed, -1) + eye(n, chunks=a.chunks, dtype=dtype)
     return wrap(order).rechunk(a.chunks), lower, triu(packed)
 
 
 # --- triangles ------------------------------------------------------------------------------------------------------
-def _solve_block(triangle: Any, right: Any, lower: bool) -> Any:
-    import scipy.linalg
-
-    return scipy.linalg.solve_triangular(triangle, right, lower=lower, check_finite=False)
-
-
 def solve_triangular(a, b, lower=False):
     """The solution x of a x = b, for a triangular matrix.
 
@@ -172,25 +117,14 @@ def solve_triangular(a, b, lower=False):
     bounds = np.concatenate([[0], np.cumsum(a.chunks[0])]).tolist()
     steps = list(zip(bounds, bounds[1:]))
     solved: list[Array] = []
-    solve_step = functools.partial(_solve_block, lower=lower)
+    step = "solve-lower" if lower else "solve-upper"
     for low, high in steps if lower else reversed(steps):
         right = b[low:high]
         if solved:
             known = concatenate(solved if lower else solved[::-1], axis=0)
             right = right - dot(a[low:high, :low] if lower else a[low:high, high:], known)
-        solved.append(_on_block(solve_step, a[low:high, low:high], dtype, "solve_triangular", right))
+        solved.append(_solve_step(step, a[low:high, low:high], right, dtype))
     return concatenate(solved if lower else solved[::-1], axis=0)
-
-
-def _lower_factor(block: Any) -> Any:
-    return np.linalg.cholesky(block)
-
-
-def _panel_below(factor: Any, panel: Any) -> Any:
-    """The part of a Cholesky factor below a diagonal block."""
-    import scipy.linalg
-
-    return scipy.linalg.solve_triangular(factor, panel.conj().T, lower=True, check_finite=False).conj().T
 
 
 def cholesky(a, lower=False):
@@ -219,12 +153,14 @@ def cholesky(a, lower=False):
     rest, done, columns = a.astype(dtype), 0, []
     n = int(a.shape[0])
     for width in a.chunks[0]:
-        diagonal = _on_block(_lower_factor, rest[:width, :width], dtype, "cholesky")
+        corner = native_blocks(rest[:width, :width], dtype)
+        chunks = ((width,), (width,))
+        diagonal = wrap(Expr.linear("cholesky", (), (0, 1), [(corner, (0, 1))], chunks, dtype, True, "cholesky"))
         parts = [diagonal]
         if done:
             parts.insert(0, zeros((done, width), dtype=dtype, chunks=(a.chunks[0][: len(columns)], (width,))))
         if done + width < n:
-            below = _on_block(_panel_below, diagonal, dtype, "cholesky", rest[width:, :width])
+            below = _solve_step("solve-below", diagonal, rest[width:, :width], dtype)
             parts.append(below)
             rest = rest[width:, width:] - dot(below, below.T.conj())
         columns.append(concatenate(parts, axis=0))
@@ -278,7 +214,7 @@ def solve(a, b, sym_pos=None, assume_a="gen"):
 
 @like_numpy(np.linalg.inv, name="numpy.linalg.inv")
 def inv(a):
-    """The inverse of a square matrix with the same chunks along both axes.
+    """The inverses of square matrices; a single one has the same chunks along both axes.
 
     Examples
     --------
@@ -289,16 +225,15 @@ def inv(a):
     """
     from raskr.array.creation import eye
 
+    a = as_array(a)
+    if a.ndim > 2:
+        return apply_stacked(np.linalg.inv, "(n,n)->(n,n)", matrices(a, "inv", square=True))
     a = _square(a, "inv")
     return solve(a, eye(int(a.shape[0]), chunks=a.chunks, dtype=factor_dtype(a)))
 
 
 def _rank_of(triangle: Any) -> Any:
     return np.asarray(np.linalg.matrix_rank(triangle))
-
-
-def _singular_values(triangle: Any) -> tuple[Any]:
-    return (np.linalg.svd(triangle, compute_uv=False),)
 
 
 @like_numpy(np.linalg.lstsq, name="numpy.linalg.lstsq")
@@ -329,11 +264,11 @@ def lstsq(a, b):
     squares = absolute(residuals) ** 2
     squares = squares.sum(axis=0, keepdims=b.ndim == 1)
     one = Expr.blockwise(_rank_of, (), [(r._expr, (0, 1))], (), np.dtype(np.intp), True, concatenate=True, label="rank")
-    values = Expr.blockwise(
-        _singular_values, (), [(r._expr, (0, 1))], (), r.dtype, False, concatenate=True, label="singular-values"
-    )
     real = np.empty(0, r.dtype).real.dtype
-    return x, squares, wrap(one), pick(values, 0, ((r.shape[0],),), real, "singular-values")
+    values = Expr.linear(
+        "singular-values", (), (0,), [(r._expr, (1, 2))], ((r.shape[0],),), real, True, "singular-values"
+    )
+    return x, squares, wrap(one), wrap(values)
 
 
 # --- norms ----------------------------------------------------------------------------------------------------------

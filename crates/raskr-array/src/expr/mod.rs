@@ -4,6 +4,7 @@
 //! is evaluated block by block. Dropping a long chain of expressions never recurses.
 
 mod combine;
+mod native;
 mod products;
 mod rename;
 mod sources;
@@ -181,6 +182,13 @@ pub enum Kind {
         extras: Vec<Arc<Call>>,
         concatenate: bool,
     },
+    /// The same array made in two ways: by `alone`, or, where `shared` is computed anyway, by `instead`, which takes part of
+    /// what that gives.
+    Choice {
+        alone: Arc<Expr>,
+        shared: Arc<Expr>,
+        instead: Arc<Expr>,
+    },
     /// Each block goes to a store; nothing is yielded.
     Write {
         input: Arc<Expr>,
@@ -282,6 +290,7 @@ impl Expr {
             Kind::Concatenate { inputs, .. } => inputs.iter().collect(),
             Kind::RandomWith { parameters, .. } => parameters.iter().collect(),
             Kind::Contract { a, b, .. } => SmallVec::from_slice(&[a, b]),
+            Kind::Choice { alone, instead, .. } => SmallVec::from_slice(&[alone, instead]),
             Kind::Blockwise { arguments, .. } => arguments.iter().map(|argument| &argument.array).collect(),
             Kind::Cast { input }
             | Kind::View { input, .. }
@@ -324,6 +333,7 @@ impl Expr {
             Kind::Concatenate { inputs, .. } => inputs,
             Kind::RandomWith { parameters, .. } => parameters,
             Kind::Contract { a, b, .. } => vec![a, b],
+            Kind::Choice { alone, shared, instead } => vec![alone, shared, instead],
             Kind::Blockwise { arguments, .. } => arguments.into_iter().map(|argument| argument.array).collect(),
             Kind::Cast { input }
             | Kind::View { input, .. }

@@ -168,6 +168,9 @@ impl Expr {
                     };
                 }
             }
+            Kind::Choice { .. } => {
+                hasher.str("choice");
+            }
             Kind::Write { writer, .. } => {
                 // Writing is done for its effect: no two writes are the same.
                 hasher.str("write").u64(Arc::as_ptr(writer).cast::<()>() as u64);

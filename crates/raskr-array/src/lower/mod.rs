@@ -12,7 +12,7 @@ mod moves;
 mod plan;
 mod trees;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -34,12 +34,15 @@ use plan::{Address, Decision, address, block_source, decide};
 /// One lowering of a set of expressions.
 pub struct Lowering {
     decision: Decision,
+    /// What is computed whichever way is chosen where there are two.
+    needed: HashSet<Address>,
     done: Mutex<HashMap<Address, Arc<Blocks>>>,
 }
 
 /// Lowers expressions together, so that what they share is done once; gives where the blocks of each are.
 pub fn lower(outputs: &[Arc<Expr>], builder: &mut Builder) -> Result<Vec<Arc<Blocks>>, TaskError> {
-    let lowering = Lowering { decision: decide(outputs), done: Mutex::new(HashMap::new()) };
+    let lowering =
+        Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::new(HashMap::new()) };
     for expr in &lowering.decision.order {
         if lowering.decision.is_blocked(expr) {
             let blocks = lowering.lower_one(expr, builder)?;
@@ -47,6 +50,21 @@ pub fn lower(outputs: &[Arc<Expr>], builder: &mut Builder) -> Result<Vec<Arc<Blo
         }
     }
     outputs.iter().map(|output| lowering.blocks_of(output)).collect()
+}
+
+/// Everything that the outputs stand on when arrays that can be made in two ways are made alone.
+fn needed(outputs: &[Arc<Expr>]) -> HashSet<Address> {
+    let mut seen = HashSet::new();
+    let mut waiting: Vec<&Arc<Expr>> = outputs.iter().collect();
+    while let Some(expr) = waiting.pop() {
+        if seen.insert(address(expr)) {
+            match expr.kind() {
+                Kind::Choice { alone, .. } => waiting.push(alone),
+                _ => waiting.extend(expr.inputs()),
+            }
+        }
+    }
+    seen
 }
 
 impl Collection for Expr {
@@ -130,6 +148,10 @@ impl Lowering {
                 builder.push(OpLayer::new(op, tasks, move |index, into| {
                     into.push(source.task(&grid, &grid.unflat(index)));
                 }))
+            }
+            Kind::Choice { alone, shared, instead } => {
+                let chosen = if self.needed.contains(&address(shared)) { instead } else { alone };
+                return self.whole_argument(chosen, builder);
             }
             Kind::SelectBlocks { input, index } => {
                 let source = self.whole_argument(input, builder)?;

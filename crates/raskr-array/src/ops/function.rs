@@ -102,7 +102,7 @@ impl Op for FunctionOp {
     about!();
 
     fn kind(&self) -> OpKind {
-        OpKind::Interpreted
+        self.function.kind()
     }
 
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {

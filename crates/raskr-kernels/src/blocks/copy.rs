@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use raskr_base::chunk::contiguous_strides;
-use raskr_base::{Chunk, ChunkMut, DType, Dims, Strides};
+use raskr_base::{Chunk, ChunkMut, DType, Dims, Element, Strides};
 
 use super::strided::copy_raw;
 use crate::error::KernelError;
@@ -93,6 +93,20 @@ pub fn owned(chunk: &Chunk) -> ChunkMut {
     // SAFETY: the output is new and of the chunk's shape.
     unsafe { copy_to_strided(chunk, out.as_mut_ptr(), &to_strides) };
     out
+}
+
+/// Writes the elements in row-major order.
+pub fn copy_out<T: Element>(chunk: &Chunk, to: &mut [T]) -> Result<(), KernelError> {
+    if !T::stores(chunk.dtype()) || to.len() != chunk.len() {
+        return Err(KernelError::Shape {
+            expected: format!("room for {} elements of {}", chunk.len(), chunk.dtype()),
+            got: format!("room for {} of {}", to.len(), T::DTYPE),
+        });
+    }
+    let to_strides = byte_strides(&contiguous_strides(chunk.shape()), size_of::<T>());
+    // SAFETY: the slice has room for all elements and belongs to the caller alone.
+    unsafe { copy_to_strided(chunk, to.as_mut_ptr().cast(), &to_strides) };
+    Ok(())
 }
 
 /// The chunk's memory for writing when the chunk is its sole owner, a copy otherwise.

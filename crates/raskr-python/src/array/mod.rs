@@ -3,8 +3,10 @@
 mod build;
 pub mod convert;
 pub mod expr;
+mod fft;
 mod files;
 mod function;
+mod linalg;
 mod numeric;
 pub mod output;
 
