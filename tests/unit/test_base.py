@@ -4,6 +4,7 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from operator import add
 
+import numpy as np
 import pytest
 
 import raskr

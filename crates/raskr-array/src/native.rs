@@ -14,7 +14,10 @@ use crate::ops::{chunks_of, kind_of, list_of};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum NativeFunction {
     /// Fourier transforms along several axes, one after another.
-    Transform { steps: Vec<Step>, scaling: Scaling },
+    Transform {
+        steps: Vec<Step>,
+        scaling: Scaling,
+    },
     Linear(Linear),
 }
 
@@ -38,13 +41,20 @@ pub enum Linear {
     Part(usize),
     Cholesky,
     /// x of `a x = b`, for a triangle a.
-    Solve { lower: bool },
+    Solve {
+        lower: bool,
+    },
     /// x of `x a* = b`, for a lower triangle a.
     SolveBelow,
     /// LU of the rows from `start` on of a panel of columns: the order of rows, and the packed factors.
-    LuPanel { start: usize },
+    LuPanel {
+        start: usize,
+    },
     /// A panel after the step `current`, whose panel began at row `start`, and the other's result.
-    LuUpdate { start: usize, current: usize },
+    LuUpdate {
+        start: usize,
+        current: usize,
+    },
     /// P of P L U from the results of all steps.
     Permutation,
 }
@@ -126,8 +136,7 @@ impl Linear {
                 list_of(all)
             }
             Linear::Orthogonal => {
-                let [vectors, triangles, _] =
-                    <[Chunk; 3]>::try_from(parts(next())?).map_err(|_| missing())?;
+                let [vectors, triangles, _] = <[Chunk; 3]>::try_from(parts(next())?).map_err(|_| missing())?;
                 let stack = parts(next())?;
                 let number = block.first().map_or(0, |at| *at as usize);
                 let turn = next();

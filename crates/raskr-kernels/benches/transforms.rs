@@ -50,7 +50,12 @@ fn main() -> Result<(), KernelError> {
         report(&format!("R of {rows} x {columns}"), best(|| linalg::triangle(&tall))?, work, "GFlop/s");
         report(&format!("reflectors of {rows} x {columns}"), best(|| linalg::factor(&tall))?, work, "GFlop/s");
         let (reflectors, _) = linalg::factor(&tall)?;
-        report(&format!("Q of {rows} x {columns}"), best(|| linalg::orthogonal(&reflectors, None))?, 2.0 * work, "GFlop/s");
+        report(
+            &format!("Q of {rows} x {columns}"),
+            best(|| linalg::orthogonal(&reflectors, None))?,
+            2.0 * work,
+            "GFlop/s",
+        );
     }
     Ok(())
 }

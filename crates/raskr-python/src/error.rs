@@ -109,7 +109,8 @@ fn of_class(class: ErrorClass, message: String) -> PyErr {
 /// NumPy's exception for matrices, a ValueError.
 fn linalg_error(message: String) -> PyErr {
     Python::attach(|py| {
-        let class = py.import(intern!(py, "numpy.linalg")).and_then(|module| module.getattr(intern!(py, "LinAlgError")));
+        let class =
+            py.import(intern!(py, "numpy.linalg")).and_then(|module| module.getattr(intern!(py, "LinAlgError")));
         match class.and_then(|class| class.call1((message.clone(),))) {
             Ok(error) => PyErr::from_value(error),
             Err(_) => PyValueError::new_err(message),

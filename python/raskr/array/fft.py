@@ -57,8 +57,8 @@ def _lengths(kind: str, a: Array, given: Any, axes: tuple[int, ...]) -> dict[int
             sizes[-1] = 2 * (sizes[-1] - 1)
     else:
         sizes = [int(size) for size in given]
-        if any(size < 1 for size in sizes):
-            raise ValueError(f"Invalid number of data points ({sizes}) specified for {kind}.")
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"Invalid number of data points ({sizes}) specified for {kind}.")
     if kind.startswith(("rfft", "ihfft")):
         sizes[-1] = sizes[-1] // 2 + 1
     return dict(zip(axes, sizes))
@@ -97,7 +97,7 @@ def _apply(
     call: dict[str, Any] = {"n": lengths, "axis": axes} if one else {"s": lengths, "axes": numbers}
     transform = _Transform(function, call | options)
     if dtype is None:
-        sample = np.ones(tuple(min(int(n), 8) if n == n and n else 1 for n in a.shape), dtype=a.dtype)
+        sample = np.ones((2,) * a.ndim, dtype=a.dtype)
         dtype = call_quietly(function, sample, **({"axis": axes} if one else {"axes": numbers})).dtype
     if _NATIVE.get(function) == kind and np.dtype(dtype).char in "dD" and a._expr.native and numbers:
         return wrap(_native(kind, a, given, numbers, options.get("norm")))

@@ -52,6 +52,7 @@ def slogdet(a):
     """
     from raskr.array._apply import Expr, wrap
     from raskr.array.creation import diagonal
+    from raskr.array.routines_select import where
     from raskr.array.ufunc import absolute, log
 
     a = as_array(a)
@@ -65,7 +66,9 @@ def slogdet(a):
     )  # fmt: skip
     line = diagonal(upper)
     size = absolute(line)
-    return SlogdetResult(wrap(parity) * (line / size).prod(), log(size).sum())
+    # A zero on the diagonal makes the sign zero, as its own sign is.
+    signs = line / where(size == 0, 1, size)
+    return SlogdetResult(wrap(parity) * signs.prod(), log(size).sum())
 
 
 @like_numpy(np.linalg.det, name="numpy.linalg.det")

@@ -41,8 +41,7 @@ pub struct Lowering {
 
 /// Lowers expressions together, so that what they share is done once; gives where the blocks of each are.
 pub fn lower(outputs: &[Arc<Expr>], builder: &mut Builder) -> Result<Vec<Arc<Blocks>>, TaskError> {
-    let lowering =
-        Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::new(HashMap::new()) };
+    let lowering = Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::new(HashMap::new()) };
     for expr in &lowering.decision.order {
         if lowering.decision.is_blocked(expr) {
             let blocks = lowering.lower_one(expr, builder)?;

@@ -22,7 +22,8 @@ pub mod view;
 pub use argreduce::{ArgKind, arg_combine, arg_finish, arg_reduce};
 pub use cast::{Convert, can_cast, cast};
 pub use copy::{
-    assemble, concatenate, copied, copy_from_strided, copy_into, copy_out, copy_to_strided, into_owned, owned, to_contiguous,
+    assemble, concatenate, copied, copy_from_strided, copy_into, copy_out, copy_to_strided, into_owned, owned,
+    to_contiguous,
 };
 pub use cumulative::{CumulativeKind, cumulative, diff};
 pub use mask::{compress, count_true, extract, place, put_mask, true_indices};

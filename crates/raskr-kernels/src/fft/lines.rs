@@ -9,9 +9,9 @@ use crate::blocks::copy::byte_strides;
 use crate::blocks::strided::copy_raw;
 
 /// Bytes of a panel, about: a share of the second-level cache.
-const PANEL: usize = 768 << 10;
-/// A panel has at least so many lines (a run of a cache line or more for each element), and at most so many.
-const WIDTH_MIN: usize = 8;
+const PANEL: usize = 1 << 20;
+/// A panel has at least so many lines, since each element of a strided line is on a page of its own, and at most so many.
+const WIDTH_MIN: usize = 16;
 const WIDTH_MAX: usize = 64;
 
 /// What becomes of a line: elements read, elements that the function is given (zeros beyond those read), elements made.

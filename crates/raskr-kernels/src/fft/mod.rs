@@ -193,6 +193,5 @@ fn scale<T: Real>(values: &mut [Complex<T>], factor: T) {
     }
 }
 
-
 #[cfg(test)]
 mod tests;

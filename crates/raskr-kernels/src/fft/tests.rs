@@ -29,7 +29,13 @@ fn by_definition(line: &[Complex64], n: usize, inverse: bool) -> Vec<Complex64> 
 }
 
 /// Every line along an axis through a function, by plain indexing.
-fn naive(values: &[Complex64], shape: &[usize], axis: usize, out: usize, line: impl Fn(&[Complex64]) -> Vec<Complex64>) -> Vec<Complex64> {
+fn naive(
+    values: &[Complex64],
+    shape: &[usize],
+    axis: usize,
+    out: usize,
+    line: impl Fn(&[Complex64]) -> Vec<Complex64>,
+) -> Vec<Complex64> {
     let inner: usize = shape[axis + 1..].iter().product();
     let outer: usize = shape[..axis].iter().product();
     let len = shape[axis];

@@ -211,8 +211,8 @@ fn factor_next<T: Scalar>(
         let others = columns - block.end;
         if others > 0 {
             let mut a = tall_mut(rest, rows, others, rows);
-            let mut top = tall_mut(&mut r[block.end * columns..], columns, others, columns)
-                .subrows_mut(block.start, width);
+            let mut top =
+                tall_mut(&mut r[block.end * columns..], columns, others, columns).subrows_mut(block.start, width);
             let mut one = tall_mut(one, width, others, WIDTH);
             let mut two = tall_mut(two, width, others, WIDTH);
             one.copy_from(top.as_ref());
@@ -228,10 +228,7 @@ fn factor_next<T: Scalar>(
 /// Copies rows of a matrix into a panel, column by column.
 fn gather<T: Scalar>(chunk: &Chunk, rows: Range<usize>, panel: &mut [T]) -> Result<(), KernelError> {
     let columns = chunk.shape()[1];
-    let part = slice(
-        chunk,
-        &[AxisSlice { start: rows.start, step: 1, len: rows.len() }, AxisSlice::full(columns)],
-    )?;
+    let part = slice(chunk, &[AxisSlice { start: rows.start, step: 1, len: rows.len() }, AxisSlice::full(columns)])?;
     crate::blocks::copy_out(&transpose(&part, &[1, 0])?, panel)
 }
 

@@ -181,8 +181,7 @@ pub fn length<T: Scalar>(values: &[T]) -> T::Size {
 #[cold]
 fn scaled_length<T: Scalar>(values: &[T]) -> T::Size {
     let zero = <T::Size as num_traits::Zero>::zero();
-    let largest =
-        values.iter().fold(zero, |most, x| most.max(x.real_part().abs()).max(x.imaginary_part().abs()));
+    let largest = values.iter().fold(zero, |most, x| most.max(x.real_part().abs()).max(x.imaginary_part().abs()));
     let bad = values.iter().any(|x| x.real_part().is_nan() || x.imaginary_part().is_nan());
     if bad {
         return T::Size::nan();

@@ -29,7 +29,9 @@ fn step_of(name: &str, numbers: &[usize]) -> PyResult<Linear> {
         ("lu-update", [start, current]) => Linear::LuUpdate { start: *start, current: *current },
         ("permutation", []) => Linear::Permutation,
         _ => {
-            return Err(PyValueError::new_err(format!("no step of linear algebra is called {name:?} with {numbers:?}")));
+            return Err(PyValueError::new_err(format!(
+                "no step of linear algebra is called {name:?} with {numbers:?}"
+            )));
         }
     })
 }
