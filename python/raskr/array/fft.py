@@ -144,8 +144,8 @@ def fft_wrap(fft_func, kind=None, dtype=None, allow_fftpack=False):
     >>> import numpy as np
     >>> import raskr.array as da
     >>> transform = da.fft.fft_wrap(np.fft.rfft)
-    >>> transform(da.ones(4, chunks=-1)).compute()
-    array([4.+0.j, 0.+0.j, 0.+0.j])
+    >>> abs(transform(da.ones(4, chunks=-1))).compute()
+    array([4., 0., 0.])
     """
     name = kind or getattr(fft_func, "__name__", "")
     if name.rstrip() not in _KINDS:
