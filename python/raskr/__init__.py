@@ -1,6 +1,6 @@
 """raskr: Dask's Python API on a Rust engine. Change the import, keep the program."""
 
-from raskr import _bridge, config
+from raskr import _bridge, config, datasets
 from raskr.annotations import annotate, get_annotations
 from raskr.base import compute, is_dask_collection, optimize, persist, visualize
 from raskr.delayed import delayed
@@ -11,6 +11,7 @@ __all__ = [
     "annotate",
     "compute",
     "config",
+    "datasets",
     "delayed",
     "get",
     "get_annotations",
