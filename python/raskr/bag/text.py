@@ -3,14 +3,15 @@
 import codecs
 import io
 import lzma
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from raskr.bag.layers import Tasks
 from raskr.bag.steps import Step
-from raskr.bytes.core import expand_paths, file_size, infer_compression, open_bytes
+from raskr.bytes.core import expand_paths, file_size, infer_compression, is_remote, open_bytes
 from raskr.core import literal
 from raskr.tokenize import tokenize
 from raskr.utils import parse_bytes
@@ -54,7 +55,7 @@ class Block(NamedTuple):
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
-def read_block(block: Block) -> Iterable[str]:
+def read_block(block: Block) -> Iterator[str]:
     """The lines that begin in a block, each with its end.
 
     Parameters
@@ -64,7 +65,7 @@ def read_block(block: Block) -> Iterable[str]:
 
     Returns
     -------
-    iterable of str
+    iterator of str
         Errors of decoding and decompression name the file and the place.
 
     Examples
@@ -77,39 +78,40 @@ def read_block(block: Block) -> Iterable[str]:
     >>> list(read_block(Block(path, None, 0, None, None, "utf-8", "strict", None)))
     ['one\\n', 'two\\n']
     """
-    lines = _whole(block) if block.start == 0 and block.length is None else _part(block)
-    return _located(lines, block)
-
-
-def _located(lines: Iterator[str], block: Block) -> Iterator[str]:
+    # One generator about the file's own iterator: each further one would cost as much as reading a line.
     try:
-        yield from lines
+        if block.start != 0 or block.length is not None:
+            yield from _part(block)
+        elif block.delimiter is None or block.delimiter == "\n":
+            with _text_of(block) as text:
+                yield from text
+        else:
+            yield from _split_whole(block)
     except UnicodeDecodeError as error:
         raise _explained(error, block) from None
 
 
-def _whole(block: Block) -> Iterator[str]:
-    with open_bytes(block.path, block.compression, block.storage_options) as raw:
-        file = _Explaining(raw, block)
-        if block.delimiter is None or block.delimiter == "\n":
-            newline = None if block.delimiter is None else "\n"
-            with io.TextIOWrapper(
-                io.BufferedReader(file, _PIECE), encoding=block.encoding, errors=block.errors, newline=newline
-            ) as text:
-                yield from text
-        else:
-            decode = codecs.getincrementaldecoder(block.encoding)(block.errors).decode
-            pieces = iter(lambda: file.read(_PIECE), b"")
-            yield from _split(chain(map(decode, pieces), (decode(b"", True) for _ in (0,))), block.delimiter)
+def _text_of(block: Block) -> IO[str]:
+    newline = None if block.delimiter is None else "\n"
+    if block.compression is None and not is_remote(block.path):
+        return open(block.path, encoding=block.encoding, errors=block.errors, newline=newline, buffering=_PIECE)
+    file = _Explaining(open_bytes(block.path, block.compression, block.storage_options), block)
+    return io.TextIOWrapper(
+        io.BufferedReader(file, _PIECE), encoding=block.encoding, errors=block.errors, newline=newline
+    )
 
 
-def _part(block: Block) -> Iterator[str]:
+def _split_whole(block: Block) -> Iterator[str]:
+    decode = codecs.getincrementaldecoder(block.encoding)(block.errors).decode
+    with _Explaining(open_bytes(block.path, block.compression, block.storage_options), block) as file:
+        pieces = iter(lambda: file.read(_PIECE), b"")
+        yield from _split(chain(map(decode, pieces), (decode(b"", True) for _ in (0,))), block.delimiter)
+
+
+def _part(block: Block) -> Iterable[str]:
     data, _ = _bytes_of(block)
     text = data.decode(block.encoding, block.errors)
-    if block.delimiter is None:
-        yield from io.StringIO(text, newline=None)
-    else:
-        yield from _split((text,), block.delimiter)
+    return io.StringIO(text, newline=None) if block.delimiter is None else _split((text,), block.delimiter)
 
 
 def _split(pieces: Iterable[str], delimiter: str) -> Iterator[str]:
@@ -160,6 +162,11 @@ class _Explaining(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        """Close the file too."""
+        self.file.close()
+        super().close()
 
     def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
@@ -223,8 +230,7 @@ def count_lines(block: Block) -> int:
     if not _has_plain_line_ends(block.encoding) or block.delimiter not in (None, "\n"):
         return sum(map(len, map(_one, read_block(block))))
     if block.start == 0 and block.length is None:
-        with open_bytes(block.path, block.compression, block.storage_options) as raw:
-            file = _Explaining(raw, block)
+        with _Explaining(open_bytes(block.path, block.compression, block.storage_options), block) as file:
             return _count(iter(lambda: file.read(_PIECE), b""), block.delimiter is None)
     return _count(iter([_bytes_of(block)[0]]), block.delimiter is None)
 
@@ -386,10 +392,6 @@ def _of_blocks(parts: list, include_path: bool, collection: bool, bag: Callable)
 
 def _stamped(block: Block) -> tuple:
     """A block, and what changes when its file does."""
-    import os
-
-    from raskr.bytes.core import is_remote
-
     if is_remote(block.path) or not os.path.exists(block.path):
         return (*block,)
     found = os.stat(block.path)
