@@ -58,103 +58,95 @@ class _Fusion:
     def __init__(self, dsk: Mapping, kept: list) -> None:
         self.dsk = dsk
         self.kept = set(kept)
+        # Keys, each after those it needs.
         self.order: list = []
-        # How often each key is asked for.
+        # How often each key is asked for, and by whom.
         self.uses: dict[Any, int] = {}
-        self.needs: dict[Any, list] = {}
-        self._walk(kept)
         self.users: dict[Any, list] = {}
-        for user, needed in self.needs.items():
-            for each in needed:
-                self.users.setdefault(each, []).append(user)
+        # The keys that the task of each key asks for; at first as it was written, then as it is fused.
+        self.leaves: dict[Any, list] = {}
+        # The arguments of steps, behind other names: a partition with two names counts as asked for twice.
+        self.arguments: dict[Any, list] = {}
         self.programs: dict[Any, tuple] = {}
         self.made: dict[Any, Any] = {}
         self.functions: dict[Any, Any] = {}
+        self._walk(kept)
 
     def _walk(self, kept: list) -> None:
-        """Keys that are needed, each after those it needs."""
-        done: set = set()
+        order, done = self.order, set()
         for start in kept:
-            path = [(start, iter(self._needed(start)))]
-            entered = {start}
-            while path:
-                key, waiting = path[-1]
+            waiting = [start]
+            while waiting:
+                key = waiting[-1]
                 if key in done:
-                    path.pop()
-                    continue
-                for needed in waiting:
-                    # Cycles are left to the engine, which names their keys.
-                    if needed not in done and needed not in entered:
-                        entered.add(needed)
-                        path.append((needed, iter(self._needed(needed))))
-                        break
-                else:
-                    path.pop()
+                    waiting.pop()
+                elif key in self.leaves:
+                    # All that it needs is done, or part of a cycle, which the engine finds and names.
+                    waiting.pop()
                     done.add(key)
-                    self.order.append(key)
+                    order.append(key)
+                else:
+                    waiting.extend(needed for needed in self._read(key) if needed not in self.leaves)
 
-    def _needed(self, key: Any) -> list:
-        found = self.needs.get(key)
-        if found is None:
-            found = self.needs[key] = self._read(self.dsk[key])
-            for needed in found:
-                self.uses[needed] = self.uses.get(needed, 0) + 1
-        return found
+    def _read(self, key: Any) -> list:
+        dsk, task = self.dsk, self.dsk[key]
+        if type(task) is not tuple or not task:
+            needed = get_dependencies(dsk, task=task, as_list=True)
+        elif isinstance(task[0], Step):
+            args = self.arguments[key] = [arg if type(arg) is literal else self._source(arg) for arg in task[1:]]
+            needed = [arg for arg in args if type(arg) is not literal]
+        elif _is_constant(task):
+            needed = []
+        else:
+            needed = get_dependencies(dsk, task=task, as_list=True)
+        self.leaves[key] = needed
+        uses, users = self.uses, self.users
+        for each in needed:
+            uses[each] = uses.get(each, 0) + 1
+            users.setdefault(each, []).append(key)
+        return needed
 
-    def _read(self, task: Any) -> list:
+    def _source(self, arg: Any) -> Any:
+        """What an argument stands for behind other names: a constant, or a key with a task of its own."""
         dsk = self.dsk
-        if _is_program(task):
-            # Behind other names, so that a partition with two names counts as asked for twice.
-            sources = [self._source(arg) for arg in task[1:]]
-            return [source for source in sources if type(source) is not literal and source in dsk]
-        if _is_constant(task):
-            return []
-        return get_dependencies(dsk, task=task, as_list=True)
+        if arg not in dsk:
+            return literal(arg)
+        while True:
+            task = dsk[arg]
+            if type(task) is tuple and task and callable(task[0]):
+                return task[0] if _is_constant(task) else arg
+            if not _is_key(task, dsk):
+                return arg
+            arg = task
 
     def graph(self) -> dict:
-        dsk = self.dsk
         for key in self.order:
-            task = dsk[key]
-            if _is_program(task):
-                self.programs[key] = self._with_arguments(task)
+            args = self.arguments.get(key)
+            if args is not None:
+                self._fuse(key, self.dsk[key][0], args)
         self._gather()
-        live = self._live()
-        return {key: self._task(key) for key in self.order if key in live} | self.made
+        return {key: self._task(key) for key in self._live()} | self.made
 
-    def _source(self, key: Any) -> Any:
-        """Behind other names of it, what a key stands for: a constant, or a key."""
-        dsk = self.dsk
-        while type(key) is not literal:
-            task = dsk.get(key)
-            if _is_constant(task):
-                return task[0]
-            if task is None or type(task) is list or not _is_key(task, dsk):
-                return key
-            key = task
-        return key
-
-    def _with_arguments(self, task: tuple) -> tuple:
-        step = task[0]
-        args: list = []
-        for arg in task[1:]:
-            if type(arg) is literal or arg not in self.dsk:
-                args.append(arg if type(arg) is literal else literal(arg))
-            else:
-                args.append(self._source(arg))
-        alone = step.blockwise or sum(type(arg) is not literal for arg in args) == 1
-        fused = tuple(
-            self.programs[arg] if alone and type(arg) is not literal and self._is_private(arg) else arg for arg in args
-        )
-        return step.absorb(fused) or (step, *fused)
-
-    def _is_private(self, key: Any) -> bool:
-        return self.uses.get(key) == 1 and key not in self.kept and key in self.programs
+    def _fuse(self, key: Any, step: Step, args: list) -> None:
+        if step.blockwise or sum(type(arg) is not literal for arg in args) == 1:
+            programs, uses, kept = self.programs, self.uses, self.kept
+            leaves: list = []
+            for place, arg in enumerate(args):
+                if type(arg) is literal:
+                    continue
+                if uses[arg] == 1 and arg in programs and arg not in kept:
+                    args[place] = programs[arg]
+                    leaves.extend(self.leaves[arg])
+                else:
+                    leaves.append(arg)
+            self.leaves[key] = leaves
+        self.programs[key] = step.absorb(tuple(args)) or (step, *args)
 
     # --- partitions that several reductions want ----------------------------------------------------------------------
     def _gather(self) -> None:
         users: dict[Any, list] = {}
         for key in self._live():
-            for needed in self._leaves(key):
+            for needed in self.leaves[key]:
                 users.setdefault(needed, []).append(key)
         shared = [
             (key, who)
@@ -171,17 +163,16 @@ class _Fusion:
             programs = []
             for user in who:
                 programs.append(_numbered(self.programs[user], inputs, shared=key))
-            together = (
-                (f"{key[0] if isinstance(key, tuple) else key}-users", *key[1:]) if isinstance(key, tuple) else key
-            )
+            together = (f"{key[0]}-users", *key[1:]) if isinstance(key, tuple) else f"{key}-users"
             self.made[together] = (self._once(Several, (base, tuple(programs))), *inputs)
+            self.leaves[together] = [arg for arg in inputs if type(arg) is not literal]
             for index, user in enumerate(who):
                 moved[user] = (Pick(index), together)
-        for key in self.order:
-            if key in self.programs and key not in moved:
-                self.programs[key] = _replaced(self.programs[key], moved)
-        for user in moved:
-            del self.programs[user]
+        together = {user: pick[1] for user, pick in moved.items()}
+        for key, program in self.programs.items():
+            if key not in moved and not together.keys().isdisjoint(self.leaves[key]):
+                self.programs[key] = _replaced(program, moved)
+                self.leaves[key] = [together.get(leaf, leaf) for leaf in self.leaves[key]]
 
     def _is_reduction(self, key: Any) -> bool:
         program = self.programs.get(key)
@@ -189,36 +180,18 @@ class _Fusion:
             program is not None
             and key not in self.kept
             and program[0].reduces
-            and len(self._leaves(key)) == 1
+            and len(self.leaves[key]) == 1
             # All who take the result must be rewritten.
             and all(user in self.programs for user in self.users.get(key, ()))
         )
 
     # --- back to tasks ------------------------------------------------------------------------------------------------
-    def _leaves(self, key: Any) -> list:
-        """The keys that the task of a key asks for once all is fused."""
-        program = self.programs.get(key)
-        if program is None:
-            return self._needed(key)
-        found: list = []
-        waiting = [program]
-        while waiting:
-            for arg in waiting.pop()[1:]:
-                if _is_program(arg):
-                    waiting.append(arg)
-                elif type(arg) is not literal:
-                    found.append(arg)
-        return found
-
     def _live(self) -> dict:
         """The keys that still have tasks of their own, in order."""
         found: set = set(self.kept)
         waiting = list(self.kept)
         while waiting:
-            key = waiting.pop()
-            made = self.made.get(key)
-            needed = [arg for arg in made[1:] if type(arg) is not literal] if made is not None else self._leaves(key)
-            for each in needed:
+            for each in self.leaves[waiting.pop()]:
                 if each not in found:
                     found.add(each)
                     waiting.append(each)
@@ -258,9 +231,12 @@ def _numbered(program: tuple, inputs: list, shared: Any = None) -> tuple:
     """A program with places among the inputs, which are gathered, in place of keys and constants."""
     args: list = []
     for arg in program[1:]:
-        if _is_program(arg):
+        if type(arg) is literal:
+            inputs.append(arg)
+            args.append(len(inputs) - (shared is None))
+        elif _is_program(arg):
             args.append(_numbered(arg, inputs, shared))
-        elif shared is not None and type(arg) is not literal and arg == shared:
+        elif shared is not None and arg == shared:
             args.append(0)
         else:
             inputs.append(arg)
