@@ -154,9 +154,7 @@ class Expr:
     @staticmethod
     def tensordot(a: Expr, b: Expr, axes_a: Sequence[int], axes_b: Sequence[int], dtype: np.dtype[Any]) -> Expr:
         """Native contraction (float32/64, complex64/128, integers); chunks of contracted axes are unified."""
-    def transform(
-        self, steps: Sequence[tuple[str, int, int]], scaling: str, dtype: np.dtype[Any], label: str
-    ) -> Expr:
+    def transform(self, steps: Sequence[tuple[str, int, int]], scaling: str, dtype: np.dtype[Any], label: str) -> Expr:
         """Fourier transforms `(kind, axis, n)` one after another, of elements cast to `dtype` first: kinds are fft ifft
         rfft irfft hfft ihfft, axes in one block each; `scaling` is backward, ortho or forward, as NumPy's `norm`."""
     @staticmethod

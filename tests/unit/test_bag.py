@@ -512,3 +512,13 @@ def test_marks_of_missing_arguments_stay_themselves_in_other_processes():
     from raskr.typing import no_default
 
     assert pickle.loads(pickle.dumps((no_default, no_result))) == (no_default, no_result)
+
+
+def test_lines_that_are_filtered_and_counted_are_not_handed_over(tmp_path):
+    for i in range(4):
+        write(tmp_path / f"{i}.txt", "a\nb\n")
+    lines = db.read_text(str(tmp_path / "*.txt"))
+    some = lines.filter(lambda line: line != "a\n")
+    assert raskr.compute(some, some.count(), lines.count()) == (["b\n"] * 4, 4, 8)
+    # Reading and filtering, counting those, counting all: four tasks each, and two sums.
+    assert len(tasks(some, some.count(), lines.count())) == 14

@@ -67,6 +67,7 @@ class _Fusion:
         self.leaves: dict[Any, list] = {}
         # The arguments of steps, behind other names: a partition with two names counts as asked for twice.
         self.arguments: dict[Any, list] = {}
+        self.steps: dict[Any, Step] = {}
         self.programs: dict[Any, tuple] = {}
         self.made: dict[Any, Any] = {}
         self.functions: dict[Any, Any] = {}
@@ -93,7 +94,12 @@ class _Fusion:
         if type(task) is not tuple or not task:
             needed = get_dependencies(dsk, task=task, as_list=True)
         elif isinstance(task[0], Step):
-            args = self.arguments[key] = [arg if type(arg) is literal else self._source(arg) for arg in task[1:]]
+            args = [arg if type(arg) is literal else self._source(arg) for arg in task[1:]]
+            if len(args) == 1 and type(args[0]) is not literal and _is_program(dsk[args[0]]):
+                task = task[0].replace(dsk[args[0]]) or task
+                args = list(task[1:]) if task is not dsk[key] else args
+            self.steps[key] = task[0]
+            self.arguments[key] = args
             needed = [arg for arg in args if type(arg) is not literal]
         elif _is_constant(task):
             needed = []
@@ -111,19 +117,23 @@ class _Fusion:
         dsk = self.dsk
         if arg not in dsk:
             return literal(arg)
-        while True:
+        # Names that stand for each other are left to the engine, as all cycles are.
+        seen: set = set()
+        while arg not in seen:
+            seen.add(arg)
             task = dsk[arg]
             if type(task) is tuple and task and callable(task[0]):
                 return task[0] if _is_constant(task) else arg
             if not _is_key(task, dsk):
                 return arg
             arg = task
+        return arg
 
     def graph(self) -> dict:
         for key in self.order:
             args = self.arguments.get(key)
             if args is not None:
-                self._fuse(key, self.dsk[key][0], args)
+                self._fuse(key, self.steps[key], args)
         self._gather()
         return {key: self._task(key) for key in self._live()} | self.made
 

@@ -67,6 +67,11 @@ class Count(Step):
         counted = getattr(arg[0], "counted", None) if type(arg) is tuple and isinstance(arg[0], Step) else None
         return None if counted is None else (counted, *arg[1:])
 
+    def replace(self, source: tuple) -> tuple | None:
+        # Counting lines once more costs less than handing them to another process.
+        is_cheap = getattr(source[0], "is_cheap_to_count", None)
+        return (source[0].counted, *source[1:]) if is_cheap is not None and is_cheap(*source[1:]) else None
+
 
 class Aggregate(Step):
     """A reduction's function of the results of several partitions."""

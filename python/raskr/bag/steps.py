@@ -49,6 +49,10 @@ class Step:
         """A shorter program for this step upon these arguments, where there is one."""
         return None
 
+    def replace(self, source: tuple) -> tuple | None:
+        """A task in place of this step upon what another task makes, even where that is made for others anyway."""
+        return None
+
     def __call__(self, *args: Any) -> Any:
         value = self.apply(*[arg.data if type(arg) is literal else arg for arg in args])
         return reify(value) if self.partition else value

@@ -10,6 +10,7 @@ from itertools import chain, repeat
 from typing import IO, Any, NamedTuple
 
 from raskr.bag.layers import Tasks
+from raskr.bag.reduction_steps import count
 from raskr.bag.steps import Step
 from raskr.bytes.core import expand_paths, file_size, infer_compression, is_remote, open_bytes
 from raskr.core import literal
@@ -227,16 +228,16 @@ def count_lines(block: Block) -> int:
     >>> count_lines(Block(path, None, 0, None, None, "utf-8", "strict", None))
     2
     """
-    if not _has_plain_line_ends(block.encoding) or block.delimiter not in (None, "\n"):
-        return sum(map(len, map(_one, read_block(block))))
+    if not _counts_bytes(block):
+        return count(read_block(block))
     if block.start == 0 and block.length is None:
         with _Explaining(open_bytes(block.path, block.compression, block.storage_options), block) as file:
             return _count(iter(lambda: file.read(_PIECE), b""), block.delimiter is None)
     return _count(iter([_bytes_of(block)[0]]), block.delimiter is None)
 
 
-def _one(line: str) -> tuple:
-    return (None,)
+def _counts_bytes(block: Block) -> bool:
+    return block.delimiter in (None, "\n") and _has_plain_line_ends(block.encoding)
 
 
 def _count(pieces: Iterator[bytes], universal: bool) -> int:
@@ -278,6 +279,13 @@ class ReadBlocks(Step):
 
     def __init__(self, include_path: bool) -> None:
         self.include_path = include_path
+
+    @staticmethod
+    def is_cheap_to_count(blocks: literal) -> bool:
+        """Is there nothing to decompress, fetch or decode?"""
+        return all(
+            block.compression is None and not is_remote(block.path) and _counts_bytes(block) for block in blocks.data
+        )
 
     def apply(self, blocks: Iterable[Block]) -> Iterable:
         if self.include_path:
@@ -376,9 +384,9 @@ def _cut(whole: Block, blocksize: Any) -> list[Block]:
     if not _has_plain_line_ends(whole.encoding):
         raise ValueError(f"files in the encoding {whole.encoding} can't be cut at bytes. To read, set blocksize=None")
     total = file_size(whole.path, whole.storage_options)
-    count = max(1, -(-total // size))
+    number = max(1, -(-total // size))
     # Blocks of nearly equal length rather than a short last one; the last one takes what is there when it is read.
-    bounds = [total * i // count for i in range(count)]
+    bounds = [total * i // number for i in range(number)]
     lengths = [*(stop - start for start, stop in zip(bounds, bounds[1:])), None]
     return [whole._replace(start=start, length=length) for start, length in zip(bounds, lengths)]
 
