@@ -132,9 +132,9 @@ pub fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let mut sums = [T::NOTHING; LANES];
     let (a_groups, a_rest) = a.as_chunks::<LANES>();
     let (b_groups, b_rest) = b.as_chunks::<LANES>();
-    for (x, y) in a_groups.iter().zip(b_groups) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane].conjugate() * y[lane];
+    for (xs, ys) in a_groups.iter().zip(b_groups) {
+        for (sum, (x, y)) in sums.iter_mut().zip(xs.iter().zip(ys)) {
+            *sum += x.conjugate() * *y;
         }
     }
     let mut total = T::NOTHING;
@@ -161,9 +161,9 @@ pub fn length<T: Scalar>(values: &[T]) -> T::Size {
     let zero = <T::Size as num_traits::Zero>::zero();
     let mut sums = [zero; LANES];
     let (groups, rest) = values.as_chunks::<LANES>();
-    for x in groups {
-        for lane in 0..LANES {
-            sums[lane] = sums[lane] + x[lane].square();
+    for group in groups {
+        for (sum, x) in sums.iter_mut().zip(group) {
+            *sum = *sum + x.square();
         }
     }
     let mut total = rest.iter().fold(zero, |sum, x| sum + x.square());
