@@ -5,6 +5,7 @@
 
 mod combine;
 mod native;
+mod order;
 mod products;
 mod rename;
 mod sources;
@@ -164,6 +165,11 @@ pub enum Kind {
         kind: CumulativeKind,
         axis: usize,
     },
+    /// The elements of one dimension in ascending order, or the positions that they are taken from.
+    SampleSort {
+        input: Arc<Expr>,
+        positions: bool,
+    },
     Contract {
         a: Arc<Expr>,
         b: Arc<Expr>,
@@ -303,6 +309,7 @@ impl Expr {
             | Kind::Reduce { input, .. }
             | Kind::ArgReduce { input, .. }
             | Kind::Scan { input, .. }
+            | Kind::SampleSort { input, .. }
             | Kind::Group { input, .. }
             | Kind::Write { input, .. }
             | Kind::ScanWith { input, .. } => SmallVec::from_slice(&[input]),
@@ -346,6 +353,7 @@ impl Expr {
             | Kind::Reduce { input, .. }
             | Kind::ArgReduce { input, .. }
             | Kind::Scan { input, .. }
+            | Kind::SampleSort { input, .. }
             | Kind::Group { input, .. }
             | Kind::Write { input, .. }
             | Kind::ScanWith { input, .. } => vec![input],

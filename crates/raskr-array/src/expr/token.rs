@@ -146,6 +146,9 @@ impl Expr {
             Kind::ArgReduce { kind, axis, .. } => {
                 hasher.str("arg").str(&format!("{kind:?} {axis:?}"));
             }
+            Kind::SampleSort { positions, .. } => {
+                hasher.str("sample-sort").bool(*positions);
+            }
             Kind::Scan { kind, axis, .. } => {
                 hasher.str("scan").str(&format!("{kind:?} {axis}"));
             }

@@ -9,6 +9,7 @@ mod functions;
 mod fuse;
 mod layer;
 mod moves;
+mod order;
 mod plan;
 mod trees;
 
@@ -182,6 +183,9 @@ impl Lowering {
             }
             Kind::ArgReduce { input, kind, axis } => return self.lower_arg_reduce(expr, input, *kind, *axis, builder),
             Kind::Scan { input, kind, axis } => return self.lower_scan(expr, input, *kind, *axis, builder),
+            Kind::SampleSort { input, positions } => {
+                return self.lower_sample_sort(expr, input, *positions, builder);
+            }
             Kind::Contract { a, b, how } => return self.lower_contract(expr, a, b, how, builder),
             Kind::RandomWith { .. } | Kind::Blockwise { .. } | Kind::Group { .. } | Kind::ScanWith { .. } => {
                 return self.lower_function(expr, builder);

@@ -4,6 +4,7 @@ pub mod arrange;
 pub mod contract;
 pub mod function;
 pub mod fused;
+pub mod order;
 pub mod positions;
 pub mod reduce;
 pub mod scan;

@@ -39,7 +39,21 @@ macro_rules! sortable_integers {
         }
     )*};
 }
-sortable_integers!(i8 as i32, i16 as i32, i32 as i32, u8 as i32, u16 as i32, u32 as i64, i64 as i64);
+sortable_integers!(i8 as i32, i16 as i32, i32 as i32, u8 as i32, u16 as i32, i64 as i64);
+
+impl Sortable<u32> for PlainKey {
+    type Bits = i32;
+
+    #[inline(always)]
+    fn bits(x: u32) -> i32 {
+        (x ^ (1 << 31)) as i32
+    }
+
+    #[inline(always)]
+    fn element(bits: i32) -> u32 {
+        bits as u32 ^ (1 << 31)
+    }
+}
 
 impl Sortable<u64> for PlainKey {
     type Bits = i64;
@@ -100,91 +114,22 @@ impl Sortable<f64> for PlainKey {
     }
 }
 
-/// Half precision is sorted as single precision, which holds it exactly.
+/// Half precision has keys of 16 bits, with those of NaN last.
 impl Sortable<f16> for PlainKey {
     type Bits = i32;
 
     #[inline(always)]
     fn bits(x: f16) -> i32 {
-        <PlainKey as Sortable<f32>>::bits(x.to_f32())
+        let bits = if x.is_nan() { f16::NAN } else { x }.to_bits() as i16;
+        i32::from(bits ^ ((bits >> 15) as u16 >> 1) as i16)
     }
 
     #[inline(always)]
     fn element(bits: i32) -> f16 {
-        f16::from_f32(<PlainKey as Sortable<f32>>::element(bits))
+        let bits = bits as i16;
+        f16::from_bits((bits ^ ((bits >> 15) as u16 >> 1) as i16) as u16)
     }
 }
-
-/// Evaluates `$body` with `$T` standing for a real element type and `$K` for its [`Sortable`]; `$else` for complex types.
-macro_rules! with_sortable {
-    ($dtype:expr, $T:ident, $K:ident => $body:expr, else $else:expr) => {{
-        use $crate::blocks::key::{PlainKey, TimeKey};
-        match $dtype {
-            raskr_base::DType::Bool | raskr_base::DType::U8 => {
-                type $T = u8;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::I8 => {
-                type $T = i8;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::I16 => {
-                type $T = i16;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::I32 => {
-                type $T = i32;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::I64 => {
-                type $T = i64;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::U16 => {
-                type $T = u16;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::U32 => {
-                type $T = u32;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::U64 => {
-                type $T = u64;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::F16 => {
-                type $T = half::f16;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::F32 => {
-                type $T = f32;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::F64 => {
-                type $T = f64;
-                type $K = PlainKey;
-                $body
-            }
-            raskr_base::DType::DateTime(_) | raskr_base::DType::TimeDelta(_) => {
-                type $T = i64;
-                type $K = TimeKey;
-                $body
-            }
-            raskr_base::DType::C64 | raskr_base::DType::C128 => $else,
-        }
-    }};
-}
-pub(crate) use with_sortable;
 
 impl KeyBits for i32 {
     const LEAST: i32 = i32::MIN;
@@ -300,13 +245,13 @@ impl Keyed<i64> for TimeKey {
 
 /// Adding zero makes -0 the equal of 0.
 #[inline(always)]
-fn bits32(x: f32) -> i32 {
+pub(super) fn bits32(x: f32) -> i32 {
     let bits = (x + 0.0).to_bits() as i32;
     bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
 #[inline(always)]
-fn bits64(x: f64) -> i64 {
+pub(super) fn bits64(x: f64) -> i64 {
     let bits = (x + 0.0).to_bits() as i64;
     bits ^ ((bits >> 63) as u64 >> 1) as i64
 }

@@ -1,21 +1,21 @@
 //! Sorting along an axis, the greatest or least elements of an axis, and places in a sorted block.
 //!
-//! NaN and not-a-time come last in ascending order, as in NumPy; -0 and 0 are equal. Ties keep their order.
+//! NaN and not-a-time come last in ascending order, as in NumPy; -0 and 0 are equal. Positions of equal elements keep their
+//! order.
 
-use std::cmp::Ordering;
-
-use num_complex::Complex64;
+use num_complex::{Complex32, Complex64};
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
 use serde::{Deserialize, Serialize};
 
 use super::copy::{into_owned, to_contiguous};
-use super::key::{KeyBits, Keyed, Keying, PlainKey, Sortable, with_key, with_sortable};
-use super::number::{dense, expect_like};
+use super::key::{KeyBits, Keyed, Keying, PlainKey, with_key};
+use super::number::{Number, dense, expect_like};
+use super::sort_keys::{Ordered, VectorKey, sort_pairs, with_ordered};
 use super::take::gather;
 use super::view::transpose;
 use crate::error::KernelError;
 
-const ASCENDING: Keying = Keying { descending: false, nan_first: false };
+pub(super) const ASCENDING: Keying = Keying { descending: false, nan_first: false };
 const DESCENDING: Keying = Keying { descending: true, nan_first: true };
 
 /// The block with the axis moved to the end, and the order of axes that moves it back.
@@ -37,27 +37,116 @@ pub fn sort_axis(chunk: Chunk, axis: usize) -> Result<Chunk, KernelError> {
     let len = line_length(&lines);
     let dtype = lines.dtype();
     let mut sorted = into_owned(lines);
-    with_sortable!(dtype, T, K => {
-        let mut bits = Vec::with_capacity(len);
+    with_ordered!(dtype, T, K => {
         for line in sorted.as_mut_slice::<T>().chunks_exact_mut(len) {
-            bits.clear();
-            bits.extend(line.iter().map(|&x| <K as Sortable<T>>::bits(x)));
-            bits.sort_unstable();
-            for (x, &bits) in line.iter_mut().zip(&bits) {
-                *x = <K as Sortable<T>>::element(bits);
-            }
+            <K as Ordered<T>>::sort(line);
         }
-    }, else {
-        let unsorted = sorted.freeze();
-        let order = line_orders(&unsorted, len, len, ASCENDING);
-        return transpose(&taken_by_line(&unsorted, len, &order, len)?, &back);
     });
     transpose(&sorted.freeze(), &back)
+}
+
+/// With the elements at some places of each line where a sort would put them, lesser or equal ones before and greater or
+/// equal ones after each. The result may be strided.
+pub fn partition_axis(chunk: Chunk, places: &[usize], axis: usize) -> Result<Chunk, KernelError> {
+    let (lines, back) = axis_last(&chunk, axis)?;
+    drop(chunk);
+    let len = line_length(&lines);
+    check_places(places, axis, len)?;
+    let dtype = lines.dtype();
+    let mut parted = into_owned(lines);
+    with_ordered!(dtype, T, K => {
+        for line in parted.as_mut_slice::<T>().chunks_exact_mut(len) {
+            select(line, places, &|x: &T| <K as Ordered<T>>::order(*x));
+        }
+    });
+    transpose(&parted.freeze(), &back)
+}
+
+/// The positions that [`partition_axis`] would take elements from.
+pub fn argpartition_axis(chunk: &Chunk, places: &[usize], axis: usize) -> Result<Chunk, KernelError> {
+    let (lines, back) = axis_last(chunk, axis)?;
+    let lines = to_contiguous(&lines);
+    let len = line_length(&lines);
+    check_places(places, axis, len)?;
+    let mut order = ChunkMut::new(DType::I64, lines.shape());
+    with_ordered!(lines.dtype(), T, K => {
+        let all = order.as_mut_slice::<i64>().chunks_exact_mut(len);
+        for (line, out) in dense::<T>(&lines).chunks_exact(len).zip(all) {
+            let mut keyed: Vec<_> = line.iter().zip(0i64..).map(|(&x, i)| (<K as Ordered<T>>::order(x), i)).collect();
+            select(&mut keyed, places, &|pair| pair.0);
+            for (out, (_, i)) in out.iter_mut().zip(keyed) {
+                *out = i;
+            }
+        }
+    });
+    transpose(&order.freeze(), &back)
+}
+
+fn check_places(places: &[usize], axis: usize, size: usize) -> Result<(), KernelError> {
+    match places.iter().find(|&&place| place >= size) {
+        Some(&place) => Err(KernelError::Index { index: place as i64, axis, size }),
+        None => Ok(()),
+    }
+}
+
+/// Puts the items at some places, given in ascending order, where a sort would.
+fn select<T, Key: Ord>(items: &mut [T], places: &[usize], key: &dyn Fn(&T) -> Key) {
+    let Some(&middle) = places.get(places.len() / 2) else { return };
+    let (before, after) = (&places[..places.len() / 2], &places[places.len() / 2 + 1..]);
+    items.select_nth_unstable_by_key(middle, key);
+    let (low, high) = items.split_at_mut(middle);
+    select(low, before, key);
+    let after: Vec<usize> = after.iter().filter(|&&place| place > middle).map(|place| place - middle - 1).collect();
+    select(&mut high[1..], &after, key);
 }
 
 /// The length of the last axis, one where there are no elements.
 fn line_length(lines: &Chunk) -> usize {
     lines.shape().last().copied().unwrap_or(0).max(1)
+}
+
+/// Keys of real elements in ascending order, and whether they fit 32 bits.
+pub(super) fn ascending_keys(elements: &Chunk) -> Option<(Vec<i64>, bool)> {
+    if elements.dtype().is_complex() {
+        return None;
+    }
+    with_key!(elements.dtype(), T, K => {
+        let keys = dense::<T>(elements).iter().map(|&x| <K as Keyed<T>>::key(x, ASCENDING).narrowed()).collect();
+        Some((keys, size_of::<<K as Keyed<T>>::Key>() == 4))
+    })
+}
+
+/// Positions `from + i` in the order of the keys; of equal keys the first come first. The keys are sorted with them.
+pub(super) fn sort_positions(keys: &mut [i64], short: bool, from: i64, out: &mut [i64]) {
+    if short && keys.len() <= u32::MAX as usize {
+        // Key and position in one integer.
+        for (i, key) in keys.iter_mut().enumerate() {
+            *key = *key << 32 | i as i64;
+        }
+        i64::sort(keys);
+        for (key, out) in keys.iter_mut().zip(out) {
+            *out = (*key & i64::from(u32::MAX)) + from;
+            *key >>= 32;
+        }
+        return;
+    }
+    for (out, i) in out.iter_mut().zip(from..) {
+        *out = i;
+    }
+    sort_pairs(keys, out);
+}
+
+/// Positions in the order of complex numbers.
+pub(super) fn complex_order(elements: &Chunk) -> Vec<i64> {
+    let mut order: Vec<i64> = (0..elements.len() as i64).collect();
+    if elements.dtype() == DType::C64 {
+        let line = dense::<Complex32>(elements);
+        order.sort_by_key(|&i| <PlainKey as Ordered<Complex32>>::order(line[i as usize]));
+    } else {
+        let line = dense::<Complex64>(elements);
+        order.sort_by_key(|&i| <PlainKey as Ordered<Complex64>>::order(line[i as usize]));
+    }
+    order
 }
 
 /// For each line along the last axis the indices of the `count` elements with the smallest keys, in the order of keys;
@@ -71,20 +160,11 @@ fn line_orders(lines: &Chunk, len: usize, count: usize, keying: Keying) -> Vec<i
         out.extend(keyed[..count].iter().map(|&(_, i)| i64::from(i)));
     }
     let mut out = Vec::with_capacity(lines.len() / len * count);
-    if lines.dtype() == DType::C128 {
-        let mut keyed: Vec<(i128, u32)> = Vec::with_capacity(len);
-        for line in dense::<Complex64>(lines).chunks_exact(len) {
-            keyed.clear();
-            keyed.extend((0..).zip(line).map(|(i, &x)| (<PlainKey as Keyed<Complex64>>::key(x, keying), i)));
-            choose(&mut keyed, count, &mut out);
-        }
-        return out;
-    }
-    let mut keyed: Vec<(i64, u32)> = Vec::with_capacity(len);
     with_key!(lines.dtype(), T, K => {
+        let mut keyed: Vec<(<K as Keyed<T>>::Key, u32)> = Vec::with_capacity(len);
         for line in dense::<T>(lines).chunks_exact(len) {
             keyed.clear();
-            keyed.extend((0..).zip(line).map(|(i, &x)| (<K as Keyed<T>>::key(x, keying).narrowed(), i)));
+            keyed.extend((0..).zip(line).map(|(i, &x)| (<K as Keyed<T>>::key(x, keying), i)));
             choose(&mut keyed, count, &mut out);
         }
     });
@@ -102,13 +182,27 @@ fn taken_by_line(lines: &Chunk, len: usize, order: &[i64], count: usize) -> Resu
     Ok(taken.reshaped(&shape).unwrap_or(taken))
 }
 
-/// The indices that would sort along an axis. The result may be strided.
+/// The indices that would sort along an axis, those of equal elements in ascending order. The result may be strided.
 pub fn argsort_axis(chunk: &Chunk, axis: usize) -> Result<Chunk, KernelError> {
     let (lines, back) = axis_last(chunk, axis)?;
     let lines = to_contiguous(&lines);
     let len = line_length(&lines);
-    let order = Chunk::from_slice(&line_orders(&lines, len, len, ASCENDING), lines.shape());
-    transpose(&order, &back)
+    let mut order = ChunkMut::new(DType::I64, lines.shape());
+    match ascending_keys(&lines) {
+        Some((mut keys, short)) => {
+            let all = order.as_mut_slice::<i64>().chunks_exact_mut(len);
+            for (keys, out) in keys.chunks_exact_mut(len).zip(all) {
+                sort_positions(keys, short, 0, out);
+            }
+        }
+        None => {
+            for (number, out) in order.as_mut_slice::<i64>().chunks_exact_mut(len).enumerate() {
+                let line = lines.with_layout(&[len], &[1], lines.offset() + number * len);
+                out.copy_from_slice(&complex_order(&line.unwrap_or_else(|| lines.clone())));
+            }
+        }
+    }
+    transpose(&order.freeze(), &back)
 }
 
 /// The k greatest elements along an axis, greatest first (NaN counts as greatest); for negative k the -k least, least
@@ -140,6 +234,32 @@ pub enum Side {
     Right,
 }
 
+/// Values that are searched for together, so that their waits for memory overlap.
+const TOGETHER: usize = 16;
+
+/// Places of at most [`TOGETHER`] keys in a sorted line.
+#[inline(always)]
+fn search<Key: Copy + Ord>(line: &[Key], keys: impl ExactSizeIterator<Item = Key>, side: Side, places: &mut [i64]) {
+    let Some(&any) = line.first() else { return places.fill(0) };
+    let (mut wanted, mut bases) = ([any; TOGETHER], [0usize; TOGETHER]);
+    let count = keys.len().min(TOGETHER);
+    for (wanted, key) in wanted.iter_mut().zip(keys) {
+        *wanted = key;
+    }
+    let before = |at: usize, key: Key| if side == Side::Left { line[at] < key } else { line[at] <= key };
+    let mut size = line.len();
+    while size > 1 {
+        let half = size / 2;
+        for (base, &key) in bases.iter_mut().zip(&wanted) {
+            *base += if before(*base + half - 1, key) { half } else { 0 };
+        }
+        size -= half;
+    }
+    for ((place, &base), &key) in places.iter_mut().zip(&bases[..count]).zip(&wanted) {
+        *place = (base + usize::from(before(base, key))) as i64;
+    }
+}
+
 /// Where each value would be inserted into a sorted block of one dimension (`numpy.searchsorted`).
 pub fn searchsorted(sorted: &Chunk, values: &Chunk, side: Side) -> Result<Chunk, KernelError> {
     if sorted.ndim() != 1 || sorted.dtype() != values.dtype() {
@@ -152,15 +272,12 @@ pub fn searchsorted(sorted: &Chunk, values: &Chunk, side: Side) -> Result<Chunk,
     let (sorted, values) = (to_contiguous(sorted), to_contiguous(values));
     let mut out = ChunkMut::new(DType::I64, values.shape());
     let places = out.as_mut_slice::<i64>();
-    with_key!(values.dtype(), T, K => {
-        let line = dense::<T>(&sorted);
-        for (place, &x) in places.iter_mut().zip(dense::<T>(&values)) {
-            let key = <K as Keyed<T>>::key(x, ASCENDING);
-            *place = line.partition_point(|&y| match <K as Keyed<T>>::key(y, ASCENDING).cmp(&key) {
-                Ordering::Less => true,
-                Ordering::Equal => side == Side::Right,
-                Ordering::Greater => false,
-            }) as i64;
+    with_ordered!(values.dtype(), T, K => {
+        // Adding zero makes -0 the equal of 0.
+        let key = |&x: &T| <K as Ordered<T>>::order(Number::plus(x, T::ZERO));
+        let line: Vec<_> = dense::<T>(&sorted).iter().map(key).collect();
+        for (places, values) in places.chunks_mut(TOGETHER).zip(dense::<T>(&values).chunks(TOGETHER)) {
+            search(&line, values.iter().map(key), side, places);
         }
     });
     Ok(out.freeze())

@@ -8,6 +8,7 @@ mod files;
 mod function;
 mod linalg;
 mod numeric;
+mod order;
 pub mod output;
 
 use pyo3::prelude::*;
