@@ -154,7 +154,7 @@ impl Op for GroupOp {
     about!();
 
     fn kind(&self) -> OpKind {
-        OpKind::Interpreted
+        self.function.kind()
     }
 
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
@@ -183,7 +183,7 @@ impl Op for PlainCallOp {
     about!();
 
     fn kind(&self) -> OpKind {
-        OpKind::Interpreted
+        self.function.kind()
     }
 
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {

@@ -5,6 +5,7 @@ pub mod contract;
 pub mod function;
 pub mod fused;
 pub mod order;
+pub mod ordering;
 pub mod positions;
 pub mod reduce;
 pub mod scan;

@@ -21,6 +21,7 @@ mod sort_x86;
 pub mod strided;
 pub mod take;
 pub mod target;
+pub mod unique;
 pub mod view;
 
 pub use argreduce::{ArgKind, arg_combine, arg_finish, arg_reduce};

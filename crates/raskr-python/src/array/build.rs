@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySlice, PyTuple};
 use raskr_array::Expr;
 use raskr_array::expr::{BlockArgument, Index};
+use raskr_array::function::BlockFunction;
 use raskr_array::grid::UNKNOWN;
 use raskr_array::index::{Run, resolve_slice};
 use raskr_base::{DType, Value};
@@ -17,6 +18,7 @@ use raskr_kernels::random::{Distribution, DistributionKind, RandomSource};
 use super::convert::{copied, element_type, native_of, numpy_dtype, numpy_to_chunk};
 use super::expr::{PyExpr, axis_of, declared, grid_of, raise};
 use super::function::{PyBlockFunction, Slot};
+use super::order::OrderFunction;
 use crate::error::to_python;
 use crate::node::Node;
 
@@ -429,16 +431,19 @@ impl PyExpr {
         }
         let (keywords, extras) = keywords_of(kwargs, extras)?;
         let (element, native) = declared(dtype, native)?;
-        let called = PyBlockFunction {
-            function: function.clone().unbind(),
-            slots,
-            keywords,
-            per_block: per_block.map(|callback| callback.clone().unbind()),
-            native,
-            token: token.clone(),
+        let called: Arc<dyn BlockFunction> = match function.cast::<OrderFunction>() {
+            Ok(native) => Arc::clone(&native.get().function) as Arc<dyn BlockFunction>,
+            Err(_) => Arc::new(PyBlockFunction {
+                function: function.clone().unbind(),
+                slots,
+                keywords,
+                per_block: per_block.map(|callback| callback.clone().unbind()),
+                native,
+                token: token.clone(),
+            }),
         };
         let expr = Expr::blockwise(
-            Arc::new(called),
+            called,
             &out_ind,
             arrays,
             extras,
@@ -492,12 +497,18 @@ impl PyExpr {
         if !extras.is_empty() {
             return Err(PyTypeError::new_err("group_blocks: keyword arguments can't be lazy values"));
         }
-        let mut called = PyBlockFunction::plain(function.clone().unbind(), 1, native);
-        called.keywords = keywords;
+        let called: Arc<dyn BlockFunction> = match function.cast::<OrderFunction>() {
+            Ok(native) => Arc::clone(&native.get().function) as Arc<dyn BlockFunction>,
+            Err(_) => {
+                let mut called = PyBlockFunction::plain(function.clone().unbind(), 1, native);
+                called.keywords = keywords;
+                Arc::new(called)
+            }
+        };
         let expr = slf
             .get()
             .expr()
-            .group(Arc::new(called), wanted, concatenate, grid_of(chunks)?, element, native, label)
+            .group(called, wanted, concatenate, grid_of(chunks)?, element, native, label)
             .map_err(|error| raise(py, error))?;
         let args = (function, group, chunks, dtype, native, concatenate, kwargs, label).into_pyobject(py)?;
         derived(slf, expr, "group_blocks", args)

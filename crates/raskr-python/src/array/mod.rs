@@ -8,7 +8,7 @@ mod files;
 mod function;
 mod linalg;
 mod numeric;
-mod order;
+pub mod order;
 pub mod output;
 
 use pyo3::prelude::*;
@@ -22,6 +22,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     raskr_array::function::install_foreign(Box::new(function::NumpyLike));
     module.add_class::<PyExpr>()?;
     module.add_class::<convert::Memory>()?;
+    module.add_class::<order::OrderFunction>()?;
     module.add_function(wrap_pyfunction!(expr::rebuild_expr, module)?)?;
     module.add_function(wrap_pyfunction!(build::unify_chunks, module)?)
 }
