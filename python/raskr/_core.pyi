@@ -139,6 +139,8 @@ class Expr:
         """The accumulator that the native reduction of `dtype` gives by default, None when there is none."""
     def scan(self, kind: str, axis: int, dtype: np.dtype[Any]) -> Expr:
         """Cumulative sum prod nansum nanprod along one axis."""
+    def sample_sort(self, positions: bool) -> Expr:
+        """One dimension sorted across its blocks, or the int64 positions that sort it; the chunks stay."""
     def scan_with(
         self,
         block: Callable[..., Any],
@@ -241,6 +243,21 @@ def rebuild_expr(constructor: str, args: tuple[Any, ...]) -> Expr:
 @final
 class Memory:
     """Keeps a chunk's memory alive for the NumPy array that shows it."""
+
+class OrderFunction:
+    """A native function of blocks that has to do with order; `blockwise` and `group_blocks` take it as a function.
+
+    Names and options: sort argsort (axis), partition argpartition (axis, places), median (axes, skip_nan, keep), quantile
+    (axes, points, single, method, skip_nan, keep), searchsorted (side, added_axis), isin (invert), lexsort, top (axis, k),
+    top_of_block (axis, k, starts), top_of_parts (axis, k, end), unique_of_block (starts, index, counts), unique_of_parts,
+    part (number), inverse.
+    """
+
+    def __new__(cls, name: str, options: dict[str, Any]) -> OrderFunction: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __call__(self, *blocks: Any) -> Any: ...
+    @property
+    def __name__(self) -> str: ...
 
 def unify_chunks(
     arrays: Sequence[tuple[_Chunks, Sequence[Any]]],

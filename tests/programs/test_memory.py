@@ -68,3 +68,27 @@ def test_blocks_that_are_needed_twice_are_spilled(tmp_path):
     )
     assert abs(found["variance"] - found["numpy"]) < 1e-9
     assert found["left"] == []
+
+
+def test_a_sort_of_several_times_the_limit_stays_within_it(tmp_path):
+    found = run(
+        """
+        import sys
+        n = 60_000_000
+        x = da.random.default_rng(3).random((n,), chunks=1_500_000)
+        with raskr.config.set(memory_limit="120MB", temporary_directory=sys.argv[1]):
+            y = da.sort(x)
+            ends = da.stack([y[0], y[n // 2], y[-1]])
+            falls = (y[1:] < y[:-1]).sum()
+            low, middle, high = da.compute(ends)[0].tolist()
+            found = {"falls": int(falls.compute()), "ends": [low, middle, high], "total": float(y.sum().compute())}
+        found["expected"] = float(x.sum().compute())
+        found["left"] = os.listdir(sys.argv[1])
+        """,
+        tmp_path,
+    )
+    low, middle, high = found["ends"]
+    assert found["falls"] == 0 and low < 1e-6 and abs(middle - 0.5) < 1e-3 and high > 1 - 1e-6
+    assert abs(found["total"] - found["expected"]) < 1e-6 * found["expected"]
+    assert found["left"] == []
+    assert found["peak"] < 250  # 480 MB of numbers

@@ -237,7 +237,7 @@ from raskr.array.routines import (
     vstack,
     where,
 )
-from raskr.array.sorting import argpartition, argsort, partition, sort, take_along_axis
+from raskr.array.sorting import argpartition, argsort, lexsort, partition, sort, take_along_axis
 from raskr.array.sources import array, asanyarray, asarray, from_array, from_delayed
 from raskr.array.store import from_npy_stack, from_tiledb, store, to_hdf5, to_npy_stack, to_tiledb
 from raskr.array.taking import shuffle

@@ -11,6 +11,7 @@ from raskr.array._apply import INTP, normalize_axis, wrap
 from raskr.array.collection import Array
 from raskr.array.reduction_blocks import flatten
 from raskr.array.reduction_tree import split_for, tree
+from raskr.array.sorting import native_order, order_function
 from raskr.array.utils import is_native_dtype
 
 
@@ -117,13 +118,14 @@ def topk(a, k, axis=-1, split_every=None):
     a, k, axis = _prepare(a, k, axis)
     if k == 0:
         return a[_along(axis, slice(0, 0))]
-    some = functools.partial(_largest, k=k, axis=axis)
+    native = native_order(a)
+    some: Any = order_function("top", k=k, axis=axis) if native else functools.partial(_largest, k=k, axis=axis)
     expr = tree(
         a,
         (axis,),
         some,
         some,
-        functools.partial(_largest_sorted, k=k, axis=axis),
+        some if native else functools.partial(_largest_sorted, k=k, axis=axis),
         keepdims=True,
         dtype=a.dtype,
         native=a._expr.native,
@@ -166,19 +168,30 @@ def argtopk(a, k, axis=-1, split_every=None):
         raise ValueError(f"argtopk needs known chunks along axis {axis}; x.compute_chunk_sizes() finds them")
     if k == 0:
         return a[_along(axis, slice(0, 0))].astype(INTP)
+    functions: tuple[Any, Any, Any]
+    offset = None
+    if native_order(a):
+        starts = np.cumsum((0, *a.chunks[axis][:-1])).tolist()
+        functions = (
+            order_function("top_of_block", k=k, axis=axis, starts=starts),
+            order_function("top_of_parts", k=k, axis=axis, end=False),
+            order_function("top_of_parts", k=k, axis=axis, end=True),
+        )
+    else:
+        offset = _Offset(a.chunks[axis], axis)
+        parts = (_positions_of_block, _join, _positions_sorted)
+        functions = tuple(functools.partial(part, k=k, axis=axis) for part in parts)
     expr = tree(
         a,
         (axis,),
-        functools.partial(_positions_of_block, k=k, axis=axis),
-        functools.partial(_join, k=k, axis=axis),
-        functools.partial(_positions_sorted, k=k, axis=axis),
+        *functions,
         keepdims=True,
         dtype=INTP,
         native=is_native_dtype(INTP),
         split_every=split_for(split_every, (axis,)),
         concatenate=False,
         output_size=_size(a, k, axis),
-        per_block=_Offset(a.chunks[axis], axis),
+        per_block=offset,
         label="argtopk",
     )
     return wrap(expr)

@@ -13,6 +13,7 @@ from raskr.array._apply import Expr, apply_out, call_quietly, normalize_axes, wr
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
 from raskr.array.reduction_blocks import flatten
+from raskr.array.sorting import native_order, order_function
 from raskr.array.utils import is_native_dtype
 
 __all__ = ["median", "nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"]
@@ -70,10 +71,11 @@ def _median_of_block(function: Callable[..., Any], axes: tuple[int, ...], keepdi
 def _median(name: str, function: Callable[..., Any], a: Any, axis: Any, keepdims: bool, out: Any) -> Array:
     a, axes = _whole_axes(name, a, axis)
     dtype = np.dtype(getattr(call_quietly(function, np.ones((1,), dtype=a.dtype)), "dtype", object))
-    result = _reduce_whole(
-        name, functools.partial(_median_of_block, function, axes, keepdims), a, axes, keepdims, dtype
-    )
-    return apply_out(result, out)
+    call: Any = functools.partial(_median_of_block, function, axes, keepdims)
+    native = native_order(a) and a.dtype.kind in "biuf" and a.dtype.itemsize <= 8
+    if native:
+        call = order_function("median", axes=list(axes), skip_nan=name == "nanmedian", keep=bool(keepdims))
+    return apply_out(_reduce_whole(name, call, a, axes, keepdims, dtype), out)
 
 
 @like_numpy(np.median)
@@ -139,20 +141,27 @@ def _quantile(
     trial = {} if weights is None else {"weights": np.ones(1, dtype=getattr(weights, "dtype", float))}
     one = call_quietly(function, np.ones((1,), dtype=a.dtype), example, method=method, axis=0, **trial)
     dtype = np.dtype(getattr(one, "dtype", object))
+    leading = tuple(np.shape(q)) if not lazy else q.shape
+    known = _native_quantile_dtype(a, method)
+    if known is not None and not lazy and weights is None and np.ndim(q) <= 1 and dtype.kind in "biuf":
+        points = np.atleast_1d(np.asarray(q, dtype=float)).tolist()
+        native = order_function(
+            "quantile", axes=list(axes), points=points, single=np.ndim(q) == 0, method=method,
+            skip_nan=name == "nanquantile", keep=bool(keepdims),
+        )  # fmt: skip
+        return apply_out(_reduce_whole(name, native, a, axes, keepdims, known, leading=leading).astype(dtype), out)
     call = functools.partial(_quantile_of_block, function, axes, options)
     return apply_out(
-        _reduce_whole(
-            name,
-            call,
-            a,
-            axes,
-            keepdims,
-            dtype,
-            leading=tuple(np.shape(q)) if not lazy else q.shape,
-            extra=tuple(extra),
-        ),
+        _reduce_whole(name, call, a, axes, keepdims, dtype, leading=leading, extra=tuple(extra)),
         out,
     )
+
+
+def _native_quantile_dtype(a: Array, method: str) -> np.dtype[Any] | None:
+    """What the engine's quantile gives for the array, None where it has none."""
+    if not native_order(a) or a.dtype.kind not in "iuf" or method not in _METHODS:
+        return None
+    return a.dtype if method in ("lower", "higher", "nearest") else np.dtype(float)
 
 
 def _placed_weights(weights: Any, a: Array, axes: tuple[int, ...]) -> tuple[Any, Any]:
@@ -247,9 +256,9 @@ def _out_of_hundred(q: Any) -> Any:
 
 
 # --- over a whole array ---------------------------------------------------------------------------------------------
-def _sample(block: Any, size: int) -> tuple[Any, Any]:
+def _sample(block: Any, size: int, is_sorted: bool = False) -> tuple[Any, Any]:
     """Order statistics of a block, evenly spread over its ranks, and how many elements each stands for."""
-    values = np.sort(np.asarray(block).reshape(-1))
+    values = block if is_sorted else np.sort(np.asarray(block).reshape(-1))
     count = len(values)
     if count <= size:
         return values, np.ones(count)
@@ -334,8 +343,13 @@ def percentile(a, q, method="linear", internal_method="default", **kwargs):
     dtype = a.dtype
     if dtype.kind in "biu" and method in ("linear", "midpoint"):
         dtype = np.dtype(float)
+    expr = a._expr
+    if native_order(a):
+        ordered = order_function("sort", axis=0)
+        expr = Expr.blockwise(ordered, (0,), [(expr, (0,))], a.chunks, a.dtype, True, label="percentile-sort")
     whole = Expr.blockwise(
-        functools.partial(_sample, size=SAMPLE_SIZE), (0,), [(a._expr, (0,))], a.chunks, a.dtype, False,
+        functools.partial(_sample, size=SAMPLE_SIZE, is_sorted=native_order(a)),
+        (0,), [(expr, (0,))], a.chunks, a.dtype, False,
         label="percentile-sample",
     )  # fmt: skip
     chunks = () if scalar else ((len(points),),)

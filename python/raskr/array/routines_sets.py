@@ -15,6 +15,7 @@ from raskr.array._docs import like_numpy
 from raskr.array.collection import Array, need_known_chunks
 from raskr.array.reduction_blocks import flatten
 from raskr.array.reduction_tree import split_for, tree
+from raskr.array.sorting import native_order, order_function
 from raskr.array.utils import is_native_dtype
 
 
@@ -90,26 +91,32 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False):
     if return_index:
         need_known_chunks(x, "unique with return_index")
     flat = _flat(x)
+    native = native_order(x)
+    starts = np.cumsum((0, *flat.chunks[0][:-1])).tolist() if return_index else []
+    block: Any = _unique_of_block
+    join: Any = _join_unique
+    if native:
+        block = order_function("unique_of_block", starts=starts, index=return_index, counts=return_counts)
+        join = order_function("unique_of_parts")
     expr = tree(
         flat,
         (0,),
-        _unique_of_block,
-        _join_unique,
-        _join_unique,
+        block,
+        join,
+        join,
         keepdims=False,
         dtype=x.dtype,
         native=False,
         split_every=None,
         concatenate=False,
-        per_block=_Starts(flat.chunks[0]) if return_index else None,
+        per_block=_Starts(flat.chunks[0]) if return_index and not native else None,
         label="unique",
     )
 
     def pick(number: int, dtype: np.dtype[Any]) -> Array:
-        native = is_native_dtype(dtype) and type(x._meta) is np.ndarray
-        part = Expr.blockwise(
-            _part, (0,), [(expr, ())], ((math.nan,),), dtype, native, kwargs={"number": number}, label="unique"
-        )
+        known = is_native_dtype(dtype) and type(x._meta) is np.ndarray
+        pick_part = order_function("part", number=number) if native else functools.partial(_part, number=number)
+        part = Expr.blockwise(pick_part, (0,), [(expr, ())], ((math.nan,),), dtype, known, label="unique")
         return wrap(part, np.empty(0, dtype=dtype))
 
     results = [pick(0, x.dtype)]
@@ -117,8 +124,9 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False):
         results.append(pick(1, INTP))
     if return_inverse:
         inds = tuple(range(x.ndim))
+        numbered = order_function("inverse") if native else _inverse_of_block
         inverse = Expr.blockwise(
-            _inverse_of_block, inds, [(x._expr, inds), (expr, ())], x.chunks, INTP, True, label="unique-inverse"
+            numbered, inds, [(x._expr, inds), (expr, ())], x.chunks, INTP, True, label="unique-inverse"
         )
         results.append(wrap(inverse))
     if return_counts:
@@ -141,6 +149,26 @@ def union1d(ar1, ar2):
     return unique(concatenate([_flat(ar1), _flat(ar2)]))
 
 
+#: Elements that others are searched for in as a whole; of longer arrays one block at a time.
+SEARCHED_MAX = 1 << 24
+
+
+def _common_order(a: Array, b: Array) -> np.dtype[Any] | None:
+    """The element type that both have the order of in the engine, None where NumPy has to compare them."""
+    if not (native_order(a) and native_order(b)):
+        return None
+    if a.dtype == b.dtype:
+        return a.dtype
+    kinds = {a.dtype.kind, b.dtype.kind}
+    # Large integers are not floats, and units of time are NumPy's business.
+    if kinds & set("mM") or (kinds & set("iu") and kinds & set("fc")) or kinds == {"i", "u"}:
+        exact = all(x.dtype.itemsize <= 4 for x in (a, b) if x.dtype.kind in "iu")
+        if kinds & set("mM") or not exact:
+            return None
+    common = np.result_type(a.dtype, b.dtype)
+    return common if is_native_dtype(common) else None
+
+
 def _isin_of_block(element: Any, test: Any, assume_unique: bool) -> Any:
     found = np.isin(element, test, assume_unique=assume_unique)
     return found.reshape(np.shape(element) + (1,))
@@ -158,6 +186,15 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None
     """
     x, test = _array(element), _flat(test_elements)
     inds = tuple(range(x.ndim))
+    common = _common_order(x, test)
+    if common is not None and not (test.size > SEARCHED_MAX and test.npartitions > 1):
+        sorted_test = unique(test.astype(common))
+        found = Expr.blockwise(
+            order_function("isin", invert=bool(invert)), inds,
+            [(x.astype(common)._expr, inds), (sorted_test._expr, (x.ndim,))], x.chunks, np.dtype(bool), True,
+            concatenate=True, label="isin",
+        )  # fmt: skip
+        return wrap(found)
     expr = Expr.blockwise(
         _isin_of_block, (*inds, x.ndim), [(x._expr, inds), (test._expr, (x.ndim,))],
         (*x.chunks, (1,) * len(test.chunks[0])), np.dtype(bool), True,
@@ -184,6 +221,12 @@ def digitize(a, bins, right=False):
         bins = np.asarray(bins)
         np.digitize(np.empty(0), bins, right=right)  # NumPy's own complaint, at once, about bins that are not sorted
     inds = tuple(range(a.ndim))
+    if not isinstance(bins, Array) and bins.ndim == 1:
+        rising = bins.size < 2 or bool(bins[0] <= bins[-1])
+        line = _array(bins if rising else bins[::-1])
+        if _common_order(a, line) is not None and line.size:
+            places = searchsorted(line.rechunk(-1), a, side="left" if right else "right")
+            return places if rising else len(bins) - places
     whole = bins._expr.node() if isinstance(bins, Array) else bins
     expr = Expr.blockwise(
         np.digitize,
@@ -198,13 +241,14 @@ def digitize(a, bins, right=False):
     return wrap(expr)
 
 
-def _searchsorted_of_blocks(sorted_part: Any, values: Any, side: str) -> Any:
-    return np.searchsorted(sorted_part, values, side=side)[..., None].astype(INTP)
+def _searchsorted_of_blocks(sorted_part: Any, values: Any, side: str, added_axis: bool) -> Any:
+    places = np.asarray(np.searchsorted(sorted_part, values, side=side), dtype=INTP)
+    return places[..., None] if added_axis else places
 
 
 @like_numpy(np.searchsorted)
 def searchsorted(a, v, side="left", sorter=None):
-    """Where elements belong in a sorted array, which may have many blocks. `sorter` is not supported.
+    """Where elements belong in a sorted array, which may have many blocks. A lazy `sorter` is not supported.
 
     Examples
     --------
@@ -212,20 +256,36 @@ def searchsorted(a, v, side="left", sorter=None):
     >>> da.searchsorted(da.arange(0, 10, 2, chunks=2), da.asarray([3, 8])).compute()
     array([2, 4])
     """
-    if sorter is not None:
-        raise NotImplementedError("searchsorted with a sorter: index the array with it first")
+    if isinstance(sorter, Array):
+        raise NotImplementedError("searchsorted with a lazy sorter: index the array with it first")
     if side not in ("left", "right"):
         raise ValueError(f"side of searchsorted must be 'left' or 'right', not {side!r}")
     a, v = _array(a), _array(v)
     if a.ndim != 1:
         raise ValueError(f"searchsorted takes a sorted array of one axis, not {a.ndim}")
+    if sorter is not None:
+        sorter = np.asarray(sorter)
+        if sorter.dtype.kind not in "iu":
+            raise TypeError("sorter must only contain integers")
+        if sorter.shape != a.shape:
+            raise ValueError(f"sorter.size must equal len(a): {sorter.size} for {a.shape[0]}")
+        a = a[sorter]
     inds = tuple(range(v.ndim))
+    common = _common_order(a, v)
+    many = len(a.chunks[0]) > 1
+    if common is not None:
+        a, v = a.astype(common), v.astype(common)
+        function: Any = order_function("searchsorted", side=side, added_axis=many)
+    else:
+        function = functools.partial(_searchsorted_of_blocks, side=side, added_axis=many)
+    # The blocks of `a` are either an axis of the result or one block, which each block of `v` takes.
+    extra = v.ndim if many else v.ndim + 1
     expr = Expr.blockwise(
-        _searchsorted_of_blocks, (*inds, v.ndim), [(a._expr, (v.ndim,)), (v._expr, inds)],
-        (*v.chunks, (1,) * len(a.chunks[0])), INTP, True, kwargs={"side": side}, label="searchsorted",
+        function, (*inds, v.ndim) if many else inds, [(a._expr, (extra,)), (v._expr, inds)],
+        (*v.chunks, (1,) * len(a.chunks[0])) if many else v.chunks, INTP, True, concatenate=True, label="searchsorted",
     )  # fmt: skip
     # What comes before an element in the whole is what comes before it in each part.
-    return wrap(expr).sum(axis=-1)
+    return wrap(expr).sum(axis=-1) if many else wrap(expr)
 
 
 def _bincount_of_block(x: Any, weights: Any = None, minlength: int = 0) -> Any:

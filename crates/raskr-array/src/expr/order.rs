@@ -44,11 +44,7 @@ impl Expr {
             return Err(ArrayError::WrongNumberOfAxes { operation: "sort", expected: 1, got: self.ndim() });
         }
         if !self.grid.is_known() {
-            return Err(ArrayError::UnknownChunks {
-                operation: "sort",
-                axis: 0,
-                sizes: self.grid.axis(0).to_string(),
-            });
+            return Err(ArrayError::UnknownChunks { operation: "sort", axis: 0, sizes: self.grid.axis(0).to_string() });
         }
         let Some(dtype) = self.dtype() else {
             return Err(ArrayError::NoLoop { operation: label.to_string(), types: self.element.to_string() });

@@ -148,7 +148,8 @@ impl Op for PieceOp {
         let ranks = self.plan.ranks.len();
         let (run, block) = ((context.index as usize) / (ranks + 1), (context.index as usize) % (ranks + 1));
         let places = cuts.as_slice::<i64>().ok_or_else(|| missing("a place of a cut"))?;
-        let place = |number: usize| places.get(run * ranks + number).copied().ok_or_else(|| missing("a place of a cut"));
+        let place =
+            |number: usize| places.get(run * ranks + number).copied().ok_or_else(|| missing("a place of a cut"));
         let low = if block == 0 { 0 } else { place(block - 1)? };
         let high = if block == ranks { self.plan.lengths[run] as i64 } else { place(block)? };
         let mut pieces = Vec::with_capacity(parts.len());

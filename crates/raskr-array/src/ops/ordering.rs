@@ -16,27 +16,70 @@ use crate::function::{Argument, BlockFunction};
 /// What is done with blocks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ordering {
-    Sort { axis: usize },
-    Argsort { axis: usize },
-    Partition { axis: usize, places: Vec<usize> },
-    Argpartition { axis: usize, places: Vec<usize> },
+    Sort {
+        axis: usize,
+    },
+    Argsort {
+        axis: usize,
+    },
+    Partition {
+        axis: usize,
+        places: Vec<usize>,
+    },
+    Argpartition {
+        axis: usize,
+        places: Vec<usize>,
+    },
     /// Along some axes; `keep` leaves them with length one.
-    Median { axes: Vec<usize>, skip_nan: bool, keep: bool },
+    Median {
+        axes: Vec<usize>,
+        skip_nan: bool,
+        keep: bool,
+    },
     /// Several quantiles become the first axis, one (`single`) none.
-    Quantile { axes: Vec<usize>, points: Vec<f64>, single: bool, method: QuantileMethod, skip_nan: bool, keep: bool },
+    Quantile {
+        axes: Vec<usize>,
+        points: Vec<f64>,
+        single: bool,
+        method: QuantileMethod,
+        skip_nan: bool,
+        keep: bool,
+    },
     /// Places of the second argument's elements in the first.
-    SearchSorted { side: Side, added_axis: bool },
-    IsIn { invert: bool },
+    SearchSorted {
+        side: Side,
+        added_axis: bool,
+    },
+    IsIn {
+        invert: bool,
+    },
     Lexsort,
     /// Greatest elements (`k` > 0) or least, of a block or of joined partial results.
-    Top { axis: usize, k: i64 },
+    Top {
+        axis: usize,
+        k: i64,
+    },
     /// The same with positions, from where each block of the axis begins.
-    TopOfBlock { axis: usize, k: i64, starts: Vec<i64> },
-    TopOfParts { axis: usize, k: i64, end: bool },
-    UniqueOfBlock { starts: Vec<i64>, index: bool, counts: bool },
+    TopOfBlock {
+        axis: usize,
+        k: i64,
+        starts: Vec<i64>,
+    },
+    TopOfParts {
+        axis: usize,
+        k: i64,
+        end: bool,
+    },
+    UniqueOfBlock {
+        starts: Vec<i64>,
+        index: bool,
+        counts: bool,
+    },
     UniqueOfParts,
     /// Element `number` of a list of chunks.
-    Part { number: usize },
+    Part {
+        number: usize,
+    },
     /// Which unique element each element is. Arguments: the block, the partial result.
     Inverse,
 }

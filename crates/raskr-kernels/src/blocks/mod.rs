@@ -14,7 +14,11 @@ pub mod matmul;
 pub mod number;
 pub mod quantile;
 pub mod sort;
+#[cfg(target_arch = "x86_64")]
+mod sort_deal;
 mod sort_keys;
+#[cfg(target_arch = "x86_64")]
+mod sort_lanes;
 pub mod sort_runs;
 #[cfg(target_arch = "x86_64")]
 mod sort_x86;

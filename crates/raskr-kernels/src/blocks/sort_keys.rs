@@ -65,18 +65,24 @@ where
     K::Bits: VectorKey,
 {
     assert!(size_of::<T>() == size_of::<K::Bits>() && align_of::<T>() == align_of::<K::Bits>(), "sizes differ");
-    for x in xs.iter_mut() {
-        let bits = K::bits(*x);
-        // SAFETY: of one size, as was checked, and any bits are an element of these types.
-        *x = unsafe { std::mem::transmute_copy::<K::Bits, T>(&bits) };
-    }
+    // SAFETY: of one size, as was checked, and any bits are an element of these types.
+    each(xs, |x| unsafe { std::mem::transmute_copy::<K::Bits, T>(&K::bits(x)) });
     // SAFETY: as above; the slice is not used through `xs` meanwhile.
     let keys = unsafe { std::slice::from_raw_parts_mut(xs.as_mut_ptr().cast::<K::Bits>(), xs.len()) };
     K::Bits::sort(keys);
-    for x in xs.iter_mut() {
-        // SAFETY: as above.
-        let bits = unsafe { std::mem::transmute_copy::<T, K::Bits>(x) };
-        *x = K::element(bits);
+    // SAFETY: as above.
+    each(xs, |x| K::element(unsafe { std::mem::transmute_copy::<T, K::Bits>(&x) }));
+}
+
+/// Replaces each element, by the widest vectors that there are.
+fn each<T: Copy>(xs: &mut [T], change: impl Fn(T) -> T) {
+    #[cfg(target_arch = "x86_64")]
+    if sort_x86::available() {
+        // SAFETY: the instructions are there.
+        return unsafe { sort_x86::each(xs, change) };
+    }
+    for x in xs {
+        *x = change(*x);
     }
 }
 
@@ -167,3 +173,54 @@ macro_rules! with_ordered {
     };
 }
 pub(crate) use with_ordered;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, range: u64) -> Vec<i64> {
+        (0..count as u64).map(|i| ((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as i64 % range as i64).collect()
+    }
+
+    #[test]
+    fn keys_of_all_lengths_and_numbers_of_equals_are_sorted() {
+        let lengths = (0..300).chain([511, 512, 513, 1000, 4097, 70_000]);
+        for count in lengths {
+            for range in [1, 2, 17, 1 << 40] {
+                let keys = numbers(count, range);
+                let mut expected = keys.clone();
+                expected.sort_unstable();
+                let mut sorted = keys.clone();
+                i64::sort(&mut sorted);
+                assert_eq!(sorted, expected, "{count} keys below {range}");
+                let mut short: Vec<i32> = keys.iter().map(|&key| key as i32).collect();
+                i32::sort(&mut short);
+                assert!(short.is_sorted() && short.len() == count, "{count} short keys below {range}");
+                let (mut first, mut second) = (keys.clone(), (0..count as i64).rev().collect::<Vec<_>>());
+                sort_pairs(&mut first, &mut second);
+                let mut pairs: Vec<(i64, i64)> = keys.into_iter().zip((0..count as i64).rev()).collect();
+                pairs.sort_unstable();
+                assert!(first.into_iter().zip(second).eq(pairs), "{count} pairs below {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn orderly_keys_are_sorted() {
+        let rising: Vec<i64> = (0..100_000).collect();
+        for keys in [
+            rising.clone(),
+            rising.iter().rev().copied().collect(),
+            rising.iter().map(|i| i % 317).collect(),
+            rising.iter().map(|i| (i - 50_000).abs()).collect(),
+            vec![i64::MAX; 5000],
+            [i64::MIN, i64::MAX].repeat(3000),
+        ] {
+            let mut sorted = keys.clone();
+            i64::sort(&mut sorted);
+            let mut expected = keys;
+            expected.sort_unstable();
+            assert_eq!(sorted, expected);
+        }
+    }
+}

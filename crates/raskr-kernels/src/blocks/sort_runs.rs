@@ -4,6 +4,9 @@
 //! of the runs (H. Shi and J. Schaeffer, "Parallel sorting by regular sampling", 1992) bound the place of each cut in each
 //! run; the elements between the bounds, the window, decide.
 
+// Runs are walked by number: what belongs to one lies in several lists.
+#![allow(clippy::needless_range_loop)]
+
 use raskr_base::{Chunk, ChunkMut, DType};
 
 use super::copy::{into_owned, to_contiguous};
@@ -21,7 +24,8 @@ const SAMPLED: usize = 8;
 /// Every `step`-th element of a run, from the `step`-th on.
 pub fn sample(run: &Chunk, step: usize) -> Result<Chunk, KernelError> {
     let count = run.len() / step;
-    let view = run.with_layout(&[count], &[step as isize], if count == 0 { run.offset() } else { run.offset() + step - 1 });
+    let view =
+        run.with_layout(&[count], &[step as isize], if count == 0 { run.offset() } else { run.offset() + step - 1 });
     view.map(|view| into_owned(view).freeze()).ok_or_else(|| shape("a run of one dimension", run))
 }
 
@@ -175,7 +179,11 @@ pub fn join(pieces: &[Chunk]) -> Result<Chunk, KernelError> {
 }
 
 /// Ranges of each sorted line, part by part: all of a part's elements are not above those of the next.
-fn parts<T, Key: Copy + Ord>(lines: &[&[T]], total: usize, key: &dyn Fn(&T) -> Key) -> Vec<Vec<std::ops::Range<usize>>> {
+fn parts<T, Key: Copy + Ord>(
+    lines: &[&[T]],
+    total: usize,
+    key: &dyn Fn(&T) -> Key,
+) -> Vec<Vec<std::ops::Range<usize>>> {
     let count = total.div_ceil(PART).max(1);
     let step = (total / (count * SAMPLED)).max(1);
     let mut sample: Vec<Key> =
@@ -252,4 +260,91 @@ pub fn join_positions(keys: &[Chunk], positions: &[Chunk]) -> Result<Chunk, Kern
         }
     });
     Ok(out.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::sort::sort_axis;
+    use super::*;
+
+    fn line(values: &[f64]) -> Chunk {
+        Chunk::from_slice(values, &[values.len()])
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_cut_at_exact_ranks_whatever_the_step(
+            runs in prop::collection::vec(prop::collection::vec(0u8..12, 0..40), 1..6),
+            step in 1usize..9,
+            shares in prop::collection::vec(0u8..=100, 0..5),
+        ) {
+            let runs: Vec<Vec<f64>> = runs
+                .iter()
+                .map(|run| run.iter().map(|&x| if x == 11 { f64::NAN } else { f64::from(x) }).collect())
+                .collect();
+            let total = runs.iter().map(Vec::len).sum::<usize>();
+            let mut ranks: Vec<u64> = shares.iter().map(|&share| u64::from(share) * total as u64 / 100).collect();
+            ranks.sort_unstable();
+            let lengths: Vec<usize> = runs.iter().map(Vec::len).collect();
+            let sorted: Vec<Chunk> = runs.iter().map(|run| sort_axis(line(run), 0).expect("an axis")).collect();
+            let samples: Vec<Chunk> = sorted.iter().map(|run| sample(run, step).expect("a run")).collect();
+            let bounds = windows(&samples, &lengths, step, &ranks).expect("samples");
+            let found: Vec<Chunk> =
+                (0..runs.len()).map(|run| in_windows(&sorted[run], &bounds, run).expect("a run")).collect();
+            let places = cuts(&found, &bounds, &ranks).expect("windows");
+            let places = dense::<i64>(&places);
+            let all: Vec<f64> = runs.concat();
+            let expected = sort_axis(line(&all), 0).expect("an axis");
+            let mut joined: Vec<f64> = Vec::new();
+            for block in 0..=ranks.len() {
+                let pieces: Vec<Chunk> = (0..runs.len())
+                    .map(|run| {
+                        let low = if block == 0 { 0 } else { places[run * ranks.len() + block - 1] };
+                        let end = lengths[run] as i64;
+                        let high = if block == ranks.len() { end } else { places[run * ranks.len() + block] };
+                        slice(&sorted[run], low, high).expect("inside")
+                    })
+                    .collect();
+                joined.extend_from_slice(dense::<f64>(&join(&pieces).expect("pieces")));
+                let upto = ranks.get(block).map_or(total, |rank| *rank as usize);
+                prop_assert_eq!(joined.len(), upto);
+            }
+            let same = joined.iter().zip(dense::<f64>(&expected)).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
+            prop_assert!(same);
+        }
+
+        #[test]
+        fn joined_positions_keep_the_order_of_equals(
+            runs in prop::collection::vec(prop::collection::vec(0u8..6, 0..40), 1..5),
+            wide in any::<bool>(),
+        ) {
+            let (mut keys, mut positions, mut from) = (Vec::new(), Vec::new(), 0);
+            for run in &runs {
+                let elements = match wide {
+                    true => line(&run.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()),
+                    false => Chunk::from_slice(run, &[run.len()]),
+                };
+                let (run_keys, run_positions) = position_run(&elements, from).expect("a run");
+                keys.push(run_keys);
+                positions.push(run_positions);
+                from += run.len() as i64;
+            }
+            let all = runs.concat();
+            let mut expected: Vec<i64> = (0..all.len() as i64).collect();
+            expected.sort_by_key(|&i| all[i as usize]);
+            let joined = join_positions(&keys, &positions).expect("pieces");
+            prop_assert_eq!(dense::<i64>(&joined), &expected[..]);
+        }
+    }
+
+    #[test]
+    fn large_pieces_are_joined_part_by_part() {
+        let values: Vec<f64> = (0..300_000u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64).collect();
+        let pieces: Vec<Chunk> =
+            values.chunks(110_000).map(|piece| sort_axis(line(piece), 0).expect("an axis")).collect();
+        let expected = sort_axis(line(&values), 0).expect("an axis");
+        assert_eq!(dense::<f64>(&join(&pieces).expect("pieces")), dense::<f64>(&expected));
+    }
 }

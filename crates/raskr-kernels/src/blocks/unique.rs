@@ -80,7 +80,8 @@ pub fn unique(chunk: &Chunk, from: i64, wanted: Wanted) -> Result<Unique, Kernel
         *place += from;
     }
     // Times lose their unit as integers.
-    let values = values.reinterpret(line.dtype()).ok_or_else(|| KernelError::Value("unique: sizes differ".to_string()))?;
+    let values =
+        values.reinterpret(line.dtype()).ok_or_else(|| KernelError::Value("unique: sizes differ".to_string()))?;
     Ok(Unique {
         values,
         index: wanted.index.then(|| Chunk::from_slice(&places, &[places.len()])),
@@ -193,7 +194,7 @@ fn counted<T: Element, K: Keyed<T> + Reversible<T>>(elements: &[T], wanted: Want
     let mut places: Vec<i64> = Vec::new();
     if wanted.index {
         places.resize(range + 1, 0);
-        for (&x, i) in elements.iter().enumerate().rev() {
+        for (i, &x) in elements.iter().enumerate().rev() {
             let at = (key(x) - least) as usize;
             counts[at] += 1;
             places[at] = i as i64;

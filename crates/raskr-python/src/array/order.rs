@@ -29,14 +29,20 @@ pub struct OrderFunction {
     options: Py<PyDict>,
 }
 
-fn option<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
-where
-    T: for<'a> FromPyObject<'a, 'py>,
-    for<'a> <T as FromPyObject<'a, 'py>>::Error: Into<PyErr>,
-{
+/// An option of a function, of the type that is asked for.
+macro_rules! option {
+    ($options:ident, $name:literal) => {
+        match $options.get_item($name)? {
+            Some(value) => value.extract()?,
+            None => return Err(PyValueError::new_err(concat!("a function of order lacks its option ", $name))),
+        }
+    };
+}
+
+fn text(options: &Bound<'_, PyDict>, name: &str) -> PyResult<String> {
     match options.get_item(name)? {
-        Some(value) => value.extract().map_err(Into::into),
-        None => Err(PyValueError::new_err(format!("a function of order lacks its option {name:?}"))),
+        Some(value) => value.extract(),
+        None => Err(PyValueError::new_err(format!("a function of order lacks its option {name}"))),
     }
 }
 
@@ -64,51 +70,49 @@ impl OrderFunction {
     #[new]
     fn new(name: String, options: &Bound<'_, PyDict>) -> PyResult<OrderFunction> {
         let function = match name.as_str() {
-            "sort" => Ordering::Sort { axis: option(options, "axis")? },
-            "argsort" => Ordering::Argsort { axis: option(options, "axis")? },
-            "partition" => {
-                Ordering::Partition { axis: option(options, "axis")?, places: option(options, "places")? }
-            }
+            "sort" => Ordering::Sort { axis: option!(options, "axis") },
+            "argsort" => Ordering::Argsort { axis: option!(options, "axis") },
+            "partition" => Ordering::Partition { axis: option!(options, "axis"), places: option!(options, "places") },
             "argpartition" => {
-                Ordering::Argpartition { axis: option(options, "axis")?, places: option(options, "places")? }
+                Ordering::Argpartition { axis: option!(options, "axis"), places: option!(options, "places") }
             }
             "median" => Ordering::Median {
-                axes: option(options, "axes")?,
-                skip_nan: option(options, "skip_nan")?,
-                keep: option(options, "keep")?,
+                axes: option!(options, "axes"),
+                skip_nan: option!(options, "skip_nan"),
+                keep: option!(options, "keep"),
             },
             "quantile" => Ordering::Quantile {
-                axes: option(options, "axes")?,
-                points: option(options, "points")?,
-                single: option(options, "single")?,
-                method: method_of(&option::<String>(options, "method")?)?,
-                skip_nan: option(options, "skip_nan")?,
-                keep: option(options, "keep")?,
+                axes: option!(options, "axes"),
+                points: option!(options, "points"),
+                single: option!(options, "single"),
+                method: method_of(&text(options, "method")?)?,
+                skip_nan: option!(options, "skip_nan"),
+                keep: option!(options, "keep"),
             },
             "searchsorted" => Ordering::SearchSorted {
-                side: side_of(&option::<String>(options, "side")?)?,
-                added_axis: option(options, "added_axis")?,
+                side: side_of(&text(options, "side")?)?,
+                added_axis: option!(options, "added_axis"),
             },
-            "isin" => Ordering::IsIn { invert: option(options, "invert")? },
+            "isin" => Ordering::IsIn { invert: option!(options, "invert") },
             "lexsort" => Ordering::Lexsort,
-            "top" => Ordering::Top { axis: option(options, "axis")?, k: option(options, "k")? },
+            "top" => Ordering::Top { axis: option!(options, "axis"), k: option!(options, "k") },
             "top_of_block" => Ordering::TopOfBlock {
-                axis: option(options, "axis")?,
-                k: option(options, "k")?,
-                starts: option(options, "starts")?,
+                axis: option!(options, "axis"),
+                k: option!(options, "k"),
+                starts: option!(options, "starts"),
             },
             "top_of_parts" => Ordering::TopOfParts {
-                axis: option(options, "axis")?,
-                k: option(options, "k")?,
-                end: option(options, "end")?,
+                axis: option!(options, "axis"),
+                k: option!(options, "k"),
+                end: option!(options, "end"),
             },
             "unique_of_block" => Ordering::UniqueOfBlock {
-                starts: option(options, "starts")?,
-                index: option(options, "index")?,
-                counts: option(options, "counts")?,
+                starts: option!(options, "starts"),
+                index: option!(options, "index"),
+                counts: option!(options, "counts"),
             },
             "unique_of_parts" => Ordering::UniqueOfParts,
-            "part" => Ordering::Part { number: option(options, "number")? },
+            "part" => Ordering::Part { number: option!(options, "number") },
             "inverse" => Ordering::Inverse,
             _ => return Err(PyValueError::new_err(format!("no native function of order is called {name:?}"))),
         };
