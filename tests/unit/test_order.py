@@ -217,7 +217,7 @@ def test_medians_and_quantiles(dtype, axis, keepdims):
     ]
     if dtype != "?":
         for method in ("linear", "lower", "higher", "midpoint", "nearest", "weibull"):
-            for q in (0.3, [0.0, 0.71, 1.0]):
+            for q in (np.asarray(0.3), np.array([0.0, 0.71, 1.0])):
                 calls.append(
                     lambda m, x, q=q, method=method: m.quantile(x, q, axis=axis, keepdims=keepdims, method=method)
                 )
@@ -227,7 +227,8 @@ def test_medians_and_quantiles(dtype, axis, keepdims):
     for call in calls:
         lazy, plain = call(da, d), call(np, x)
         assert (lazy.shape, lazy.dtype) == (plain.shape, plain.dtype)
-        np.testing.assert_allclose(lazy.compute(), plain, rtol={"f2": 5e-3, "f4": 1e-5}.get(dtype, 1e-12))
+        tolerance = {"f2": 1e-2, "f4": 1e-5}.get(dtype, 1e-12)
+        np.testing.assert_allclose(lazy.compute(), plain, rtol=tolerance, atol=tolerance)
 
 
 def test_medians_of_lines_with_nan():
@@ -238,6 +239,8 @@ def test_medians_of_lines_with_nan():
     np.testing.assert_array_equal(da.median(d, axis=1).compute(), np.median(x, axis=1))
     np.testing.assert_array_equal(da.quantile(d, 0.2, axis=1).compute(), np.quantile(x, 0.2, axis=1))
     with pytest.warns(RuntimeWarning):
-        expected = np.nanmedian(x, axis=1)
+        expected, percentiles = np.nanmedian(x, axis=1), np.nanpercentile(x, 20, axis=1)
     np.testing.assert_array_equal(da.nanmedian(d, axis=1).compute(), expected)
-    np.testing.assert_allclose(da.nanpercentile(d, 20, axis=1).compute()[:4], np.nanpercentile(x, 20, axis=1)[:4])
+    with pytest.warns(RuntimeWarning):
+        found = da.nanpercentile(d, 20, axis=1).compute()
+    np.testing.assert_allclose(found, percentiles)

@@ -142,7 +142,8 @@ def _quantile(
     one = call_quietly(function, np.ones((1,), dtype=a.dtype), example, method=method, axis=0, **trial)
     dtype = np.dtype(getattr(one, "dtype", object))
     leading = tuple(np.shape(q)) if not lazy else q.shape
-    known = _native_quantile_dtype(a, method)
+    # NumPy warns of lines that hold nothing but NaN, which a native function cannot.
+    known = _native_quantile_dtype(a, method) if name == "quantile" or a.dtype.kind != "f" else None
     if known is not None and not lazy and weights is None and np.ndim(q) <= 1 and dtype.kind in "biuf":
         points = np.atleast_1d(np.asarray(q, dtype=float)).tolist()
         native = order_function(
@@ -159,7 +160,7 @@ def _quantile(
 
 def _native_quantile_dtype(a: Array, method: str) -> np.dtype[Any] | None:
     """What the engine's quantile gives for the array, None where it has none."""
-    if not native_order(a) or a.dtype.kind not in "iuf" or method not in _METHODS:
+    if not native_order(a) or a.dtype.kind not in "iuf" or a.dtype == np.float16 or method not in _METHODS:
         return None
     return a.dtype if method in ("lower", "higher", "nearest") else np.dtype(float)
 
