@@ -17,6 +17,7 @@ from raskr.bag.fuse import optimize
 from raskr.bag.random import _sample_map_partitions
 from raskr.bag.shuffle import stable_hash
 from raskr.bag.text import Block, count_lines, read_block
+from raskr.bytes.utils import compress as compressions
 
 
 @pytest.fixture(autouse=True)
@@ -425,7 +426,10 @@ def test_a_file_that_changed_has_another_name(tmp_path):
     assert db.read_text(path).name != name
 
 
-@pytest.mark.parametrize("ending,compress", [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+@pytest.mark.parametrize(
+    "ending,compress",
+    [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress), ("zip", compressions["zip"])],
+)
 def test_compressed_files(tmp_path, ending, compress):
     data = b"".join(b"line %d\n" % i for i in range(20000))
     path = write(tmp_path / f"a.{ending}", compress(data))
@@ -435,10 +439,13 @@ def test_compressed_files(tmp_path, ending, compress):
     assert "".join(bag.compute()).encode() == data
     with pytest.raises(ValueError, match="Cannot do chunked reads on compressed files"):
         db.read_text(path, blocksize=100)
+    again = bag.to_textfiles(str(tmp_path / f"again-*.{ending}"), last_endline=False)
+    assert db.read_text(again).str.strip().compute()[::2] == bag.str.strip().compute()
     cut = write(tmp_path / f"cut.{ending}", compress(data)[:-100])
     for broken in (db.read_text(cut), db.read_text(cut).count()):
         with pytest.raises(
-            (EOFError, OSError, lzma.LZMAError), match=rf"cut\.{ending}: can't be read as .* bytes of text"
+            (EOFError, OSError, lzma.LZMAError, zipfile.BadZipFile),
+            match=rf"cut\.{ending}: can't be read as .* bytes of text",
         ):
             broken.compute()
 

@@ -98,7 +98,8 @@ class Reductions:
         is_last = self.npartitions == 1
         is_partition = not issubclass(out_type, Item)
         names = (name or funcname(perpartition), name or funcname(aggregate))
-        chunk = on.Count() if perpartition is on.count else on.Chunk(perpartition, is_last)
+        # What comes after a `map` has no length, but can be counted.
+        chunk = on.Count() if perpartition in (len, on.count) else on.Chunk(perpartition, is_last)
         return self._tree(
             chunk,
             lambda last: on.Aggregate(aggregate, last, last and is_partition),

@@ -4,6 +4,7 @@ import codecs
 import io
 import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
@@ -96,7 +97,7 @@ def _text_of(block: Block) -> IO[str]:
     newline = None if block.delimiter is None else "\n"
     if block.compression is None and not is_remote(block.path):
         return open(block.path, encoding=block.encoding, errors=block.errors, newline=newline, buffering=_PIECE)
-    file = _Explaining(open_bytes(block.path, block.compression, block.storage_options), block)
+    file = _Explaining(block)
     return io.TextIOWrapper(
         io.BufferedReader(file, _PIECE), encoding=block.encoding, errors=block.errors, newline=newline
     )
@@ -104,7 +105,7 @@ def _text_of(block: Block) -> IO[str]:
 
 def _split_whole(block: Block) -> Iterator[str]:
     decode = codecs.getincrementaldecoder(block.encoding)(block.errors).decode
-    with _Explaining(open_bytes(block.path, block.compression, block.storage_options), block) as file:
+    with _Explaining(block) as file:
         pieces = iter(lambda: file.read(_PIECE), b"")
         yield from _split(chain(map(decode, pieces), (decode(b"", True) for _ in (0,))), block.delimiter)
 
@@ -156,17 +157,23 @@ def _line_start(file: Any, at: int, delimiter: bytes) -> int:
 class _Explaining(io.RawIOBase):
     """A decompressed file whose errors name the file and the place."""
 
-    def __init__(self, file: Any, block: Block) -> None:
-        self.file = file
+    def __init__(self, block: Block) -> None:
         self.block = block
         self.done = 0
+        try:
+            self.file = open_bytes(block.path, block.compression, block.storage_options)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise self._explained(error, None) from error
 
     def readable(self) -> bool:
         return True
 
     def close(self) -> None:
         """Close the file too."""
-        self.file.close()
+        if not self.closed and hasattr(self, "file"):
+            self.file.close()
         super().close()
 
     def readinto(self, buffer: Any) -> int:
@@ -177,18 +184,25 @@ class _Explaining(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         try:
             data = self.file.read(size)
-        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-            if self.block.compression is None:
-                raise
-            kind = OSError if getattr(error, "errno", None) else type(error)
-            raw = getattr(self.file, "raw_file", None)
-            place = "" if raw is None else f", about byte {raw.tell()} of the file"
-            raise kind(
-                f"{self.block.path}: can't be read as {self.block.compression}: {error} "
-                f"(after {self.done} bytes of text{place})"
-            ) from error
+        except Exception as error:
+            raise self._explained(error, getattr(self.file, "raw_file", None)) from error
         self.done += len(data)
         return data
+
+    def _explained(self, error: Exception, raw: Any) -> Exception:
+        if self.block.compression is None or isinstance(error, ImportError):
+            return error
+        # Errors of decompressors that are made of one text keep their class.
+        kind = OSError if getattr(error, "errno", None) or not isinstance(error, _BROKEN) else type(error)
+        place = "" if raw is None else f", about byte {raw.tell()} of the file"
+        return kind(
+            f"{self.block.path}: can't be read as {self.block.compression}: {error} "
+            f"(after {self.done} bytes of text{place})"
+        )
+
+
+#: What decompressors of the standard library raise.
+_BROKEN = (EOFError, OSError, ValueError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
 
 
 def _explained(error: UnicodeDecodeError, block: Block) -> UnicodeDecodeError:
@@ -231,7 +245,7 @@ def count_lines(block: Block) -> int:
     if not _counts_bytes(block):
         return count(read_block(block))
     if block.start == 0 and block.length is None:
-        with _Explaining(open_bytes(block.path, block.compression, block.storage_options), block) as file:
+        with _Explaining(block) as file:
             return _count(iter(lambda: file.read(_PIECE), b""), block.delimiter is None)
     return _count(iter([_bytes_of(block)[0]]), block.delimiter is None)
 

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
@@ -24,7 +25,29 @@ _BY_ENDING = {
     "zip": "zip",
 }
 _OPENERS: dict[str, Callable] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "lzma": lzma.open}
-_OTHERS = ("lz4", "snappy", "zip", "zstd")
+_OTHERS = ("lz4", "snappy", "zstd")
+
+
+def _open_zip(raw: IO[bytes], mode: str) -> IO[bytes]:
+    """The one file in an archive, or a new one with one file."""
+    archive = zipfile.ZipFile(raw, mode[0], zipfile.ZIP_DEFLATED)
+    if mode[0] == "w":
+        file = archive.open("data", "w", force_zip64=True)
+        close = file.close
+
+        def close_both() -> None:
+            close()
+            archive.close()
+
+        file.close = close_both  # type: ignore[method-assign]
+        return file
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    if len(names) != 1:
+        raise ValueError(f"an archive of one file was expected, this one has {len(names)}")
+    return archive.open(names[0])
+
+
+_OPENERS["zip"] = _open_zip
 
 
 def is_remote(path: str) -> bool:
