@@ -8,6 +8,7 @@ import operator
 import os
 import pickle
 import random
+import zipfile
 
 import pytest
 
