@@ -328,6 +328,15 @@ def test_a_bag_within_its_own_concatenation_is_computed_once():
     assert len(seen) == 4
 
 
+def test_chains_of_any_length():
+    bag = db.range(4, npartitions=2)
+    for _ in range(3000):
+        bag = bag.map(abs)
+    assert bag.compute() == [0, 1, 2, 3]
+    assert len(tasks(bag)) == 2 * 30 + 2
+    assert pickle.loads(pickle.dumps(bag)).sum().compute() == 6
+
+
 def test_optimize_keeps_keys():
     middle = db.range(10, npartitions=2).map(str)
     last = middle.map(int)
@@ -341,6 +350,8 @@ def test_bags_are_collections():
     bag = db.range(4, npartitions=2).map(str)
     assert pickle.loads(pickle.dumps(bag.map(int))).compute() == [0, 1, 2, 3]
     assert pickle.loads(pickle.dumps(bag.count())).compute() == 4
+    groups = bag.groupby(len, shuffle="disk")
+    assert pickle.loads(pickle.dumps(groups)).compute() == [(1, ["0", "1", "2", "3"])]
     assert raskr.get(bag.__dask_graph__(), bag.__dask_keys__()) == (["0", "1"], ["2", "3"])
     assert raskr.delayed(len)(bag).compute() == 4
     assert bag.persist().map(int).sum().compute() == 6

@@ -10,7 +10,7 @@ from raskr._bridge import core
 from raskr.bag.combining import Combining
 from raskr.bag.elementwise import Elementwise
 from raskr.bag.fuse import dont_optimize, optimize
-from raskr.bag.layers import Blocks, Layer, Tasks, graph_layer, graph_of_layers, layer_of
+from raskr.bag.layers import Blocks, Layer, Tasks, graph_layer, graph_of_layers, layer_of, stacked
 from raskr.bag.output import Output
 from raskr.bag.reduction_steps import empty_safe_apply, total_mem_usage
 from raskr.bag.reductions import Reductions
@@ -124,7 +124,7 @@ class Item(_Collection):
         return self._layer, self.key
 
     def __getstate__(self) -> tuple:
-        return self._args
+        return stacked(self._layer), self.key
 
     def __setstate__(self, state: tuple) -> None:
         self._layer, self.key = state
@@ -250,7 +250,7 @@ class Bag(Elementwise, Reductions, Combining, Output, _Collection):
         return self._layer, self.name, self.npartitions
 
     def __getstate__(self) -> tuple:
-        return self._args
+        return stacked(self._layer), self.name, self.npartitions
 
     def __setstate__(self, state: tuple) -> None:
         self._layer, self.name, self.npartitions = state

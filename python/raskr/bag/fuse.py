@@ -52,6 +52,10 @@ def _is_constant(task: Any) -> bool:
     return type(task) is tuple and len(task) == 1 and type(task[0]) is literal
 
 
+#: So many steps upon each other are one task: each is a call within the next one's.
+_DEPTH_MAX = 100
+
+
 class _Fusion:
     """One graph being rewritten."""
 
@@ -68,6 +72,7 @@ class _Fusion:
         # The arguments of steps, behind other names: a partition with two names counts as asked for twice.
         self.arguments: dict[Any, list] = {}
         self.steps: dict[Any, Step] = {}
+        self.depths: dict[Any, int] = {}
         self.programs: dict[Any, tuple] = {}
         self.made: dict[Any, Any] = {}
         self.functions: dict[Any, Any] = {}
@@ -141,15 +146,18 @@ class _Fusion:
         if step.blockwise or sum(type(arg) is not literal for arg in args) == 1:
             programs, uses, kept = self.programs, self.uses, self.kept
             leaves: list = []
+            depth = 0
             for place, arg in enumerate(args):
                 if type(arg) is literal:
                     continue
-                if uses[arg] == 1 and arg in programs and arg not in kept:
+                if uses[arg] == 1 and arg in programs and arg not in kept and self.depths.get(arg, 1) < _DEPTH_MAX:
                     args[place] = programs[arg]
                     leaves.extend(self.leaves[arg])
+                    depth = max(depth, self.depths.get(arg, 1))
                 else:
                     leaves.append(arg)
             self.leaves[key] = leaves
+            self.depths[key] = depth + 1
         self.programs[key] = step.absorb(tuple(args)) or (step, *args)
 
     # --- partitions that several reductions want ----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """How bags remember what they are made of: layers of tasks, which are listed when somebody computes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raskr._bridge import core
@@ -85,17 +86,52 @@ class Blocks(Layer):
         return {(name, i): (step, *row) for i, row in enumerate(zip(*columns))}
 
 
-def graph_of_layers(layers: Iterable[Layer]) -> dict:
-    """The tasks of layers and of all that they stand on."""
-    graph: dict = {}
+class Stack(Layer):
+    """A layer and all that it stands on, side by side, which pickles without recursion."""
+
+    __slots__ = ("layers",)
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        super().__init__()
+        self.layers = tuple(layers)
+
+    def __reduce__(self) -> tuple:
+        return Stack, (self.layers,)
+
+    def tasks(self) -> dict:
+        graph: dict = {}
+        for layer in self.layers:
+            graph.update(layer.tasks())
+        return graph
+
+
+def stacked(layer: Layer) -> Layer:
+    """A layer in a form that can be pickled however many it stands on."""
+    alone = []
+    for each in _below([layer]):
+        each = copy.copy(each)
+        each.parents = ()
+        alone.append(each)
+    return alone[0] if len(alone) == 1 else Stack(alone)
+
+
+def _below(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Layers and all that they stand on, each once."""
     seen: set = set()
     waiting = list(layers)
     while waiting:
         layer = waiting.pop()
         if id(layer) not in seen:
             seen.add(id(layer))
-            graph.update(layer.tasks())
+            yield layer
             waiting.extend(layer.parents)
+
+
+def graph_of_layers(layers: Iterable[Layer]) -> dict:
+    """The tasks of layers and of all that they stand on."""
+    graph: dict = {}
+    for layer in _below(layers):
+        graph.update(layer.tasks())
     return graph
 
 
