@@ -7,6 +7,8 @@ from raskr.delayed import delayed
 from raskr.local import get_sync as get
 
 __all__ = [
+    "CancelledError",
+    "KilledWorker",
     "__version__",
     "annotate",
     "compute",
@@ -22,3 +24,5 @@ __all__ = [
 ]
 
 __version__: str = _bridge.core.__version__
+CancelledError = _bridge.core.CancelledError
+KilledWorker = _bridge.core.KilledWorker

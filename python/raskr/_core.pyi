@@ -281,11 +281,13 @@ def run(
     spill_directory: str | PathLike[str] | None = None,
     monitor: object | None = None,
     keep_blocks: bool = False,
+    children: tuple[str, list[str], list[tuple[str, str]], bytes, int] | None = None,
 ) -> list[Any]:
     """Computes all items in one go. An `Expr` gives its NumPy array (or what NumPy-like blocks concatenate to), or, with
     `keep_blocks`, an `Expr` that holds its computed blocks; a Node its value, or with `keep_blocks` a Node that holds it.
 
-    `scheduler` is `threads` or `sync`. `monitor` hears `run_started(keys, known keys)`, `task_started(key, worker, at)`,
+    `scheduler` is `threads`, `sync` or `processes`, which needs `children`: program, arguments, environment, pickled setup
+    and purpose (children of another one are not used). `monitor` hears `run_started(keys, known keys)`, `task_started(key, worker, at)`,
     `task_finished(key, worker, at, took, bytes, value)`, `task_failed(key, worker)` and `run_finished(failed)`.
     """
 
@@ -362,6 +364,15 @@ def restore_task(calls: object, index: int) -> Task:
 
 def annotation_entered(entered: bool) -> None:
     """A `with raskr.annotate(...)` block was entered or left."""
+
+def child_main(descriptor: int) -> None:
+    """Serves the process at the other end of a descriptor, until that one is gone."""
+
+def close_children() -> None:
+    """Ends the child processes that wait for work."""
+
+def idle_children() -> list[int]:
+    """Process ids of the child processes that wait for work."""
 
 # --- task graphs as mappings -------------------------------------------------------------------------------------------
 @final

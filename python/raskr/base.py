@@ -49,7 +49,8 @@ named_schedulers: dict[str, Callable] = {
 }
 
 # The schedulers that the engine runs by itself, without a graph being spelled out.
-_NATIVE: dict[Any, str] = {local.get_sync: "sync", threaded.get: "threads"}
+_NATIVE: dict[Any, str] = {local.get_sync: "sync", threaded.get: "threads", multiprocessing.get: "processes"}
+_OPTIONS = ("num_workers", "pool", "memory_limit", "callbacks", "initializer", "mp_context")
 
 _GET_REMOVED = """The get= keyword has been removed.
 
@@ -231,7 +232,7 @@ def _from_the_users_code(error: Exception) -> Exception:
 
 def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: Any) -> list:
     items = [_native_item(collection) for collection in collections]
-    if schedule not in _NATIVE:
+    if schedule not in _NATIVE or isinstance(kwargs.get("pool") or config.get("pool", None), Executor):
         return _run_elsewhere(collections, schedule, optimize_graph, **kwargs)
     own = [item for item in items if item is not None]
     foreign = [collection for collection, item in zip(collections, items) if item is None]
@@ -242,7 +243,7 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
         nodes, names = nodes_and_names(graph, wanted)
         own = own + nodes
-    options = {name: kwargs[name] for name in ("num_workers", "pool", "memory_limit", "callbacks") if name in kwargs}
+    options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
     computed = local.run_nodes(own, _NATIVE[schedule], names=names, **options)
     if not foreign:
         return computed
@@ -310,7 +311,7 @@ def persist(
     if not collections:
         return args
     schedule = get_scheduler(scheduler=scheduler, collections=collections)
-    options = {name: kwargs[name] for name in ("num_workers", "pool", "memory_limit", "callbacks") if name in kwargs}
+    options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
     items = [_native_item(collection) for collection in collections]
     own = [item for item in items if item is not None]
     engine = _NATIVE.get(schedule, "threads")

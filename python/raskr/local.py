@@ -43,6 +43,8 @@ def run_nodes(
     names: dict | None = None,
     callbacks: Any = None,
     memory_limit: int | str | None = None,
+    initializer: Callable | None = None,
+    mp_context: Any = None,
     **kwargs: Any,
 ) -> list:
     """Compute nodes and array expressions with the engine.
@@ -51,10 +53,10 @@ def run_nodes(
     ----------
     items : sequence
         Nodes, `Delayed` objects and array expressions.
-    scheduler : {'threads', 'sync'}
+    scheduler : {'threads', 'processes', 'sync'}
         Who runs the tasks.
     num_workers : int, optional
-        How many threads; the setting `num_workers` by default.
+        How many threads or processes; the setting `num_workers` by default.
     pool : executor, optional
         An executor whose number of workers is used.
     keep_blocks : bool
@@ -65,14 +67,24 @@ def run_nodes(
         Callbacks in place of those that are registered.
     memory_limit : int or str, optional
         Bytes that values and running tasks may take; the setting `memory-limit` by default.
+    initializer : callable, optional
+        Called in each process before its first task.
+    mp_context : context, optional
+        How processes are started.
     """
+    if scheduler == "processes":
+        from raskr import multiprocessing
+
+        scheduler = "sync" if multiprocessing.in_child() else "processes"
     options: dict[str, Any] = {
         "scheduler": scheduler,
         "memory_limit": _memory_limit() if memory_limit is None else core.parse_bytes(memory_limit),
         "spill_directory": config.checked("temporary-directory"),
         "keep_blocks": keep_blocks,
     }
-    if scheduler == "threads":
+    if scheduler == "processes":
+        options["children"] = multiprocessing.children(initializer, mp_context)
+    if scheduler != "sync":
         options["num_workers"] = _workers(num_workers, pool if pool is not None else config.get("pool", None))
     with local_callbacks(callbacks) as active:
         if not active:

@@ -1,8 +1,15 @@
-"""The scheduler of processes: tasks run in freshly started Python processes."""
+"""The scheduler of processes: Python calls run in child processes that are kept warm between computes."""
 
+import atexit
 import concurrent.futures
+import functools
+import hashlib
 import multiprocessing
+import multiprocessing.spawn
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +18,7 @@ import cloudpickle
 from raskr import config
 from raskr._bridge import core
 from raskr.graph import plain
-from raskr.local import get_async, pool_size
-from raskr.system import CPU_COUNT
+from raskr.local import _get, get_async, pool_size
 
 __all__ = ["get", "get_context"]
 
@@ -74,15 +80,76 @@ def get(
     1
     """
     pool = pool or config.get("pool", None)
-    num_workers = config.checked("num_workers", num_workers)
     if isinstance(pool, concurrent.futures.Executor):
-        return _on(pool, num_workers or pool_size(pool) or 1, dsk, keys, **kwargs)
-    workers = num_workers or pool_size(pool) or CPU_COUNT
+        workers = config.checked("num_workers", num_workers) or pool_size(pool) or 1
+        return _on(pool, workers, dsk, keys, **kwargs)
+    return _get(
+        dsk,
+        keys,
+        "processes",
+        num_workers=num_workers,
+        pool=pool,
+        initializer=initializer,
+        mp_context=mp_context,
+        **kwargs,
+    )
+
+
+def in_child() -> bool:
+    """Whether this process is a child: what it computes, it computes by itself."""
+    return "RASKR_CHILD" in os.environ
+
+
+@functools.cache
+def _start() -> tuple[str, list[str], list[tuple[str, str]]]:
+    """The program of a child, its arguments, and what it finds in its environment beside the parent's."""
+    # The module is loaded by itself: a child that runs plain functions needs neither raskr's package nor NumPy.
+    boot = (
+        "import sys, importlib.util as u; s = u.spec_from_file_location('raskr._core', sys.argv[1]); "
+        "m = u.module_from_spec(s); sys.modules['raskr._core'] = m; s.loader.exec_module(m); m.child_main(int(sys.argv[2]))"
+    )
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    program = os.fsdecode(multiprocessing.spawn.get_executable() or sys.executable)
+    return program, [*flags, "-c", boot, core.__file__], [("RASKR_CHILD", "1")]
+
+
+def children(initializer: Callable | None = None, mp_context: Any = None) -> tuple:
+    """How children are started and set up, in the engine's terms.
+
+    Parameters
+    ----------
+    initializer : callable, optional
+        Called in every process before its first task; the setting `multiprocessing.initializer` by default.
+    mp_context : context, optional
+        Only checked: children are always started afresh, never forked.
+    """
+    if mp_context is None:
+        get_context()
+    program, arguments, variables = _start()
     initializer = initializer or config.get("multiprocessing.initializer", None)
-    with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=mp_context or get_context(), initializer=initializer
-    ) as executor:
-        return _on(executor, workers, dsk, keys, **kwargs)
+    pickled = None if initializer is None else _dumps(initializer)
+    purpose = 0 if pickled is None else int.from_bytes(hashlib.blake2b(pickled, digest_size=8).digest(), "little")
+    setup = {"path": sys.path, "folder": os.getcwd(), "initializer": pickled, "settings": _settings()}
+    return program, arguments, variables, pickle.dumps(setup), purpose
+
+
+def _settings() -> str:
+    """The settings that a child begins with, as text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(name): plain(item) for name, item in value.items() if _is_plain(item)}
+        return value
+
+    return config.serialize({**plain(config.config), "scheduler": "sync"})
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, list, dict))
+
+
+# What a child is doing when its parent ends is of no use to anybody.
+atexit.register(core.close_children)
 
 
 def _on(executor: concurrent.futures.Executor, workers: int, dsk: Any, keys: Any, **kwargs: Any) -> Any:

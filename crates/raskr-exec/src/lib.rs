@@ -9,6 +9,7 @@ pub mod error;
 pub mod handle;
 mod limit;
 pub mod options;
+pub mod pool;
 mod profile;
 mod ready;
 mod run;
@@ -19,4 +20,7 @@ pub mod threads;
 pub use error::RunError;
 pub use handle::{RunHandle, Statistics, run_on_caller, start};
 pub use limit::default_memory_limit;
-pub use options::{ForeignCodec, Interpreter, Listener, NoCodec, NoInterpreter, OutputHandler, RunOptions, TaskEvent};
+pub use options::{
+    ForeignCodec, Interpreter, Listener, NoCodec, NoInterpreter, OutputHandler, Remote, RemoteControl, RemoteTask,
+    RunOptions, TaskEvent,
+};

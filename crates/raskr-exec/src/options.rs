@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raskr_base::{ErrorClass, Foreign, TaskError, Value};
+use raskr_base::{ErrorClass, Foreign, Op, TaskError, Value};
 use raskr_graph::Plan;
 
 use crate::error::RunError;
@@ -26,6 +26,8 @@ pub struct RunOptions {
     pub listener: Option<Arc<dyn Listener>>,
     pub interpreter: Arc<dyn Interpreter>,
     pub codec: Arc<dyn ForeignCodec>,
+    /// Runs interpreted operations elsewhere, where it accepts them.
+    pub remote: Option<Arc<dyn Remote>>,
     /// Takes outputs over; the run's result then holds [`Value::Unit`] in their place.
     pub on_output: Option<OutputHandler>,
 }
@@ -40,6 +42,7 @@ impl Default for RunOptions {
             listener: None,
             interpreter: Arc::new(NoInterpreter),
             codec: Arc::new(NoCodec),
+            remote: None,
             on_output: None,
         }
     }
@@ -67,6 +70,32 @@ impl Interpreter for NoInterpreter {
     fn is_exclusive(&self) -> bool {
         false
     }
+}
+
+/// A task that is run elsewhere.
+pub struct RemoteTask<'a> {
+    pub op: &'a Arc<dyn Op>,
+    pub index: u32,
+    pub inputs: &'a [Value],
+}
+
+/// What a [`Remote`] tells and asks while it runs tasks.
+pub trait RemoteControl {
+    /// A task ended; `place` is its place among those that were handed over.
+    fn ended(&mut self, place: usize, result: Result<Value, TaskError>, took: Duration);
+    /// Has the batch taken so long that others should have what is not begun?
+    fn is_overdue(&self) -> bool;
+    /// Should everything stop?
+    fn is_stopped(&self) -> bool;
+}
+
+/// Runs interpreted operations in other processes. Called from several worker threads at once.
+pub trait Remote: Send + Sync {
+    fn accepts(&self, op: &dyn Op) -> bool;
+    /// Runs tasks in order. Tasks of which nothing is told were not run, and are handed back to the engine.
+    fn run(&self, worker: u32, tasks: &[RemoteTask<'_>], control: &mut dyn RemoteControl);
+    /// The run has ended: nothing more will be asked for.
+    fn finish(&self);
 }
 
 /// Rebuilds foreign values from their encoding.

@@ -12,6 +12,7 @@ use raskr_exec::{ForeignCodec, Interpreter};
 
 use crate::error::from_python;
 use crate::object::{KIND, PyForeign, loads};
+use crate::processes::{PACKED_KIND, Packed};
 
 /// The interpreter's lock, as the engine takes it. Tasks see the context variables of the caller of the run.
 pub struct Lock {
@@ -97,6 +98,9 @@ pub struct Unpickle;
 
 impl ForeignCodec for Unpickle {
     fn decode(&self, kind: &str, bytes: Vec<u8>) -> Result<Arc<dyn Foreign>, TaskError> {
+        if kind == PACKED_KIND {
+            return Ok(Arc::new(Packed::decode(&bytes)?));
+        }
         if kind != KIND {
             return Err(TaskError::internal(format!("no decoder for values of kind {kind:?}")));
         }

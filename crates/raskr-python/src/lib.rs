@@ -18,6 +18,7 @@ mod object;
 mod operators;
 mod origin;
 mod picture;
+mod processes;
 mod run;
 mod settings;
 mod template;
@@ -38,6 +39,7 @@ mod _core {
         dictgraph::register(module)?;
         node::register(module)?;
         picture::register(module)?;
+        processes::register(module)?;
         transfer::register(module)?;
         array::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)

@@ -13,6 +13,7 @@ use raskr_base::{Foreign, TaskError, Value};
 
 use crate::array::convert::chunk_to_numpy;
 use crate::error::from_python;
+use crate::processes::Packed;
 
 /// What [`Foreign::kind`] says of Python objects.
 pub const KIND: &str = "python";
@@ -30,6 +31,11 @@ impl PyForeign {
 
     pub fn value(object: Bound<'_, PyAny>) -> Value {
         Value::Foreign(Arc::new(PyForeign::new(object)))
+    }
+
+    /// Estimated bytes.
+    pub fn size(&self) -> u64 {
+        self.nbytes
     }
 
     /// The Python object of a value, when it is one.
@@ -77,9 +83,10 @@ pub fn to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyA
             let values = values.iter().map(|value| to_object(py, value)).collect::<PyResult<Vec<_>>>()?;
             Ok(PyList::new(py, values)?.into_any())
         }
-        Value::Foreign(_) => match PyForeign::of(value) {
-            Some(foreign) => Ok(foreign.object.bind(py).clone()),
-            None => Err(PyTypeError::new_err("a value of another language can't be shown to Python")),
+        Value::Foreign(_) => match (PyForeign::of(value), Packed::of(value)) {
+            (Some(foreign), _) => Ok(foreign.object.bind(py).clone()),
+            (None, Some(packed)) => packed.object(py),
+            (None, None) => Err(PyTypeError::new_err("a value of another language can't be shown to Python")),
         },
         Value::Chunk(chunk) => chunk_to_numpy(py, chunk),
     }

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use raskr_array::Expr;
 use raskr_base::{TaskError, Value};
+use raskr_exec::pool::Start;
 use raskr_exec::{RunError, RunOptions, run_on_caller, start};
 use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef};
 
@@ -20,6 +21,7 @@ use crate::interpreter::{Lock, Unpickle};
 use crate::listen::Monitor;
 use crate::node::{Node, call_key};
 use crate::object::to_object;
+use crate::processes::{Conditions, Processes};
 
 /// How often a run that is waited for looks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
@@ -40,7 +42,7 @@ pub fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
 #[pyfunction]
 #[pyo3(signature = (
     items, *, scheduler="threads", num_workers=None, memory_limit=None, spill_directory=None, monitor=None,
-    keep_blocks=false
+    keep_blocks=false, children=None
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn run(
@@ -52,10 +54,11 @@ pub fn run(
     spill_directory: Option<PathBuf>,
     monitor: Option<Py<PyAny>>,
     keep_blocks: bool,
+    children: Option<Children>,
 ) -> PyResult<Vec<Py<PyAny>>> {
     let threads = match scheduler {
         "sync" => 0,
-        "threads" => num_workers.map_or_else(available, |workers| workers.max(1)),
+        "threads" | "processes" => num_workers.map_or_else(available, |workers| workers.max(1)),
         other => return Err(PyValueError::new_err(format!("the engine has no scheduler {other:?}"))),
     };
     let items = items.iter().map(item_of).collect::<PyResult<Vec<Item>>>()?;
@@ -74,6 +77,7 @@ pub fn run(
         Ok((plan, gathers))
     })?;
     let monitor = monitor.map(Monitor::new);
+    let remote = children.map(|children| Arc::new(Processes::new(children.conditions(), threads)));
     let options = RunOptions {
         threads,
         memory_limit,
@@ -81,6 +85,7 @@ pub fn run(
         listener: monitor.clone().map(|monitor| monitor as Arc<dyn raskr_exec::Listener>),
         interpreter: Arc::new(Lock::new(py)?),
         codec: Arc::new(Unpickle),
+        remote: remote.map(|remote| remote as Arc<dyn raskr_exec::Remote>),
         ..RunOptions::default()
     };
     let outcome = if threads == 0 { on_caller(py, plan, options)? } else { on_threads(py, plan, options, &monitor)? };
@@ -105,6 +110,23 @@ pub fn run(
             }
         })
         .collect()
+}
+
+/// How child processes are started and set up, as `raskr.multiprocessing` says it: the program, its arguments, what it finds
+/// in its environment, the pickled setup, and for what purpose.
+#[derive(FromPyObject)]
+pub struct Children(PathBuf, Vec<String>, Vec<(String, String)>, Vec<u8>, u64);
+
+impl Children {
+    fn conditions(self) -> Conditions {
+        let Children(program, arguments, variables, setup, purpose) = self;
+        let start = Start {
+            program: program.into_os_string(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        };
+        Conditions { start, setup, purpose }
+    }
 }
 
 fn available() -> usize {

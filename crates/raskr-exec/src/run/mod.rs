@@ -23,6 +23,8 @@
 //!    operations that were measured and found short. While it is worked on, what is not begun lies on the worker's
 //!    desk (`Run::desks`, a lock each, taken alone or under the lock of the run): after a task that proved long the
 //!    worker hands the rest back (`State::returned`), and a sleeper whose nap was in vain takes it from the desk.
+//!    With a `Remote`, workers do not go into the interpreter for interpreted tasks: they hand batches of them to
+//!    processes, larger ones, since going there and back takes longer, and the process hands back what it has not begun.
 //! 7. Values: the last consumer moves its input out of the store, others share it. What an input was charged with is
 //!    released when its last consumer is done, after that one's result was charged, so that a buffer passed on is never
 //!    counted as free in between.
@@ -59,6 +61,7 @@ use crate::store::{Account, Measure, Store, Victim};
 use crate::threads;
 
 mod memory;
+mod remote;
 mod take;
 mod task;
 
@@ -75,6 +78,11 @@ const NAP_TIME: Duration = Duration::from_millis(2);
 const NAP_DOUBLINGS_MAX: u32 = 5;
 /// How long a worker stays inside the interpreter when there is more to do.
 const HOLD_TIME: Duration = Duration::from_millis(2);
+/// The same for tasks that other processes run: going there and back takes longer.
+const REMOTE_TASKS_MAX: usize = 4096;
+const REMOTE_TIME: Duration = Duration::from_millis(10);
+const REMOTE_BYTES: u64 = 16 << 20;
+const REMOTE_OVERDUE: Duration = Duration::from_millis(40);
 /// How often a run on the calling thread asks whether it was interrupted.
 const POLL_TIME: Duration = Duration::from_millis(20);
 
@@ -349,6 +357,7 @@ impl Run {
                 step = self.enter(&mut local);
             }
             match step {
+                Step::Batch if self.is_remote(&local) => self.run_remote(&mut local),
                 Step::Batch => self.run_batch(&mut local),
                 Step::Spill(victims) => self.spill(victims),
                 Step::Load { task, files } => self.load(task, files),
@@ -449,6 +458,9 @@ impl Run {
             (state.failure.take(), store, std::mem::take(&mut state.returned))
         };
         drop(returned);
+        if let Some(remote) = &self.options.remote {
+            remote.finish();
+        }
         let outcome = match failure {
             Some(error) => Err(error),
             None if self.options.on_output.is_some() => Ok(vec![Value::Unit; self.plan.outputs().len()]),

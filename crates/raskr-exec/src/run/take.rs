@@ -7,7 +7,7 @@ use raskr_base::Value;
 use smallvec::SmallVec;
 
 use super::memory::Admission;
-use super::{BATCH_BYTES, BATCH_TASKS_MAX, BATCH_TIME, Local, Run, State, Step, TAKEN, Taken, cost_class};
+use super::{BATCH_TASKS_MAX, BATCH_TIME, Local, Run, State, Step, TAKEN, Taken, cost_class};
 use crate::profile::Profile;
 
 impl Run {
@@ -61,6 +61,9 @@ impl Run {
             local.batch.push(taken);
             return Step::Batch;
         }
+        if self.options.remote.is_some() {
+            return self.take_remote(state, local);
+        }
         let native = state.ready.native.peek();
         let interpreted = state.ready.interpreted.peek();
         if inside {
@@ -91,10 +94,11 @@ impl Run {
     }
 
     /// Takes a batch of one kind (rule 6), beginning with its most urgent task.
-    fn fill(&self, state: &mut State, local: &mut Local, interpreted: bool, first: u32) -> Step {
+    pub(super) fn fill(&self, state: &mut State, local: &mut Local, interpreted: bool, first: u32) -> Step {
         let mut expected = Duration::ZERO;
         let mut bytes = 0;
-        let share = state.ready.queue(interpreted).len().div_ceil(self.width).min(BATCH_TASKS_MAX);
+        let limits = self.limits(interpreted);
+        let share = state.ready.queue(interpreted).len().div_ceil(limits.shares * self.width).min(limits.tasks);
         let mut next = Some(first);
         while let Some(task) = next {
             let begun = !local.batch.is_empty();
@@ -105,8 +109,8 @@ impl Run {
                 let other = state.ready.queue(!interpreted).peek();
                 if local.batch.len() >= share
                     || other.is_some_and(|other| other < task)
-                    || expected + duration > BATCH_TIME
-                    || bytes + estimate > BATCH_BYTES
+                    || expected + duration > limits.time
+                    || bytes + estimate > limits.bytes
                 {
                     break;
                 }
@@ -127,7 +131,7 @@ impl Run {
             local.batch.push(taken);
             bytes += estimate;
             match profile {
-                Some(duration) if duration < BATCH_TIME => expected += duration,
+                Some(duration) if duration < limits.time => expected += duration,
                 _ => break,
             }
             next = state.ready.queue(interpreted).peek();
@@ -190,7 +194,8 @@ impl Run {
         };
         let soon_back = local.batch.first().is_some_and(|taken| short(Some(taken.task)));
         let few = native <= BATCH_TASKS_MAX && short(state.ready.native.peek());
-        let crowded = self.options.interpreter.is_exclusive() || interpreted <= BATCH_TASKS_MAX;
+        let crowded = self.options.remote.is_none()
+            && (self.options.interpreter.is_exclusive() || interpreted <= BATCH_TASKS_MAX);
         if soon_back
             && state.sleeping > 0
             && few

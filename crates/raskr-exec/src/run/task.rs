@@ -49,7 +49,7 @@ impl Run {
         }
     }
 
-    fn run_task(&self, taken: &mut Taken, worker: u32, at: Instant) -> Result<(Value, Measure), RunError> {
+    pub(super) fn run_task(&self, taken: &mut Taken, worker: u32, at: Instant) -> Result<(Value, Measure), RunError> {
         let task = taken.task;
         let index = self.plan.task(task).index;
         let mut retries = self.plan.annotations(task).map_or(0, |annotations| annotations.retries);
@@ -106,7 +106,7 @@ impl Run {
     }
 
     /// Gives an output to the handler, when there is one.
-    fn hand_over(&self, task: u32, value: &Value) -> Result<(), TaskError> {
+    pub(super) fn hand_over(&self, task: u32, value: &Value) -> Result<(), TaskError> {
         let Some(handler) = &self.options.on_output else { return Ok(()) };
         let first = self.outputs.partition_point(|&(other, _)| other < task);
         for &(_, place) in self.outputs[first..].iter().take_while(|&&(other, _)| other == task) {

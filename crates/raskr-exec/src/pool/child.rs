@@ -1,0 +1,254 @@
+//! A child process as its parent sees it.
+// `unsafe` is allowed here: a descriptor is handed to the child between fork and exec, and its end is waited for.
+#![allow(unsafe_code)]
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::message::{self, CallMessage, Message, Received};
+use super::serve::{Encoded, NO_CALL};
+use super::shared::SharedBuffer;
+
+/// How a child is started. The number of the descriptor that leads to the parent is appended to the arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Start {
+    pub program: OsString,
+    pub arguments: Vec<OsString>,
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub pid: u32,
+    pub signal: Option<i32>,
+    pub code: Option<i32>,
+    /// The most memory that it was seen to have at a time; 0 when nobody looked.
+    pub peak_bytes: u64,
+}
+
+/// One call to be sent.
+pub struct CallOut<'a> {
+    pub id: u32,
+    pub call: Vec<u8>,
+    pub inputs: Vec<&'a Encoded>,
+}
+
+/// A running child process. Dropping it ends it.
+pub struct Child {
+    pid: u32,
+    stream: UnixStream,
+    status: Arc<SharedBuffer>,
+    sent_buffers: HashSet<u64>,
+    known: HashSet<u64>,
+    peak_bytes: u64,
+    ended: Option<Exit>,
+}
+
+impl Child {
+    pub fn start(start: &Start) -> io::Result<Child> {
+        let (here, there) = UnixStream::pair()?;
+        let number = there.as_raw_fd();
+        let mut command = Command::new(&start.program);
+        command.args(&start.arguments).arg(number.to_string()).stdin(Stdio::null());
+        command.envs(start.variables.iter().map(|(name, value)| (name, value)));
+        // SAFETY: between fork and exec only system calls are made, which is allowed there.
+        unsafe {
+            command.pre_exec(move || {
+                // Ctrl-C is for the parent, which ends what it has to.
+                libc::signal(libc::SIGINT, libc::SIG_IGN);
+                if libc::fcntl(number, libc::F_SETFD, 0) == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+            });
+        }
+        let process = command.spawn()?;
+        drop(there);
+        let status = SharedBuffer::copy_of(&NO_CALL.to_ne_bytes())?;
+        let pid = process.id();
+        Ok(Child {
+            pid,
+            stream: here,
+            status,
+            sent_buffers: HashSet::new(),
+            known: HashSet::new(),
+            peak_bytes: 0,
+            ended: None,
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Gives the child what the language above needs there; the answer is `Message::Ready`.
+    pub fn set_up(&mut self, setup: &Encoded) -> io::Result<()> {
+        let mut setup = setup.clone();
+        setup.buffers.insert(0, Arc::clone(&self.status));
+        self.send_buffers(&setup.buffers)?;
+        message::send(&self.stream, &Message::Setup(setup.body()))
+    }
+
+    pub fn knows(&self, id: u64) -> bool {
+        self.known.contains(&id)
+    }
+
+    /// Makes something known under an id, unless it is already.
+    pub fn make_known(&mut self, id: u64, encoded: &Encoded) -> io::Result<()> {
+        if self.known.insert(id) {
+            self.send_buffers(&encoded.buffers)?;
+            message::send(&self.stream, &Message::Known { id, body: encoded.body() })?;
+        }
+        Ok(())
+    }
+
+    pub fn send_batch(&mut self, shared: &Encoded, calls: Vec<CallOut<'_>>) -> io::Result<()> {
+        self.send_buffers(&shared.buffers)?;
+        for call in &calls {
+            for input in &call.inputs {
+                self.send_buffers(&input.buffers)?;
+            }
+        }
+        let each = |call: CallOut<'_>| CallMessage {
+            id: call.id,
+            call: call.call,
+            inputs: call.inputs.into_iter().map(Encoded::body).collect(),
+        };
+        let calls = calls.into_iter().map(each).collect();
+        message::send(&self.stream, &Message::Batch { shared: shared.body(), calls })
+    }
+
+    pub fn retract(&mut self) -> io::Result<()> {
+        message::send(&self.stream, &Message::Retract)
+    }
+
+    /// Lets the child drop all buffers that were sent, and what is known under `ids`.
+    pub fn forget(&mut self, ids: &[u64]) -> io::Result<()> {
+        let known: Vec<u64> = ids.iter().copied().filter(|id| self.known.remove(id)).collect();
+        let status = self.status.id();
+        let buffers: Vec<u64> = self.sent_buffers.drain().filter(|&id| id != status).collect();
+        self.sent_buffers.insert(status);
+        if known.is_empty() && buffers.is_empty() {
+            return Ok(());
+        }
+        message::send(&self.stream, &Message::Forget { known, buffers })
+    }
+
+    fn send_buffers(&mut self, buffers: &[Arc<SharedBuffer>]) -> io::Result<()> {
+        let new: Vec<_> = buffers.iter().filter(|buffer| self.sent_buffers.insert(buffer.id())).cloned().collect();
+        if new.is_empty() { Ok(()) } else { message::send_buffers(&self.stream, &new) }
+    }
+
+    /// The next message, or nothing within the time; an error of the kind `UnexpectedEof` when the child has gone.
+    pub fn receive(&mut self, timeout: Duration) -> io::Result<Option<Received>> {
+        let mut watched = [PollFd::new(&self.stream, PollFlags::IN)];
+        let time =
+            rustix::event::Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        match poll(&mut watched, Some(&time)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match message::receive(&self.stream)? {
+            Some(received) => Ok(Some(received)),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// The call that is being run, as the child last said.
+    pub fn running(&self) -> Option<u32> {
+        let id = self.status.read_word();
+        (id != NO_CALL).then_some(id)
+    }
+
+    /// Notes how much memory the child has had so far, for the day that it ends of it. What the system tells after the
+    /// end counts the parent's memory in.
+    pub fn look_at_memory(&mut self) {
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.pid)) else { return };
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
+        self.peak_bytes = self.peak_bytes.max(kibibytes.unwrap_or_default() << 10);
+    }
+
+    /// Is the process still there?
+    pub fn is_alive(&mut self) -> bool {
+        self.ended.is_none() && !self.collect(true)
+    }
+
+    /// Ends the process, and says how it ended (which may have been before).
+    pub fn end(&mut self) -> Exit {
+        if self.ended.is_none() && !self.collect(true) {
+            if let Some(pid) = rustix::process::Pid::from_raw(self.pid as i32) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            self.collect(false);
+        }
+        self.how_ended()
+    }
+
+    /// How a process ended that has closed its end: waits for it.
+    pub fn wait(&mut self) -> Exit {
+        if self.ended.is_none() {
+            self.collect(false);
+        }
+        self.how_ended()
+    }
+
+    fn how_ended(&self) -> Exit {
+        self.ended.unwrap_or(Exit { pid: self.pid, signal: None, code: None, peak_bytes: 0 })
+    }
+
+    /// Asks for the process' end; true when it has ended.
+    fn collect(&mut self, at_once: bool) -> bool {
+        let mut status = 0;
+        let flags = if at_once { libc::WNOHANG } else { 0 };
+        let found = loop {
+            // SAFETY: the process is a child of this one that nobody else waits for.
+            let found = unsafe { libc::waitpid(self.pid as i32, &raw mut status, flags) };
+            if found >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                break found;
+            }
+        };
+        if found == 0 {
+            return false;
+        }
+        let exited = found > 0 && libc::WIFEXITED(status);
+        let signaled = found > 0 && libc::WIFSIGNALED(status);
+        self.ended = Some(Exit {
+            pid: self.pid,
+            signal: signaled.then(|| libc::WTERMSIG(status)),
+            code: exited.then(|| libc::WEXITSTATUS(status)),
+            peak_bytes: self.peak_bytes,
+        });
+        true
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The stream whose descriptor a parent named to this process.
+pub fn stream_of(number: i32) -> io::Result<UnixStream> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the parent made the descriptor for this process, which owns it from here on.
+    let stream = unsafe { UnixStream::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(stream.as_fd(), rustix::io::FdFlags::CLOEXEC)?;
+    match stream.peer_addr() {
+        Ok(_) => Ok(stream),
+        Err(error) => {
+            // Not a socket: somebody else's descriptor stays open.
+            let _ = stream.into_raw_fd();
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The child's end: a thread that reads what the parent sends, and a queue from which the calls are run one by one.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::message::{self, Body, CallMessage, Ended, Message};
+use super::shared::SharedBuffer;
+
+/// Results wait at most this long for others to travel with, while calls are short.
+const FLUSH_TIME: Duration = Duration::from_millis(1);
+/// Results travel when they have this many bytes together.
+const FLUSH_BYTES: usize = 256 << 10;
+
+/// Stands for no call in the status word.
+pub const NO_CALL: u32 = u32::MAX;
+
+/// An encoded value that is about to travel.
+#[derive(Clone, Default)]
+pub struct Encoded {
+    pub bytes: Vec<u8>,
+    pub buffers: Vec<Arc<SharedBuffer>>,
+}
+
+impl Encoded {
+    pub fn body(&self) -> Body {
+        Body { bytes: self.bytes.clone(), buffers: self.buffers.iter().map(|buffer| buffer.id()).collect() }
+    }
+
+    pub fn nbytes(&self) -> usize {
+        self.bytes.len() + self.buffers.iter().map(|buffer| buffer.len()).sum::<usize>()
+    }
+}
+
+/// What the language above does in a child.
+pub trait Handler {
+    fn set_up(&mut self, setup: &Encoded) -> Result<(), Encoded>;
+    fn know(&mut self, id: u64, body: Encoded);
+    fn forget(&mut self, ids: &[u64]);
+    /// Takes what the calls of a batch share.
+    fn begin(&mut self, shared: &Encoded) -> Result<(), Encoded>;
+    fn call(&mut self, call: &[u8], inputs: Vec<Encoded>) -> Result<Encoded, Encoded>;
+    /// Nothing is left to do for now.
+    fn rest(&mut self);
+}
+
+enum Item {
+    Setup(Body),
+    Known(u64, Body),
+    Forget(Vec<u64>, Vec<u64>),
+    Begin(Body),
+    Call(CallMessage),
+}
+
+#[derive(Default)]
+struct Inbox {
+    items: Mutex<VecDeque<Item>>,
+    arrived: Condvar,
+    buffers: Mutex<HashMap<u64, Arc<SharedBuffer>>>,
+}
+
+impl Inbox {
+    fn push(&self, new: impl IntoIterator<Item = Item>) {
+        self.items.lock().extend(new);
+        self.arrived.notify_one();
+    }
+
+    fn next(&self, mut idle: impl FnMut()) -> Item {
+        let mut items = self.items.lock();
+        if items.is_empty() {
+            parking_lot::MutexGuard::unlocked(&mut items, &mut idle);
+        }
+        loop {
+            if let Some(item) = items.pop_front() {
+                return item;
+            }
+            self.arrived.wait(&mut items);
+        }
+    }
+
+    fn encoded(&self, body: Body) -> Encoded {
+        let known = self.buffers.lock();
+        Encoded { buffers: body.buffers.iter().filter_map(|id| known.get(id).cloned()).collect(), bytes: body.bytes }
+    }
+}
+
+/// Results on their way to the parent.
+struct Outbox {
+    stream: UnixStream,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    ended: Vec<Ended>,
+    buffers: Vec<Arc<SharedBuffer>>,
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+impl Outbox {
+    fn add(&self, id: u32, took: Duration, outcome: Result<Encoded, Encoded>) {
+        let mut waiting = self.waiting.lock();
+        let (Ok(encoded) | Err(encoded)) = &outcome;
+        waiting.bytes += encoded.bytes.len();
+        waiting.buffers.extend(encoded.buffers.iter().cloned());
+        let outcome = match &outcome {
+            Ok(encoded) => Ok(encoded.body()),
+            Err(encoded) => Err(encoded.body()),
+        };
+        waiting.ended.push(Ended { id, nanoseconds: took.as_nanos() as u64, outcome });
+        let since = *waiting.since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= FLUSH_TIME || waiting.bytes >= FLUSH_BYTES {
+            self.send(&mut waiting);
+        }
+    }
+
+    fn flush(&self) {
+        self.send(&mut self.waiting.lock());
+    }
+
+    fn send(&self, waiting: &mut Waiting) {
+        let Waiting { ended, buffers, .. } = std::mem::take(waiting);
+        if !ended.is_empty() {
+            let sent = message::send_buffers(&self.stream, &buffers);
+            self.check(sent.and_then(|()| message::send(&self.stream, &Message::Ended(ended))));
+        }
+    }
+
+    fn tell(&self, message: &Message) {
+        let _order = self.waiting.lock();
+        self.check(message::send(&self.stream, message));
+    }
+
+    /// Without its parent a child has nothing left to do.
+    fn check(&self, sent: io::Result<()>) {
+        if sent.is_err() {
+            leave();
+        }
+    }
+}
+
+/// Ends the process at once, without the language's own ending, which could wait for a call that is running.
+fn leave() -> ! {
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    std::process::abort()
+}
+
+/// Serves the parent at the other end of `stream` until it is gone. Never returns before.
+pub fn serve(stream: UnixStream, handler: &mut dyn Handler) -> io::Result<()> {
+    let inbox = Arc::new(Inbox::default());
+    let outbox = Arc::new(Outbox { stream: stream.try_clone()?, waiting: Mutex::default() });
+    {
+        let (inbox, outbox) = (Arc::clone(&inbox), Arc::clone(&outbox));
+        let read = move || {
+            // Whether the parent has gone or sends what can't be read: there is nothing left to do.
+            let _ = read_all(&stream, &inbox, &outbox);
+            leave();
+        };
+        std::thread::Builder::new().name("raskr-child".to_owned()).spawn(read)?;
+    }
+    // Nothing of a batch that could not be begun is run.
+    let mut begun = true;
+    let mut shown: Option<Arc<SharedBuffer>> = None;
+    loop {
+        let idle = || {
+            handler.rest();
+            outbox.flush();
+        };
+        match inbox.next(idle) {
+            Item::Setup(body) => {
+                let mut setup = inbox.encoded(body);
+                // The first buffer is the word in which the parent reads what is being called.
+                if !setup.buffers.is_empty() {
+                    shown = Some(setup.buffers.remove(0).seen_by_all()?);
+                }
+                let failure = handler.set_up(&setup).err();
+                outbox.tell(&Message::Ready(failure.map(|encoded| encoded.body())));
+            }
+            Item::Known(id, body) => handler.know(id, inbox.encoded(body)),
+            Item::Forget(ids, buffers) => {
+                handler.forget(&ids);
+                let mut known = inbox.buffers.lock();
+                for id in buffers {
+                    known.remove(&id);
+                }
+            }
+            Item::Begin(body) => {
+                begun = true;
+                if let Err(failure) = handler.begin(&inbox.encoded(body)) {
+                    begun = false;
+                    outbox.tell(&Message::Unreadable(failure.body()));
+                }
+            }
+            Item::Call(call) if begun => {
+                let inputs = call.inputs.into_iter().map(|body| inbox.encoded(body)).collect();
+                show(&shown, call.id);
+                let start = Instant::now();
+                let outcome = handler.call(&call.call, inputs);
+                let took = start.elapsed();
+                show(&shown, NO_CALL);
+                outbox.add(call.id, took, outcome);
+            }
+            Item::Call(_) => {}
+        }
+    }
+}
+
+/// Lets the parent see which call is running, should the process die of it.
+fn show(shown: &Option<Arc<SharedBuffer>>, id: u32) {
+    if let Some(shown) = shown {
+        shown.write_word(id);
+    }
+}
+
+fn read_all(stream: &UnixStream, inbox: &Inbox, outbox: &Outbox) -> io::Result<()> {
+    while let Some(received) = message::receive(stream)? {
+        match received.message {
+            Message::Setup(body) => inbox.push([Item::Setup(body)]),
+            Message::Known { id, body } => inbox.push([Item::Known(id, body)]),
+            Message::Forget { known, buffers } => inbox.push([Item::Forget(known, buffers)]),
+            Message::Batch { shared, calls } => {
+                inbox.push(std::iter::once(Item::Begin(shared)).chain(calls.into_iter().map(Item::Call)));
+            }
+            Message::Buffers(places) => {
+                let buffers = message::buffers_of(&places, received.descriptors)?;
+                inbox.buffers.lock().extend(buffers.into_iter().map(|buffer| (buffer.id(), buffer)));
+            }
+            Message::Retract => {
+                let mut given_back = Vec::new();
+                inbox.items.lock().retain(|item| match item {
+                    Item::Call(call) => {
+                        given_back.push(call.id);
+                        false
+                    }
+                    _ => true,
+                });
+                outbox.flush();
+                outbox.tell(&Message::Retracted(given_back));
+            }
+            Message::Ready(_) | Message::Unreadable(_) | Message::Ended(_) | Message::Retracted(_) => {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+        }
+    }
+    Ok(())
+}

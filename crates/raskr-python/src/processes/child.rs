@@ -1,0 +1,184 @@
+//! The life of a child process: it unpickles calls, runs them and pickles what they give.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use raskr_base::{Op, TaskContext, Value};
+use raskr_exec::pool::{self, Encoded, Handler};
+
+use super::code::{self, Source};
+use super::pickle::{Packed, pickle, unpickle};
+use crate::call::Function;
+use crate::error::to_python;
+use crate::object::to_object;
+
+/// What the parent told this process.
+#[derive(Default)]
+struct Knowledge {
+    bodies: HashMap<u64, Encoded>,
+    functions: HashMap<u64, Arc<Function>>,
+}
+
+impl Knowledge {
+    fn body(&self, id: u64) -> PyResult<&Encoded> {
+        self.bodies.get(&id).ok_or_else(|| PyRuntimeError::new_err("a call refers to what its process was not told"))
+    }
+}
+
+impl Source for Knowledge {
+    fn known<'py>(&mut self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>> {
+        // Anew for each call, so that calls don't see what others did to it; its buffers are shared and read-only.
+        unpickle(py, self.body(id)?, false)
+    }
+
+    fn function(&mut self, py: Python<'_>, id: u64) -> PyResult<Arc<Function>> {
+        if let Some(function) = self.functions.get(&id) {
+            return Ok(Arc::clone(function));
+        }
+        let object = unpickle(py, self.body(id)?, false)?;
+        let function = Arc::new(Function::new(object.unbind()));
+        self.functions.insert(id, Arc::clone(&function));
+        Ok(function)
+    }
+}
+
+#[derive(Default)]
+struct Server {
+    knowledge: Knowledge,
+    constants: Option<Py<PyList>>,
+    initialised: bool,
+}
+
+impl Handler for Server {
+    fn set_up(&mut self, setup: &Encoded) -> Result<(), Encoded> {
+        guarded(|py| {
+            let setup = unpickle(py, setup, false)?;
+            let setup = setup.cast::<PyDict>()?;
+            let sys = py.import(intern!(py, "sys"))?;
+            if let Some(path) = setup.get_item("path")? {
+                sys.setattr(intern!(py, "path"), path)?;
+            }
+            if let Some(folder) = setup.get_item("folder")? {
+                // A folder that is gone is not this process' concern.
+                let _ = py.import(intern!(py, "os"))?.call_method1(intern!(py, "chdir"), (folder,));
+            }
+            if let Some(settings) = setup.get_item("settings")? {
+                // For when raskr is imported here, and for where it is already.
+                let os = py.import(intern!(py, "os"))?;
+                os.getattr("environ")?.set_item("RASKR_INTERNAL_INHERIT_CONFIG", &settings)?;
+                if sys.getattr("modules")?.contains("raskr.config")? {
+                    let config = py.import("raskr.config")?;
+                    let inherited = config.call_method1("deserialize", (&settings,))?;
+                    config.getattr("config")?.call_method1("update", (inherited,))?;
+                }
+            }
+            if let Some(initializer) = setup.get_item("initializer")?
+                && !initializer.is_none()
+                && !self.initialised
+            {
+                unpickle(py, &Encoded { bytes: initializer.extract()?, buffers: Vec::new() }, false)?.call0()?;
+                self.initialised = true;
+            }
+            Ok(())
+        })
+    }
+
+    fn know(&mut self, id: u64, body: Encoded) {
+        self.knowledge.bodies.insert(id, body);
+    }
+
+    fn forget(&mut self, ids: &[u64]) {
+        Python::attach(|_| {
+            for id in ids {
+                self.knowledge.bodies.remove(id);
+                self.knowledge.functions.remove(id);
+            }
+        });
+    }
+
+    fn begin(&mut self, shared: &Encoded) -> Result<(), Encoded> {
+        guarded(|py| {
+            self.constants = Some(unpickle(py, shared, false)?.cast_into::<PyList>()?.unbind());
+            Ok(())
+        })
+    }
+
+    fn call(&mut self, call: &[u8], inputs: Vec<Encoded>) -> Result<Encoded, Encoded> {
+        let (knowledge, constants) = (&mut self.knowledge, &self.constants);
+        guarded(|py| {
+            let constants = match constants {
+                Some(constants) => constants.bind(py).clone(),
+                None => PyList::empty(py),
+            };
+            let operation = code::decode(py, call, &constants, knowledge)?;
+            let mut inputs: Vec<Value> = inputs.into_iter().map(Packed::value).collect();
+            let cancelled = AtomicBool::new(false);
+            let context = TaskContext { index: 0, cancelled: &cancelled };
+            let value = operation.run(&context, &mut inputs).map_err(|error| to_python(py, error))?;
+            let object = to_object(py, &value)?;
+            drop(value);
+            pickle(&object, false).map_err(|error| explained(py, &object, error))
+        })
+    }
+
+    fn rest(&mut self) {
+        Python::attach(|py| {
+            // What was printed is seen now, and not when the process ends.
+            for name in ["stdout", "stderr"] {
+                if let Ok(stream) = py.import(intern!(py, "sys")).and_then(|sys| sys.getattr(name)) {
+                    let _ = stream.call_method0(intern!(py, "flush"));
+                }
+            }
+        });
+    }
+}
+
+/// Says which part of an object can't be pickled.
+pub fn explained(py: Python<'_>, object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let explain = || -> PyResult<Bound<'_, PyAny>> {
+        py.import(intern!(py, "raskr._pickling"))?.call_method1(intern!(py, "explained"), (object, error.value(py)))
+    };
+    match explain() {
+        Ok(better) => PyErr::from_value(better),
+        Err(_) => error,
+    }
+}
+
+/// Runs Python; an exception becomes what the parent can raise.
+fn guarded<T>(body: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, Encoded> {
+    Python::attach(|py| body(py).map_err(|error| encoded_failure(py, &error)))
+}
+
+fn encoded_failure(py: Python<'_>, error: &PyErr) -> Encoded {
+    let place = py
+        .import(intern!(py, "traceback"))
+        .and_then(|module| module.call_method1(intern!(py, "format_exception"), (error.value(py),)))
+        .and_then(|lines| lines.extract::<Vec<String>>())
+        .map_or_else(|_| error.to_string(), |lines| lines.concat());
+    let whole = (error.value(py), place.as_str()).into_pyobject(py).and_then(|pair| {
+        let encoded = pickle(pair.as_any(), false)?;
+        // Some exceptions can be pickled and not be read again.
+        unpickle(py, &encoded, false)?;
+        Ok(encoded)
+    });
+    whole.unwrap_or_else(|_| {
+        let message = format!("{error} (an exception that can't be pickled)");
+        let plain = PyRuntimeError::new_err(message);
+        let pair = (plain.value(py), place.as_str()).into_pyobject(py);
+        pair.and_then(|pair| pickle(pair.as_any(), false)).unwrap_or_default()
+    })
+}
+
+/// Serves the process at the other end of a descriptor, until that one is gone.
+#[pyfunction]
+pub fn child_main(py: Python<'_>, descriptor: i32) -> PyResult<()> {
+    let failed = |error: std::io::Error| PyOSError::new_err(format!("no parent at descriptor {descriptor}: {error}"));
+    let stream = pool::stream_of(descriptor).map_err(failed)?;
+    let mut server = Server::default();
+    py.detach(|| pool::serve(stream, &mut server)).map_err(failed)
+}

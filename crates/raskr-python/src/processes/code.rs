@@ -1,0 +1,179 @@
+//! Calls without their objects: the shape of the arguments, which travels beside what is pickled.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::call::{Callee, Function, Identity, PyCall};
+use crate::origin::Origin;
+use crate::template::{Arg, Build};
+
+/// One argument.
+#[derive(Serialize, Deserialize)]
+enum Code {
+    Input(u32),
+    /// The object at this place in the list that the batch shares.
+    Constant(u32),
+    /// What the child was told under this id.
+    Known(u64),
+    List(Vec<Code>),
+    Tuple(Vec<Code>),
+    Set(Vec<Code>),
+    Dict(Vec<(Code, Code)>),
+    Slice(Vec<Code>),
+    Call(Box<Code>, Vec<Code>, Vec<(String, Code)>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum CalleeCode {
+    Function(u64),
+    Value(Code),
+    Method(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct CallCode {
+    callee: CalleeCode,
+    args: Vec<Code>,
+    /// Names of the last arguments.
+    keywords: Vec<String>,
+}
+
+/// Where the objects of calls go while they are encoded.
+pub trait Sink {
+    /// An id for a function.
+    fn function(&mut self, function: &Bound<'_, PyAny>) -> PyResult<u64>;
+    /// An id for an object, when it is so large that it should travel once; else it becomes a constant of the batch.
+    fn large(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Option<u64>>;
+    /// The place of an object in the list that the batch shares.
+    fn constant(&mut self, object: &Bound<'_, PyAny>) -> PyResult<u32>;
+}
+
+/// Encodes a call; its objects go to `sink`.
+pub fn encode(py: Python<'_>, call: &PyCall, sink: &mut dyn Sink) -> PyResult<Vec<u8>> {
+    let callee = match &call.callee {
+        Callee::Function(function) => CalleeCode::Function(sink.function(function.object().bind(py))?),
+        Callee::Value(value, _) => CalleeCode::Value(code_of(py, value, sink)?),
+        Callee::Method(_, name) | Callee::Identity(name) => CalleeCode::Method(name.clone()),
+    };
+    let args = all(py, &call.args, sink)?;
+    let keywords = match &call.keywords {
+        Some(names) => names.extract::<Vec<String>>(py)?,
+        None => Vec::new(),
+    };
+    postcard::to_stdvec(&CallCode { callee, args, keywords })
+        .map_err(|error| PyValueError::new_err(format!("a call can't be encoded: {error}")))
+}
+
+fn all(py: Python<'_>, args: &[Arg], sink: &mut dyn Sink) -> PyResult<Vec<Code>> {
+    args.iter().map(|arg| code_of(py, arg, sink)).collect()
+}
+
+fn code_of(py: Python<'_>, arg: &Arg, sink: &mut dyn Sink) -> PyResult<Code> {
+    let build = match arg {
+        Arg::Input(place) => return Ok(Code::Input(*place)),
+        Arg::Constant(object) => {
+            let object = object.bind(py);
+            return Ok(match sink.large(object)? {
+                Some(id) => Code::Known(id),
+                None => Code::Constant(sink.constant(object)?),
+            });
+        }
+        Arg::Build(build) => build.as_ref(),
+    };
+    Ok(match build {
+        Build::List(items) => Code::List(all(py, items, sink)?),
+        Build::Tuple(items) => Code::Tuple(all(py, items, sink)?),
+        Build::Set(items) => Code::Set(all(py, items, sink)?),
+        Build::Slice(items) => Code::Slice(all(py, items, sink)?),
+        Build::Dict(items) => {
+            let mut codes = Vec::with_capacity(items.len());
+            for (key, value) in items {
+                codes.push((code_of(py, key, sink)?, code_of(py, value, sink)?));
+            }
+            Code::Dict(codes)
+        }
+        Build::Call { function, args, keywords } => {
+            let mut named = Vec::with_capacity(keywords.len());
+            for (name, value) in keywords {
+                named.push((name.bind(py).to_cow()?.into_owned(), code_of(py, value, sink)?));
+            }
+            Code::Call(Box::new(code_of(py, function, sink)?), all(py, args, sink)?, named)
+        }
+    })
+}
+
+/// Where a child finds the objects of calls.
+pub trait Source {
+    fn known<'py>(&mut self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>>;
+    fn function(&mut self, py: Python<'_>, id: u64) -> PyResult<Arc<Function>>;
+}
+
+/// The call that [`encode`] encoded.
+pub fn decode(
+    py: Python<'_>,
+    bytes: &[u8],
+    constants: &Bound<'_, PyList>,
+    source: &mut dyn Source,
+) -> PyResult<PyCall> {
+    let code: CallCode = postcard::from_bytes(bytes)
+        .map_err(|error| PyValueError::new_err(format!("a call can't be decoded: {error}")))?;
+    let callee = match code.callee {
+        CalleeCode::Function(id) => Callee::Function(source.function(py, id)?),
+        CalleeCode::Value(value) => Callee::Value(arg_of(py, value, constants, source)?, "apply"),
+        CalleeCode::Method(name) => Callee::Method(PyString::intern(py, &name).unbind(), name),
+    };
+    let mut args = SmallVec::with_capacity(code.args.len());
+    for arg in code.args {
+        args.push(arg_of(py, arg, constants, source)?);
+    }
+    let keywords = if code.keywords.is_empty() {
+        None
+    } else {
+        let names: Vec<_> = code.keywords.iter().map(|name| PyString::intern(py, name)).collect();
+        Some(PyTuple::new(py, names)?.unbind())
+    };
+    Ok(PyCall { callee, args, keywords, identity: Identity::Unique, origin: Origin::unknown() })
+}
+
+fn arg_of(py: Python<'_>, code: Code, constants: &Bound<'_, PyList>, source: &mut dyn Source) -> PyResult<Arg> {
+    let mut all = |codes: Vec<Code>| {
+        codes.into_iter().map(|code| arg_of(py, code, constants, source)).collect::<PyResult<Vec<Arg>>>()
+    };
+    let build = match code {
+        Code::Input(place) => return Ok(Arg::Input(place)),
+        Code::Constant(place) => return Ok(Arg::Constant(constants.get_item(place as usize)?.unbind())),
+        Code::Known(id) => return Ok(Arg::Constant(source.known(py, id)?.unbind())),
+        Code::List(items) => Build::List(all(items)?),
+        Code::Tuple(items) => Build::Tuple(all(items)?),
+        Code::Set(items) => Build::Set(all(items)?),
+        Code::Slice(items) => {
+            let parts = all(items)?.try_into();
+            Build::Slice(parts.map_err(|_| PyValueError::new_err("a slice has three parts"))?)
+        }
+        Code::Dict(items) => {
+            let mut args = Vec::with_capacity(items.len());
+            for (key, value) in items {
+                args.push((arg_of(py, key, constants, source)?, arg_of(py, value, constants, source)?));
+            }
+            Build::Dict(args)
+        }
+        Code::Call(function, args, keywords) => {
+            let function = arg_of(py, *function, constants, source)?;
+            let mut positional = Vec::with_capacity(args.len());
+            for arg in args {
+                positional.push(arg_of(py, arg, constants, source)?);
+            }
+            let mut named = Vec::with_capacity(keywords.len());
+            for (name, value) in keywords {
+                named.push((PyString::intern(py, &name).unbind(), arg_of(py, value, constants, source)?));
+            }
+            Build::Call { function, args: positional, keywords: named }
+        }
+    };
+    Ok(Arg::Build(Box::new(build)))
+}

@@ -1,0 +1,29 @@
+//! Python calls in child processes: what travels, who runs it there, and what becomes of it here.
+
+mod child;
+mod code;
+mod pickle;
+mod run;
+
+use pyo3::prelude::*;
+
+pub use pickle::{PACKED_KIND, Packed};
+pub use run::{Conditions, Processes};
+
+/// Ends the child processes that wait for work.
+#[pyfunction]
+fn close_children(py: Python<'_>) {
+    py.detach(raskr_exec::pool::close);
+}
+
+/// Process ids of the child processes that wait for work.
+#[pyfunction]
+fn idle_children() -> Vec<u32> {
+    raskr_exec::pool::idle_children()
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(child::child_main, module)?)?;
+    module.add_function(wrap_pyfunction!(close_children, module)?)?;
+    module.add_function(wrap_pyfunction!(idle_children, module)?)
+}

@@ -1,0 +1,84 @@
+"""Which part of an object can't be pickled."""
+
+import pickle
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import cloudpickle
+
+_DEPTH_MAX = 6
+_ITEMS_MAX = 200
+
+
+def _fails(value: Any) -> bool:
+    try:
+        cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        return True
+    return False
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What an object holds, with how to write it down."""
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", item) for key, item in list(value.items())[:_ITEMS_MAX])
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        yield from ((f"[{place}]", item) for place, item in enumerate(list(value)[:_ITEMS_MAX]))
+    elif isinstance(value, types.FunctionType):
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
+            try:
+                yield f": closure variable {name!r}", cell.cell_contents
+            except ValueError:
+                continue
+        used = value.__code__.co_names
+        yield from ((f": global {name!r}", value.__globals__[name]) for name in used if name in value.__globals__)
+        yield from ((f": default {place}", item) for place, item in enumerate(value.__defaults__ or ()))
+    elif isinstance(value, types.MethodType):
+        yield ".__self__", value.__self__
+    else:
+        yield from ((f".{name}", item) for name, item in getattr(value, "__dict__", {}).items())
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, types.FunctionType):
+        place = f"{value.__code__.co_filename.rpartition('/')[2]}:{value.__code__.co_firstlineno}"
+        return f"{value.__qualname__} ({place})"
+    return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
+
+
+def _culprit(value: Any, path: str, depth: int, seen: set[int]) -> tuple[str, Any]:
+    """The smallest part that fails, and the way to it."""
+    if depth < _DEPTH_MAX and id(value) not in seen:
+        seen.add(id(value))
+        for step, part in _parts(value):
+            if _fails(part):
+                return _culprit(part, path + step, depth + 1, seen)
+    return path, value
+
+
+def explained(value: Any, error: BaseException) -> BaseException:
+    """An error that says which part of `value` can't be sent to another process.
+
+    Parameters
+    ----------
+    value : object
+        What could not be pickled.
+    error : BaseException
+        What pickling it raised.
+
+    Examples
+    --------
+    >>> import threading
+    >>> from raskr._pickling import explained
+    >>> print(explained({"lock": threading.Lock()}, TypeError("cannot pickle")))
+    a dict['lock'] holds a _thread.lock, which can't be sent to another process (TypeError: cannot pickle)
+    """
+    path, part = _culprit(value, _name(value), 0, set())
+    cause = f"({type(error).__name__}: {error})"
+    if part is value:
+        message = f"{_name(value)} can't be sent to another process {cause}"
+    else:
+        message = f"{path} holds {_name(part)}, which can't be sent to another process {cause}"
+    kind = type(error) if isinstance(error, (TypeError, AttributeError, ValueError)) else TypeError
+    return kind(message)
