@@ -1,6 +1,7 @@
 //! Reference-counted memory of chunks: taken from a pool of recycled blocks, or borrowed from an owner above.
 //!
-//! Fresh pages cost more than arithmetic, so large blocks are kept for reuse up to a bound.
+//! Fresh pages cost more than arithmetic, so large blocks are kept for reuse up to a bound, and the largest are mapped with
+//! huge pages: the system zeroes them when they are first touched, by whichever thread that is, and with few faults.
 //! Invariant: the memory of a buffer is always initialised (zeroed when fresh, old contents when recycled).
 // `unsafe` is allowed here: this module owns raw memory; every block records its layout and has one owner.
 #![allow(unsafe_code)]
@@ -19,8 +20,8 @@ use parking_lot::Mutex;
 pub const ALIGNMENT: usize = 64;
 /// Blocks below this size are not worth pooling.
 const POOLED_MIN: usize = 1 << 17;
-/// Blocks from this size on get their pages from the system as they are touched.
-const LAZY_MIN: usize = 1 << 20;
+/// Blocks from this size on are mapped by themselves: a few huge pages.
+const MAPPED_MIN: usize = 1 << 22;
 /// The most bytes that idle blocks may hold, where nothing else was said.
 const POOL_BYTES_MAX: usize = 192 << 20;
 /// The most bytes that idle blocks may hold.
@@ -86,38 +87,58 @@ fn layout(capacity: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(capacity, ALIGNMENT) }
 }
 
+/// Zeroed memory; which way it was come by follows from the capacity alone.
+fn acquire(capacity: usize) -> *mut u8 {
+    if capacity >= MAPPED_MIN {
+        return mapped::acquire(capacity);
+    }
+    // SAFETY: the capacity is at least one alignment, so the layout has a size.
+    unsafe { alloc_zeroed(layout(capacity)) }
+}
+
 fn release(start: usize, capacity: usize) {
-    if capacity >= LAZY_MIN {
-        // SAFETY: `lazily_zeroed` wrote the address of the whole allocation below the block; its layout is this one.
-        unsafe {
-            let whole = (start as *const usize).sub(1).read();
-            dealloc(whole as *mut u8, lazy_layout(capacity));
-        }
+    if capacity >= MAPPED_MIN {
+        mapped::release(start, capacity);
         return;
     }
     // SAFETY: `start` was returned by `alloc_zeroed` with this very layout and has no other owner.
     unsafe { dealloc(start as *mut u8, layout(capacity)) }
 }
 
-fn lazy_layout(capacity: usize) -> Layout {
-    // SAFETY: the alignment is a power of two; `capacity_of` refuses what is near isize::MAX.
-    unsafe { Layout::from_size_align_unchecked(capacity + ALIGNMENT, size_of::<usize>()) }
+#[cfg(target_os = "linux")]
+mod mapped {
+    /// Anonymous pages, zeroed by the system on first touch. (`alloc_zeroed` with a wide alignment writes the zeros
+    /// itself, one thread touching every page.)
+    pub(super) fn acquire(capacity: usize) -> *mut u8 {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping at an address of the system's choice touches nobody's memory.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), capacity, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: the range was mapped just now. Refused advice changes nothing.
+        unsafe { libc::madvise(start, capacity, libc::MADV_HUGEPAGE) };
+        start.cast()
+    }
+
+    pub(super) fn release(start: usize, capacity: usize) {
+        // SAFETY: the range is one mapping of `acquire`'s and has no other owner.
+        unsafe { libc::munmap(start as *mut libc::c_void, capacity) };
+    }
 }
 
-/// A block of the alignment within a larger allocation of a smaller one. Asked for its own alignment the system's
-/// allocator gives pages with any contents, which would be filled with zeros here and now, by one thread; this way large
-/// blocks are pages that are zero when they are first touched, by the threads that fill them.
-fn lazily_zeroed(capacity: usize) -> *mut u8 {
-    // SAFETY: the layout has a size; the block begins at least a word, and at most ALIGNMENT bytes, into the allocation.
-    unsafe {
-        let whole = alloc_zeroed(lazy_layout(capacity));
-        if whole.is_null() {
-            return whole;
-        }
-        let step = (whole as usize + size_of::<usize>()).next_multiple_of(ALIGNMENT) - whole as usize;
-        let start = whole.add(step);
-        start.cast::<usize>().sub(1).write(whole as usize);
-        start
+#[cfg(not(target_os = "linux"))]
+mod mapped {
+    use super::{alloc_zeroed, dealloc, layout};
+
+    pub(super) fn acquire(capacity: usize) -> *mut u8 {
+        // SAFETY: the capacity is that of a large block, so the layout has a size.
+        unsafe { alloc_zeroed(layout(capacity)) }
+    }
+
+    pub(super) fn release(start: usize, capacity: usize) {
+        // SAFETY: `start` was returned by `acquire` with this very layout and has no other owner.
+        unsafe { dealloc(start as *mut u8, layout(capacity)) }
     }
 }
 
@@ -156,13 +177,7 @@ impl Buffer {
     }
 
     fn allocate(len: usize, capacity: usize) -> Buffer {
-        let start = if capacity >= LAZY_MIN {
-            lazily_zeroed(capacity)
-        } else {
-            // SAFETY: the capacity is at least one alignment, so the layout has a size.
-            unsafe { alloc_zeroed(layout(capacity)) }
-        };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout(capacity)) };
+        let Some(start) = NonNull::new(acquire(capacity)) else { handle_alloc_error(layout(capacity)) };
         LIVE.fetch_add(capacity, Ordering::Relaxed);
         Buffer { start, len, owner: Owner::Heap(capacity) }
     }
