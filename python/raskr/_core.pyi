@@ -109,6 +109,25 @@ class Expr:
         """Block k along an axis holds elements start..stop of the input (ranges may overlap: halos, windows)."""
     def take(self, axis: int, index: np.ndarray[Any, Any], chunks: Sequence[int]) -> Expr:
         """Elements `index` (any order, non-negative int64) along one axis, in blocks of the given lengths."""
+    def points(
+        self, axes: Sequence[int], positions: Sequence[np.ndarray[Any, Any]], chunks: Sequence[int]
+    ) -> Expr:
+        """Elements at points: positions along some axes; the points are the first axis of the result."""
+    def filter(self, mask: Expr) -> Expr:
+        """The elements where a mask of the same blocks is true, along one axis of unknown length."""
+    def compress(self, mask: Expr, axis: int) -> Expr:
+        """The slices along an axis where a mask of one axis is true."""
+    @staticmethod
+    def histogram(
+        samples: Sequence[Expr],
+        weights: Expr | None,
+        edges: Sequence[Sequence[float]],
+        dtype: np.dtype[Any],
+    ) -> Expr:
+        """How many elements (points of several samples) are between edges, or the sums of their weights."""
+    @staticmethod
+    def bincount(numbers: Expr, weights: Expr | None, least: int, dtype: np.dtype[Any]) -> Expr:
+        """How often each number from 0 is there, or the sums of the weights that belong to it."""
     def select_blocks(self, index: Sequence[Sequence[int]]) -> Expr:
         """The outer product of block numbers an axis; each axis keeps its place."""
     def reshape_blocks(self, chunks: _Chunks) -> Expr:

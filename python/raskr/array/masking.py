@@ -23,6 +23,9 @@ def select_mask(x, mask):
     if x.ndim == 0:
         raise NotImplementedError("x[mask] of an array without axes: use da.where")
     if x.ndim > 1 and not has_unknown(x.chunks) and not has_unknown(mask.chunks):
+        if x.chunks != mask.chunks and x.shape == mask.shape:
+            # Cut alike before they become one axis, so that elements and mask are looked at together.
+            mask = mask.rechunk(x.chunks)
         x, mask = x.reshape(-1), mask.reshape(-1)
     elif x.ndim > 1:
         warnings.warn(
@@ -37,6 +40,8 @@ def select_mask(x, mask):
 
 def _select_by_block(x, mask):
     """Blocks masked one by one and put one after another in the order of the grid of blocks."""
+    if _natively(x, mask) and x.numblocks == mask.numblocks:
+        return wrap(x._expr.filter(mask._expr.with_chunks(x.chunks)))
     indices = tuple(range(x.ndim))
     unknown = tuple((math.nan,) * len(sizes) for sizes in x.chunks)
     picked = Expr.blockwise(
@@ -63,6 +68,8 @@ def select_mask_along(x, mask, axis):
     sizes = common_chunks([((x.chunks[axis],), ("i",)), (mask.chunks, ("i",))])["i"]
     x = rechunk_to(x, [sizes if place == axis else own for place, own in enumerate(x.chunks)])
     mask = rechunk_to(mask, [sizes])
+    if _natively(x, mask):
+        return wrap(x._expr.filter(mask._expr) if x.ndim == 1 else x._expr.compress(mask._expr, axis))
     indices = tuple(range(x.ndim))
     chunks = tuple((math.nan,) * x.numblocks[axis] if place == axis else own for place, own in enumerate(x.chunks))
     expr = Expr.blockwise(
@@ -76,6 +83,11 @@ def select_mask_along(x, mask, axis):
         label="getitem",
     )
     return wrap(expr, None if x._expr.native else x._meta)
+
+
+def _natively(x, mask):
+    """Can the engine select by this mask without NumPy?"""
+    return x._expr.native and mask._expr.native and mask.dtype == bool
 
 
 def _mask_block(block, mask, axis):

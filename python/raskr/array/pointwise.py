@@ -134,6 +134,8 @@ def _pick(x, axes, positions, rest):
     limit = math.prod(max(x.chunks[axis], default=1) for axis in axes) or 1
     whole, left = divmod(count, limit)
     sizes = (limit,) * whole + ((left,) if left else ()) or (0,)
+    if x._expr.native:
+        return wrap(x._expr.points(axes, positions, sizes))
     needed, numbers, offsets = [], [], []
     for axis, at in zip(axes, positions):
         bounds = block_bounds(x.chunks[axis])

@@ -323,6 +323,9 @@ def bincount(x, weights=None, minlength=0, split_every=None):
             raise ValueError(f"weights of shape {weights.shape} do not fit an array of shape {x.shape}")
         weights = weights if weights.chunks == x.chunks else weights.rechunk(x.chunks)
     dtype = np.dtype(float) if weights is not None else INTP
+    natively = x._expr.native and np.can_cast(x.dtype, np.int64) and x.dtype.kind in "biu"
+    if natively and (weights is None or (weights._expr.native and weights.dtype.kind in "biuf")):
+        return wrap(Expr.bincount(x._expr, None if weights is None else weights._expr, int(minlength), dtype))
     chunk = functools.partial(_bincount_of_block, minlength=int(minlength))
     expr = tree(
         x, (0,), chunk, _join_counts, _join_counts, keepdims=False, dtype=dtype, native=True,
@@ -434,12 +437,32 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
     if lazy:
         counts = _lazy_edges_histogram(a, edges, weights, count, dtype)
     else:
+        natively = _counts_natively([a], weights)
+        if natively and scalar_bins:
+            # Edges as NumPy makes them for elements of this type, which it compares in that type.
+            native_edges = np.histogram_bin_edges(np.empty(0, a.dtype), bins, range=(low, high))
+        elif natively:
+            native_edges = edges
         options = {"bins": operator.index(bins), "limits": (low, high)} if scalar_bins else {"edges": edges}
-        counts = _summed(a, functools.partial(_histogram_of_block, **options), weights, (count,), dtype)
+        if natively and _countable([native_edges]):
+            weight = None if weights is None else weights._expr
+            counts = wrap(Expr.histogram([a._expr], weight, [native_edges.astype(float).tolist()], dtype))
+        else:
+            counts = _summed(a, functools.partial(_histogram_of_block, **options), weights, (count,), dtype)
     if density:
         widths = np.diff(edges) if not isinstance(edges, Array) else edges[1:] - edges[:-1]
         counts = counts / widths / counts.sum()
     return counts, edges
+
+
+def _counts_natively(samples: Sequence[Array], weights: Array | None) -> bool:
+    """Does the engine count elements of these types?"""
+    arrays = [*samples] if weights is None else [*samples, weights]
+    return all(x._expr.native and x.dtype.kind in "iuf" for x in arrays)
+
+
+def _countable(edges: Sequence[np.ndarray[Any, Any]]) -> bool:
+    return all(e.dtype.kind in "iuf" and len(e) > 1 and not np.isnan(e).any() for e in edges)
 
 
 def _summed(a: Array, chunk: Any, weights: Array | None, shape: tuple[float, ...], dtype: Any) -> Array:
@@ -538,6 +561,12 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
             )
     edges = _edges_of_axes(bins, range, ndim)
     shape = tuple(len(e) - 1 for e in edges)
+    if ndim and _counts_natively(coordinates, weights) and _countable(edges):
+        samples = [sample[:, axis] for axis in np.arange(ndim).tolist()] if columns else coordinates
+        weight = None if weights is None else weights._expr
+        plain = [e.astype(float).tolist() for e in edges]
+        counts = wrap(Expr.histogram([x._expr for x in samples], weight, plain, np.dtype(float)))
+        return _with_density(counts, edges, density), edges
     args: list[tuple[Any, Any]] = [(x._expr, (0, ndim + 1) if columns else (0,)) for x in coordinates]
     if columns:
         args = [(coordinates[0]._expr, (0, ndim + 1))]
@@ -548,11 +577,14 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
         tuple(np.arange(ndim + 1).tolist()), args, ((1,) * len(along), *((n,) for n in shape)), np.dtype(float), True,
         concatenate=True, label="histogramdd",
     )  # fmt: skip
-    counts = wrap(expr).sum(axis=0)
-    if density:
-        widths = functools.reduce(np.multiply.outer, [np.diff(e) for e in edges])
-        counts = counts / widths / counts.sum()
-    return counts, edges
+    return _with_density(wrap(expr).sum(axis=0), edges, density), edges
+
+
+def _with_density(counts: Array, edges: Sequence[np.ndarray[Any, Any]], density: Any) -> Array:
+    if not density:
+        return counts
+    widths = functools.reduce(np.multiply.outer, [np.diff(e) for e in edges])
+    return counts / widths / counts.sum()
 
 
 def _edges_of_axes(bins: Any, limits: Any, ndim: int) -> list[np.ndarray[Any, Any]]:

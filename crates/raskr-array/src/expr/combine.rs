@@ -114,6 +114,12 @@ impl Expr {
         if kind.partial_dtypes(accumulate).is_none() {
             return Err(ArrayError::NoLoop { operation: label.to_owned(), types: accumulate.to_string() });
         }
+        if !axes.is_empty()
+            && let Some(reduced) =
+                self.reduced_filter(kind, ending, keepdims, accumulate, dtype, split, label)?
+        {
+            return Ok(reduced);
+        }
         let grid = self.reduced_grid(&axes, keepdims)?;
         let kind = Kind::Reduce { input: self.cast(accumulate)?, kind, ending, axes, split };
         Ok(Arc::new(Expr::native_of(kind, grid, dtype, label)))

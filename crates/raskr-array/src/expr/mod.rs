@@ -8,6 +8,7 @@ mod native;
 mod order;
 mod products;
 mod rename;
+mod select;
 mod sources;
 mod structure;
 mod token;
@@ -18,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use raskr_base::{Chunk, DType, Value};
 use raskr_graph::Call;
-use raskr_kernels::blocks::{ArgKind, CumulativeKind};
+use raskr_kernels::blocks::{ArgKind, Counting, CumulativeKind};
 use raskr_kernels::program::{OpCode, ReductionKind, Source};
 use raskr_kernels::reduce::Ending;
 use smallvec::SmallVec;
@@ -131,6 +132,29 @@ pub enum Kind {
         input: Arc<Expr>,
         axis: usize,
         index: Arc<[i64]>,
+    },
+    /// Elements at points: positions along some axes, one list an axis.
+    Points {
+        input: Arc<Expr>,
+        axes: Vec<usize>,
+        positions: Arc<[Vec<i64>]>,
+    },
+    /// Elements where a mask of the same grid is true, block by block.
+    Filter {
+        input: Arc<Expr>,
+        mask: Arc<Expr>,
+    },
+    /// Slices along an axis where a mask of one axis is true.
+    Compress {
+        input: Arc<Expr>,
+        mask: Arc<Expr>,
+        axis: usize,
+    },
+    /// How many elements fall where: samples, then weights if there are any.
+    Count {
+        inputs: Vec<Arc<Expr>>,
+        weighted: bool,
+        how: Arc<Counting>,
     },
     SelectBlocks {
         input: Arc<Expr>,
@@ -293,7 +317,8 @@ impl Expr {
             | Kind::Calls { .. }
             | Kind::Read { .. } => SmallVec::new(),
             Kind::Elementwise { inputs, .. } => inputs.iter().collect(),
-            Kind::Concatenate { inputs, .. } => inputs.iter().collect(),
+            Kind::Concatenate { inputs, .. } | Kind::Count { inputs, .. } => inputs.iter().collect(),
+            Kind::Filter { input, mask } | Kind::Compress { input, mask, .. } => SmallVec::from_slice(&[input, mask]),
             Kind::RandomWith { parameters, .. } => parameters.iter().collect(),
             Kind::Contract { a, b, .. } => SmallVec::from_slice(&[a, b]),
             Kind::Choice { alone, instead, .. } => SmallVec::from_slice(&[alone, instead]),
@@ -303,6 +328,7 @@ impl Expr {
             | Kind::Rechunk { input }
             | Kind::Regions { input, .. }
             | Kind::Take { input, .. }
+            | Kind::Points { input, .. }
             | Kind::SelectBlocks { input, .. }
             | Kind::ReshapeBlocks { input }
             | Kind::Relabel { input }
@@ -337,7 +363,8 @@ impl Expr {
         let nothing = Kind::Stored { blocks: Arc::new([]) };
         match std::mem::replace(&mut self.kind, nothing) {
             Kind::Elementwise { inputs, .. } => inputs.into_vec(),
-            Kind::Concatenate { inputs, .. } => inputs,
+            Kind::Concatenate { inputs, .. } | Kind::Count { inputs, .. } => inputs,
+            Kind::Filter { input, mask } | Kind::Compress { input, mask, .. } => vec![input, mask],
             Kind::RandomWith { parameters, .. } => parameters,
             Kind::Contract { a, b, .. } => vec![a, b],
             Kind::Choice { alone, shared, instead } => vec![alone, shared, instead],
@@ -347,6 +374,7 @@ impl Expr {
             | Kind::Rechunk { input }
             | Kind::Regions { input, .. }
             | Kind::Take { input, .. }
+            | Kind::Points { input, .. }
             | Kind::SelectBlocks { input, .. }
             | Kind::ReshapeBlocks { input }
             | Kind::Relabel { input }

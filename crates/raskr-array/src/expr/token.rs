@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use raskr_base::{Chunk, TaskError, Value};
 use raskr_graph::{Token, TokenHasher};
+use raskr_kernels::blocks::Counting;
 
 use super::{Expr, Kind};
 use crate::grid::Grid;
@@ -127,6 +128,37 @@ impl Expr {
                 index.iter().for_each(|at| {
                     hasher.i64(*at);
                 });
+            }
+            Kind::Points { axes, positions, .. } => {
+                hasher.str("points").str(&format!("{axes:?}"));
+                for list in positions.iter() {
+                    hasher.list(list.len());
+                    list.iter().for_each(|at| {
+                        hasher.i64(*at);
+                    });
+                }
+            }
+            Kind::Filter { .. } => {
+                hasher.str("filter");
+            }
+            Kind::Compress { axis, .. } => {
+                hasher.str("compress").u64(*axis as u64);
+            }
+            Kind::Count { how, weighted, .. } => {
+                hasher.str("count").bool(*weighted);
+                match &**how {
+                    Counting::Numbers { least } => {
+                        hasher.u64(*least as u64);
+                    }
+                    Counting::Bins(axes) => {
+                        for bins in axes {
+                            hasher.list(bins.len());
+                            bins.edges().iter().for_each(|edge| {
+                                hasher.u64(edge.to_bits());
+                            });
+                        }
+                    }
+                }
             }
             Kind::SelectBlocks { index, .. } => {
                 hasher.str("blocks").str(&format!("{index:?}"));

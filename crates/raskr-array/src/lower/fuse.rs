@@ -121,9 +121,12 @@ fn native(expr: &Expr) -> Result<raskr_base::DType, TaskError> {
 /// The grid that a program over a free expression runs on: large blocks are cut, and blocks that only differ along
 /// reduced axes are joined, so that a task is worth its while.
 pub fn task_grid(grid: &Grid, reduced: &[usize]) -> Result<Grid, ArrayError> {
+    sized_grid(grid, reduced, 1 << 19, 1 << 23)
+}
+
+/// As [`task_grid`], with the sizes of tasks said, in elements.
+pub fn sized_grid(grid: &Grid, reduced: &[usize], least: u64, most: u64) -> Result<Grid, ArrayError> {
     use crate::grid::Axis;
-    const ELEMENTS_MIN: u64 = 1 << 19;
-    const ELEMENTS_MAX: u64 = 1 << 23;
     if !grid.is_known() || grid.blocks() == 0 {
         return Ok(grid.clone());
     }
@@ -131,8 +134,8 @@ pub fn task_grid(grid: &Grid, reduced: &[usize]) -> Result<Grid, ArrayError> {
     let block = |axes: &[Axis]| axes.iter().map(Axis::max_size).fold(1, u64::saturating_mul);
     for axis in reduced.iter().rev() {
         let others = block(&axes) / axes[*axis].max_size().max(1);
-        if block(&axes) < ELEMENTS_MIN && axes[*axis].blocks() > 1 {
-            let wanted = (ELEMENTS_MIN / others.max(1)).max(axes[*axis].max_size());
+        if block(&axes) < least && axes[*axis].blocks() > 1 {
+            let wanted = (least / others.max(1)).max(axes[*axis].max_size());
             let mut sizes: Vec<u64> = Vec::new();
             for size in axes[*axis].sizes() {
                 match sizes.last_mut() {
@@ -143,11 +146,11 @@ pub fn task_grid(grid: &Grid, reduced: &[usize]) -> Result<Grid, ArrayError> {
             axes[*axis] = Axis::new(sizes);
         }
     }
-    if block(&axes) > ELEMENTS_MAX
+    if block(&axes) > most
         && let Some(axis) = reduced.iter().copied().max_by_key(|axis| (axes[*axis].max_size() > 1, usize::MAX - axis))
     {
         let others = block(&axes) / axes[axis].max_size().max(1);
-        let wanted = (ELEMENTS_MAX / 2 / others.max(1)).max(1);
+        let wanted = (most / 2 / others.max(1)).max(1);
         let sizes: Vec<u64> = axes[axis]
             .sizes()
             .iter()

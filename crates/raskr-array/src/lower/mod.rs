@@ -11,6 +11,8 @@ mod layer;
 mod moves;
 mod order;
 mod plan;
+pub mod results;
+mod select;
 mod trees;
 
 use std::collections::{HashMap, HashSet};
@@ -130,6 +132,12 @@ impl Lowering {
             Kind::Rechunk { input } => return self.lower_rechunk(expr, input, builder),
             Kind::Regions { input, ranges } => return self.lower_regions(expr, input, ranges, builder),
             Kind::Take { input, axis, index } => return self.lower_take(expr, input, *axis, index, builder),
+            Kind::Points { input, axes, positions } => {
+                return self.lower_points(expr, input, axes, positions, builder);
+            }
+            Kind::Filter { input, mask } => return self.lower_filter(expr, input, mask, builder),
+            Kind::Compress { input, mask, axis } => return self.lower_compress(expr, input, mask, *axis, builder),
+            Kind::Count { inputs, weighted, how } => return self.lower_count(expr, inputs, *weighted, how, builder),
             Kind::ReshapeBlocks { input } => return self.lower_reshape(expr, input, builder),
             Kind::Write { input, writer } => {
                 let dtype = input.dtype().ok_or_else(|| {
@@ -182,10 +190,10 @@ impl Lowering {
                 return self.lower_reduce(expr, input, *kind, *ending, axes, *split, builder);
             }
             Kind::ArgReduce { input, kind, axis } => return self.lower_arg_reduce(expr, input, *kind, *axis, builder),
-            Kind::Scan { input, kind, axis } => return self.lower_scan(expr, input, *kind, *axis, builder),
             Kind::SampleSort { input, positions } => {
                 return self.lower_sample_sort(expr, input, *positions, builder);
             }
+            Kind::Scan { input, kind, axis } => self.lower_scan(expr, input, *kind, *axis, None, builder)?,
             Kind::Contract { a, b, how } => return self.lower_contract(expr, a, b, how, builder),
             Kind::RandomWith { .. } | Kind::Blockwise { .. } | Kind::Group { .. } | Kind::ScanWith { .. } => {
                 return self.lower_function(expr, builder);
@@ -314,18 +322,4 @@ fn source_block(
     block: &[u32],
 ) -> crate::grid::BlockIndex {
     map.iter().zip(source.axes()).map(|(c, axis)| crate::index::place(*c, axis, grid.axes(), block).block).collect()
-}
-
-/// Adds a layer that writes an expression's blocks into one array, and gives it.
-pub fn store_layer(
-    expr: &Arc<Expr>,
-    blocks: &Arc<Blocks>,
-    target: Arc<raskr_kernels::blocks::Target>,
-    builder: &mut Builder,
-) -> LayerId {
-    let op = Arc::new(crate::ops::store::StoreOp { about: About::new(expr, "-store"), target });
-    let (grid, blocks) = (expr.grid().clone(), Arc::clone(blocks));
-    builder.push(OpLayer::new(op, expr.grid().blocks(), move |index, into| {
-        into.push(blocks.task(&grid, &grid.unflat(index)));
-    }))
 }

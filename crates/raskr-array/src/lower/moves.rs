@@ -1,4 +1,4 @@
-//! Lowering of rechunking, regions, gathering and reshaping.
+//! Lowering of rechunking, regions and reshaping.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::ArrayError;
 use crate::expr::Expr;
 use crate::grid::{Axis, BlockIndex, Grid};
 use crate::ops::About;
-use crate::ops::arrange::{AssembleOp, Piece, Pieces, ReshapeOp, TakeOp, Taken, for_each_combination};
+use crate::ops::arrange::{AssembleOp, Piece, Pieces, ReshapeOp, for_each_combination};
 
 /// The pieces of an axis' blocks that cover a range.
 fn cover(axis: &Axis, start: u64, stop: u64) -> Vec<Piece> {
@@ -117,7 +117,7 @@ fn assembly(
     Arc::new(Blocks::Layer(layer))
 }
 
-fn kind_of(expr: &Expr) -> OpKind {
+pub(super) fn kind_of(expr: &Expr) -> OpKind {
     if expr.is_native() { OpKind::Native } else { OpKind::Interpreted }
 }
 
@@ -155,52 +155,6 @@ impl Lowering {
             .collect();
         let source = self.whole_argument(input, builder)?;
         Ok(assembly(expr, About::new(expr, ""), input.grid(), source, pieces, builder))
-    }
-
-    pub(super) fn lower_take(
-        &self,
-        expr: &Arc<Expr>,
-        input: &Arc<Expr>,
-        axis: usize,
-        index: &Arc<[i64]>,
-        builder: &mut Builder,
-    ) -> Result<Arc<Blocks>, TaskError> {
-        let source = self.whole_argument(input, builder)?;
-        let from = input.grid().axis(axis);
-        let to = expr.grid().axis(axis);
-        let mut slot = vec![u32::MAX; from.blocks()];
-        let taken: Arc<[Taken]> = (0..to.blocks())
-            .map(|block| {
-                let wanted = &index[to.start(block) as usize..(to.start(block) + to.sizes()[block]) as usize];
-                let mut taken = Taken { blocks: Vec::new(), places: Vec::with_capacity(wanted.len()) };
-                for at in wanted {
-                    let found = from.block_of(*at as u64);
-                    if slot[found] == u32::MAX {
-                        slot[found] = taken.blocks.len() as u32;
-                        taken.blocks.push(found as u32);
-                    }
-                    taken.places.push((slot[found], *at as u64 - from.start(found)));
-                }
-                for found in &taken.blocks {
-                    slot[*found as usize] = u32::MAX;
-                }
-                if taken.blocks.is_empty() {
-                    // An empty block still needs one to know the other axes and the kind of array.
-                    taken.blocks.push(0);
-                }
-                taken
-            })
-            .collect();
-        let (grid, input_grid, listed) = (expr.grid().clone(), input.grid().clone(), Arc::clone(&taken));
-        let op = Arc::new(TakeOp { about: About::new(expr, ""), axis, taken, kind: kind_of(expr) });
-        let layer = builder.push(OpLayer::new(op, grid.blocks(), move |index, into| {
-            let mut block = grid.unflat(index);
-            for wanted in &listed[block[axis] as usize].blocks {
-                block[axis] = *wanted;
-                into.push(source.task(&input_grid, &block));
-            }
-        }));
-        Ok(Arc::new(Blocks::Layer(layer)))
     }
 
     pub(super) fn lower_reshape(

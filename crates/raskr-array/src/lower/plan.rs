@@ -232,7 +232,8 @@ pub fn decide(outputs: &[Arc<Expr>]) -> Decision {
     }
 }
 
-/// What is computed by a program of its own: expressions whose blocks are wanted, and (`true`) inputs of reductions.
+/// What is computed by a program of its own: expressions whose blocks are wanted, and (`true`) what reductions and their
+/// like look at and do not store.
 fn roots(decision: &Decision, outputs: &[Arc<Expr>]) -> Vec<(Arc<Expr>, bool)> {
     let mut roots: Vec<(Arc<Expr>, bool)> = Vec::new();
     let mut places: HashMap<Address, usize> = HashMap::new();
@@ -261,7 +262,7 @@ fn roots(decision: &Decision, outputs: &[Arc<Expr>]) -> Vec<(Arc<Expr>, bool)> {
         }
         for input in expr.inputs() {
             match expr.kind() {
-                Kind::Reduce { .. } => add(input, true),
+                Kind::Reduce { .. } | Kind::Filter { .. } | Kind::Count { .. } => add(input, true),
                 _ => add(&block_source(decision, input).0, false),
             }
         }

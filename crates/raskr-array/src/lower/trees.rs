@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raskr_base::{Op, TaskError};
 use raskr_graph::{Builder, LayerId, TaskRef};
-use raskr_kernels::blocks::{ArgKind, CumulativeKind};
+use raskr_kernels::blocks::{ArgKind, CumulativeKind, Target};
 use raskr_kernels::program::{Reduction, ReductionKind};
 use raskr_kernels::reduce::Ending;
 use smallvec::SmallVec;
@@ -21,15 +21,15 @@ use crate::ops::contract::{ContractOp, SumOp};
 use crate::ops::fused::{Kept, Outcome};
 use crate::ops::positions::{ArgCombineOp, ArgPartialOp};
 use crate::ops::reduce::CombineOp;
-use crate::ops::scan::{CarryOp, JoinScanOp, LocalScanOp, ScanPart};
+use crate::ops::scan::{CarryOp, LastOp, ScanOp};
 
 /// How many partial results one task merges when the user does not say.
-const FAN_IN: usize = 16;
+pub(super) const FAN_IN: usize = 16;
 /// How many products of blocks one task sums up.
 const PRODUCTS: u32 = 4;
 
 /// How the blocks of a grid fall into kept and reduced places.
-struct Split {
+pub(super) struct Split {
     grid: Grid,
     reduced: SmallVec<[usize; 4]>,
     kept_grid: Grid,
@@ -37,7 +37,7 @@ struct Split {
 }
 
 impl Split {
-    fn new(grid: &Grid, reduced: &[usize]) -> Result<Split, ArrayError> {
+    pub(super) fn new(grid: &Grid, reduced: &[usize]) -> Result<Split, ArrayError> {
         let part = |wanted: bool| {
             Grid::new(
                 grid.axes().iter().enumerate().filter(|(i, _)| reduced.contains(i) == wanted).map(|(_, a)| a.clone()),
@@ -156,42 +156,41 @@ impl Lowering {
         input: &Arc<Expr>,
         kind: CumulativeKind,
         axis: usize,
+        target: Option<Arc<Target>>,
         builder: &mut Builder,
-    ) -> Result<Arc<Blocks>, TaskError> {
+    ) -> Result<LayerId, TaskError> {
         let dtype = expr.dtype().ok_or_else(|| TaskError::internal("a native scan of foreign blocks"))?;
         let source = self.whole_argument(input, builder)?;
         let grid = expr.grid().clone();
         let tasks = grid.blocks();
-        let single = grid.axis(axis).blocks() == 1;
-        let part = ScanPart { about: About::new(expr, if single { "" } else { "-block" }), kind, axis, dtype };
-        let listed = grid.clone();
-        let local = builder.push(OpLayer::new(
-            Arc::new(LocalScanOp { part, with_last: !single }),
-            tasks,
-            move |index, into| into.push(source.task(&listed, &listed.unflat(index))),
-        ));
-        if single {
-            return Ok(Arc::new(Blocks::Layer(local)));
-        }
-        let carry = LayerId(local.0 + 1);
-        let chain = grid.clone();
-        let op = CarryOp { about: About::new(expr, "-carry"), kind };
-        // Carry k holds everything up to the end of block k: block k's last slice and carry k - 1.
-        let pushed = builder.push(OpLayer::new(Arc::new(op), tasks, move |index, into| {
-            into.push(TaskRef { layer: local, index });
-            if let Some(before) = before(&chain, index, axis) {
-                into.push(TaskRef { layer: carry, index: before });
+        let carry = (grid.axis(axis).blocks() > 1).then(|| {
+            let (listed, blocks) = (grid.clone(), Arc::clone(&source));
+            let op = LastOp { about: About::new(expr, "-last"), kind, axis, dtype };
+            let lasts = builder.push(OpLayer::new(Arc::new(op), tasks, move |index, into| {
+                into.push(blocks.task(&listed, &listed.unflat(index)));
+            }));
+            let carry = LayerId(lasts.0 + 1);
+            let chain = grid.clone();
+            let op = CarryOp { about: About::new(expr, "-carry"), kind, dtype };
+            // Carry k holds everything up to the end of block k: block k's last slice and carry k - 1.
+            let pushed = builder.push(OpLayer::new(Arc::new(op), tasks, move |index, into| {
+                into.push(TaskRef { layer: lasts, index });
+                if let Some(before) = before(&chain, index, axis) {
+                    into.push(TaskRef { layer: carry, index: before });
+                }
+            }));
+            debug_assert_eq!(pushed, carry);
+            carry
+        });
+        let op = ScanOp { about: About::new(expr, ""), kind, axis, dtype, target };
+        Ok(builder.push(OpLayer::new(Arc::new(op), tasks, move |index, into| {
+            into.push(source.task(&grid, &grid.unflat(index)));
+            if let Some(layer) = carry
+                && let Some(index) = before(&grid, index, axis)
+            {
+                into.push(TaskRef { layer, index });
             }
-        }));
-        debug_assert_eq!(pushed, carry);
-        let joined = grid.clone();
-        let op = JoinScanOp { about: About::new(expr, ""), kind };
-        Ok(Arc::new(Blocks::Layer(builder.push(OpLayer::new(Arc::new(op), tasks, move |index, into| {
-            into.push(TaskRef { layer: local, index });
-            if let Some(before) = before(&joined, index, axis) {
-                into.push(TaskRef { layer: carry, index: before });
-            }
-        })))))
+        })))
     }
 
     pub(super) fn lower_contract(
@@ -288,7 +287,7 @@ pub(super) fn before(grid: &Grid, index: u32, axis: usize) -> Option<u32> {
 }
 
 /// Merges the reduced blocks of every kept block in a tree of the given fan-in; its root ends the reduction.
-fn tree(
+pub(super) fn tree(
     partial: LayerId,
     parts: Split,
     fan_in: usize,

@@ -298,68 +298,6 @@ fn cut(value: Value, pieces: &[&Piece]) -> Result<Value, TaskError> {
     }
 }
 
-/// What one block of a `take` is made of.
-#[derive(Clone, Debug, Default)]
-pub struct Taken {
-    /// Blocks along the axis that are needed, each once.
-    pub blocks: Vec<u32>,
-    /// For each element: which of `blocks`, and where in it.
-    pub places: Vec<(u32, u64)>,
-}
-
-/// Gathers elements along one axis.
-pub struct TakeOp {
-    pub about: About,
-    pub axis: usize,
-    pub taken: Arc<[Taken]>,
-    pub kind: OpKind,
-}
-
-impl Op for TakeOp {
-    about!();
-
-    fn kind(&self) -> OpKind {
-        self.kind
-    }
-
-    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        let block = self.about.grid.unflat(context.index);
-        let taken = &self.taken[block[self.axis] as usize];
-        let values = std::mem::take(inputs);
-        let chunks: Option<Vec<Chunk>> = values.iter().map(|value| value.as_chunk().cloned()).collect();
-        if let Some(chunks) = chunks {
-            return Ok(Value::Chunk(blocks::gather_many(&chunks, &taken.places, self.axis).map_err(ArrayError::from)?));
-        }
-        // An interpreter's arrays: join what is needed along the axis, then take from that.
-        let arrays = foreign()?;
-        let mut starts = Vec::with_capacity(values.len());
-        let (mut end, mut shape) = (0usize, Vec::new());
-        for value in &values {
-            starts.push(end as i64);
-            shape = arrays.shape(value)?;
-            end += shape.get(self.axis).copied().unwrap_or(1);
-        }
-        if let Some(len) = shape.get_mut(self.axis) {
-            *len = end;
-        }
-        let pieces = values
-            .into_iter()
-            .zip(&starts)
-            .map(|(value, start)| {
-                let mut target = vec![0; shape.len()];
-                target[self.axis] = *start as usize;
-                (target, value)
-            })
-            .collect::<Vec<_>>();
-        let joined = match pieces.len() {
-            1 => pieces.into_iter().next().map_or(Value::Unit, |(_, value)| value),
-            _ => arrays.assemble(&shape, pieces)?,
-        };
-        let index: Vec<i64> = taken.places.iter().map(|(which, at)| starts[*which as usize] + *at as i64).collect();
-        arrays.take(&joined, self.axis, &index)
-    }
-}
-
 /// Gives blocks another shape.
 pub struct ReshapeOp {
     pub about: About,

@@ -171,22 +171,15 @@ impl FusedOp {
     }
 }
 
-struct Source {
-    chunk: Option<Chunk>,
-    offsets: SmallVec<[i64; 4]>,
-}
-
-impl Op for FusedOp {
-    about!();
-
-    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        let block = self.grid.unflat(context.index);
-        let (region, sources) = self.gather(&block, inputs)?;
+impl FusedOp {
+    /// The shape of a block's region, and where each operand's elements are for it.
+    pub fn accesses(&self, block: &[u32], inputs: &mut Vec<Value>) -> Result<(Vec<usize>, Vec<Access>), TaskError> {
+        let (region, sources) = self.gather(block, inputs)?;
         let mut accesses = Vec::with_capacity(sources.len());
         for (operand, source) in self.operands.iter().zip(sources) {
             accesses.push(match operand {
                 Operand::Virtual { base, steps } => {
-                    let start = self.grid.block_start(&block);
+                    let start = self.grid.block_start(block);
                     let mut base = *base;
                     let mut strides: SmallVec<[i64; 4]> = SmallVec::from_elem(0, region.len());
                     for (axis, step) in steps {
@@ -206,6 +199,20 @@ impl Op for FusedOp {
                 }
             });
         }
+        Ok((region, accesses))
+    }
+}
+
+struct Source {
+    chunk: Option<Chunk>,
+    offsets: SmallVec<[i64; 4]>,
+}
+
+impl Op for FusedOp {
+    about!();
+
+    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        let (region, accesses) = self.accesses(&self.grid.unflat(context.index), inputs)?;
         let mut results = self.program.run(&region, accesses, context.cancelled)?;
         match &self.outcome {
             Outcome::Block => {

@@ -2,6 +2,9 @@
 
 pub mod arrange;
 pub mod contract;
+pub mod count;
+pub mod feed;
+pub mod filter;
 pub mod function;
 pub mod fused;
 pub mod order;
@@ -10,6 +13,7 @@ pub mod positions;
 pub mod reduce;
 pub mod scan;
 pub mod store;
+pub mod take;
 
 use std::sync::Arc;
 

@@ -1,11 +1,13 @@
-//! Running sums and products: each block by itself, then joined to what comes before it.
+//! Running sums and products: what each block adds to those after it, then each block joined to what comes before it.
+
+use std::sync::Arc;
 
 use raskr_base::{Chunk, DType, Op, TaskContext, TaskError, Value};
-use raskr_kernels::blocks::{self, CumulativeKind};
+use raskr_kernels::blocks::{self, CumulativeKind, Target};
 use raskr_kernels::program::ReductionKind;
 use raskr_kernels::reduce;
 
-use super::{About, about, chunk_of, chunks_of, list_of};
+use super::{About, about, chunk_of};
 use crate::error::ArrayError;
 
 /// A block joined to the slice that sums up everything before it.
@@ -22,55 +24,29 @@ fn joined(kind: CumulativeKind, carry: Value, block: Chunk, operation: &str) -> 
     merged.into_iter().next().ok_or_else(|| TaskError::internal("a join without a result"))
 }
 
-/// What a scan's operations share.
-#[derive(Clone)]
-pub struct ScanPart {
+/// What a block adds to the blocks after it: the last slice of its running values.
+pub struct LastOp {
     pub about: About,
     pub kind: CumulativeKind,
     pub axis: usize,
     pub dtype: DType,
 }
 
-/// The running result within a block, and its last slice when later blocks need it.
-pub struct LocalScanOp {
-    pub part: ScanPart,
-    pub with_last: bool,
-}
-
-impl Op for LocalScanOp {
-    fn name(&self) -> &str {
-        &self.part.about.name
-    }
-
-    fn estimate(&self, index: u32) -> u64 {
-        self.part.about.bytes(index)
-    }
-
-    fn origin(&self) -> Option<&str> {
-        self.part.about.origin.as_ref().and_then(|place| place.text())
-    }
-
-    fn describe(&self, index: u32) -> String {
-        self.part.about.describe(index)
-    }
-
-    fn key(&self, index: u32) -> Option<String> {
-        self.part.about.key(index)
-    }
+impl Op for LastOp {
+    about!();
 
     fn run(&self, _context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let value = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;
-        let chunk = chunk_of(value, self.part.dtype, &self.part.about.name)?;
-        let (block, last) =
-            blocks::cumulative(self.part.kind, chunk, self.part.axis, None).map_err(ArrayError::from)?;
-        Ok(if self.with_last { list_of(vec![block, last]) } else { Value::Chunk(block) })
+        let chunk = chunk_of(value, self.dtype, &self.about.name)?;
+        Ok(Value::Chunk(blocks::cumulative_last(self.kind, &chunk, self.axis).map_err(ArrayError::from)?))
     }
 }
 
-/// Everything before a block: the carry of the block before it and that block's own last slice.
+/// Everything up to the end of a block: its own last slice and the carry of the block before it.
 pub struct CarryOp {
     pub about: About,
     pub kind: CumulativeKind,
+    pub dtype: DType,
 }
 
 impl Op for CarryOp {
@@ -78,29 +54,40 @@ impl Op for CarryOp {
 
     fn run(&self, _context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let carry = if inputs.len() > 1 { inputs.pop() } else { None };
-        let local = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;
-        let last = chunks_of(local, &self.about.name)?.pop().ok_or_else(|| TaskError::internal("no last slice"))?;
+        let last = inputs.pop().ok_or_else(|| TaskError::internal("no last slice"))?;
+        let last = chunk_of(last, self.dtype, &self.about.name)?;
         let Some(carry) = carry else { return Ok(Value::Chunk(last)) };
         Ok(Value::Chunk(joined(self.kind, carry, last, &self.about.name)?))
     }
 }
 
-/// A block joined to everything before it.
-pub struct JoinScanOp {
+/// The running values of a block, joined to everything before it; straight into the result, when it is known where.
+pub struct ScanOp {
     pub about: About,
     pub kind: CumulativeKind,
+    pub axis: usize,
+    pub dtype: DType,
+    pub target: Option<Arc<Target>>,
 }
 
-impl Op for JoinScanOp {
+impl Op for ScanOp {
     about!();
 
-    fn run(&self, _context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let carry = if inputs.len() > 1 { inputs.pop() } else { None };
-        let local = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;
-        let mut parts = chunks_of(local, &self.about.name)?;
-        let block = if parts.is_empty() { None } else { Some(parts.swap_remove(0)) };
-        let block = block.ok_or_else(|| TaskError::internal("a block is missing"))?;
-        let Some(carry) = carry else { return Ok(Value::Chunk(block)) };
-        Ok(Value::Chunk(joined(self.kind, carry, block, &self.about.name)?))
+        let carry = carry.map(|carry| chunk_of(carry, self.dtype, &self.about.name)).transpose()?;
+        let value = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;
+        let chunk = chunk_of(value, self.dtype, &self.about.name)?;
+        if let Some(target) = &self.target {
+            let block = self.about.grid.unflat(context.index);
+            let written = target.fill(&block, chunk.shape(), |mut cell| {
+                blocks::cumulative_to(self.kind, &chunk, self.axis, carry.as_ref(), &mut cell)
+            });
+            if written.map_err(ArrayError::from)? {
+                return Ok(Value::Unit);
+            }
+        }
+        let whole = blocks::cumulative(self.kind, &chunk, self.axis, carry.as_ref()).map_err(ArrayError::from)?;
+        Ok(Value::Chunk(whole))
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use raskr_base::{DType, Op, TaskContext, TaskError, Value};
-use raskr_kernels::blocks::Target;
+use raskr_kernels::blocks::{Cell, Target};
 
+use super::feed::Feed;
 use super::{About, about, chunk_of};
 use crate::error::ArrayError;
 use crate::function::BlockWriter;
@@ -27,6 +28,47 @@ impl Op for StoreOp {
             }
         }
         Ok(value)
+    }
+}
+
+/// Computes a block piece by piece straight into one array. Yields the block itself when it is not what was declared.
+pub struct ProgramStoreOp {
+    pub about: About,
+    /// Of one value.
+    pub feed: Feed,
+    pub target: Arc<Target>,
+}
+
+impl Op for ProgramStoreOp {
+    about!();
+
+    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        let block = self.about.grid.unflat(context.index);
+        let opened = self.feed.open(context.index, inputs)?;
+        let mut failure = None;
+        let store = |cell: &mut Cell<'_>| {
+            opened.each(context.cancelled, |start, values| {
+                let value = values.first().ok_or_else(|| TaskError::internal("a program without a result"))?;
+                cell.write(start, value).map_err(ArrayError::from)?;
+                Ok(())
+            })
+        };
+        let filled = self.target.fill(&block, &opened.region, |mut cell| {
+            failure = store(&mut cell).err();
+            Ok(())
+        });
+        if filled.map_err(ArrayError::from)? {
+            return failure.map_or(Ok(Value::Unit), Err);
+        }
+        let sizes: Vec<Vec<usize>> = opened.region.iter().map(|n| vec![*n]).collect();
+        let alone = Target::new(self.target.dtype(), &sizes);
+        alone
+            .fill(&vec![0; sizes.len()], &opened.region, |mut cell| {
+                failure = store(&mut cell).err();
+                Ok(())
+            })
+            .map_err(ArrayError::from)?;
+        failure.map_or_else(|| Ok(Value::Chunk(alone.take())), Err)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::marker::PhantomData;
 
+use pulp::{Arch, Simd, WithSimd};
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
 use serde::{Deserialize, Serialize};
 
 use super::copy::to_contiguous;
 use super::number::{Along, Number, Order, dense, expect_like, with_order};
+use super::target::Cell;
 use crate::error::KernelError;
 
 /// What is accumulated.
@@ -23,19 +25,58 @@ pub enum CumulativeKind {
     NanMax,
 }
 
-/// The running values along an axis and their last slice (of length one along the axis). `carry`, shaped like that
-/// slice, is what came before. Bools are accumulated as bytes: cast them first for NumPy's sum.
+/// The running values along an axis, joined to `carry`: what came before, a slice of length one along the axis. Bools are
+/// accumulated as bytes: cast them first for NumPy's sum.
 pub fn cumulative(
     kind: CumulativeKind,
-    chunk: Chunk,
+    chunk: &Chunk,
     axis: usize,
-    carry: Option<Chunk>,
-) -> Result<(Chunk, Chunk), KernelError> {
+    carry: Option<&Chunk>,
+) -> Result<Chunk, KernelError> {
+    let mut out = ChunkMut::new(chunk.dtype(), chunk.shape());
+    with_order!(chunk.dtype(), T, O => {
+        scan::<T, O>(kind, chunk, axis, carry, Some(out.as_mut_slice::<T>()))?;
+    });
+    Ok(out.freeze())
+}
+
+/// As [`cumulative`], to a place of an array under construction; the place has the block's shape.
+pub fn cumulative_to(
+    kind: CumulativeKind,
+    chunk: &Chunk,
+    axis: usize,
+    carry: Option<&Chunk>,
+    cell: &mut Cell<'_>,
+) -> Result<(), KernelError> {
+    if cell.shape() == chunk.shape() && cell.dtype() == chunk.dtype() {
+        let done = with_order!(chunk.dtype(), T, O => match cell.as_mut_slice::<T>() {
+            Some(out) => scan::<T, O>(kind, chunk, axis, carry, Some(out)).map(Some)?,
+            None => None,
+        }.is_some());
+        if done {
+            return Ok(());
+        }
+    }
+    cell.write(&[], &cumulative(kind, chunk, axis, carry)?)
+}
+
+/// The last of the running values along an axis, as a slice of length one; of nothing, what leaves others unchanged.
+pub fn cumulative_last(kind: CumulativeKind, chunk: &Chunk, axis: usize) -> Result<Chunk, KernelError> {
+    with_order!(chunk.dtype(), T, O => scan::<T, O>(kind, chunk, axis, None, None))
+}
+
+fn scan<T: Number, O: Order<T>>(
+    kind: CumulativeKind,
+    chunk: &Chunk,
+    axis: usize,
+    carry: Option<&Chunk>,
+    out: Option<&mut [T]>,
+) -> Result<Chunk, KernelError> {
     let along = Along::new(chunk.shape(), axis)?;
     let dtype = chunk.dtype();
     let mut last_shape: Dims = chunk.shape().into();
     last_shape[axis] = 1;
-    if let Some(carry) = &carry {
+    if let Some(carry) = carry {
         expect_like(1, carry, dtype, &last_shape)?;
     }
     let sums = matches!(kind, CumulativeKind::Sum | CumulativeKind::NanSum);
@@ -43,18 +84,31 @@ pub fn cumulative(
     if products && dtype.is_time() || sums && matches!(dtype, DType::DateTime(_)) {
         return Err(KernelError::NoLoop { operation: format!("cumulative {kind:?}"), inputs: vec![dtype] });
     }
-    let carry = carry.map(|carry| to_contiguous(&carry));
-    let chunk = to_contiguous(&chunk);
-    let mut out = ChunkMut::new(dtype, chunk.shape());
-    let last = with_order!(dtype, T, O => {
-        let carry = carry.as_ref().map(dense::<T>);
-        let (values, out) = (dense::<T>(&chunk), out.as_mut_slice::<T>());
-        let mut last = ChunkMut::new(dtype, &last_shape);
-        let last_values = last.as_mut_slice::<T>();
-        Scan { kind, along, values, out, carry, last: last_values, order: PhantomData::<O> }.scan();
-        last.freeze()
-    });
-    Ok((out.freeze(), last))
+    let carry = carry.map(to_contiguous);
+    let chunk = to_contiguous(chunk);
+    let mut last = ChunkMut::new(dtype, &last_shape);
+    let scan = Scan {
+        kind,
+        along,
+        values: dense::<T>(&chunk),
+        out,
+        carry: carry.as_ref().map(dense::<T>),
+        last: last.as_mut_slice::<T>(),
+        order: PhantomData::<O>,
+    };
+    if along.inner > 1 { Arch::new().dispatch(Vectorised(scan)) } else { scan.run_kind() }
+    Ok(last.freeze())
+}
+
+struct Vectorised<'a, T, O>(Scan<'a, T, O>);
+
+impl<T: Number, O: Order<T>> WithSimd for Vectorised<'_, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.0.run_kind();
+    }
 }
 
 /// Differences of neighbours along an axis, one element shorter (`numpy.diff`): of bools whether they differ, of dates
@@ -97,36 +151,19 @@ struct Scan<'a, T, O> {
     kind: CumulativeKind,
     along: Along,
     values: &'a [T],
-    out: &'a mut [T],
+    /// Where the running values go; without it only the last are wanted.
+    out: Option<&'a mut [T]>,
     carry: Option<&'a [T]>,
     last: &'a mut [T],
     order: PhantomData<O>,
 }
 
-impl<T: Number, O: Order<T>> Scan<'_, T, O> {
-    fn scan(self) {
-        // The value that counts as nothing; for minima the first element starts, so it is not used.
-        match self.kind {
-            CumulativeKind::Sum => self.run(T::ZERO, |x| x, add::<T, O>),
-            CumulativeKind::Prod => self.run(T::ONE, |x| x, |a, x| a.times(x)),
-            CumulativeKind::NanSum => self.run(T::ZERO, |x| if O::is_nan(x) { T::ZERO } else { x }, add::<T, O>),
-            CumulativeKind::NanProd => {
-                self.run(T::ONE, |x| if O::is_nan(x) { T::ONE } else { x }, |a, x| a.times(x));
-            }
-            CumulativeKind::Min => self.run_from_first(|a, x| if O::is_nan(a) || O::less(a, x) { a } else { x }),
-            CumulativeKind::Max => self.run_from_first(|a, x| if O::is_nan(a) || O::less(x, a) { a } else { x }),
-            CumulativeKind::NanMin => self.run_from_first(|a, x| if O::is_nan(x) || O::less(a, x) { a } else { x }),
-            CumulativeKind::NanMax => self.run_from_first(|a, x| if O::is_nan(x) || O::less(x, a) { a } else { x }),
-        }
-    }
-}
-
-/// Addition that keeps not-a-time; for numbers NaN keeps itself.
+/// Addition that keeps not-a-time; NaN keeps itself.
 #[inline(always)]
 fn add<T: Number, O: Order<T>>(a: T, x: T) -> T {
-    if O::is_nan(a) {
+    if !O::NAN_ADDS && O::is_nan(a) {
         a
-    } else if O::is_nan(x) {
+    } else if !O::NAN_ADDS && O::is_nan(x) {
         x
     } else {
         a.plus(x)
@@ -135,41 +172,71 @@ fn add<T: Number, O: Order<T>>(a: T, x: T) -> T {
 
 impl<T: Number, O: Order<T>> Scan<'_, T, O> {
     #[inline(always)]
-    fn run(self, identity: T, enter: impl Fn(T) -> T + Copy, combine: impl Fn(T, T) -> T + Copy) {
-        let Along { outer, len, inner } = self.along;
-        match self.carry {
-            Some(carry) => self.last.copy_from_slice(carry),
-            None => self.last.fill(identity),
-        }
-        for o in 0..outer {
-            let running = &mut self.last[o * inner..][..inner];
-            let block = o * len * inner..(o + 1) * len * inner;
-            scan_block(&self.values[block.clone()], &mut self.out[block], running, enter, combine);
+    fn run_kind(self) {
+        match self.kind {
+            CumulativeKind::Sum => self.run(Some(T::ZERO), |x| x, add::<T, O>),
+            CumulativeKind::Prod => self.run(Some(T::ONE), |x| x, |a, x| a.times(x)),
+            CumulativeKind::NanSum => self.run(Some(T::ZERO), |x| if O::is_nan(x) { T::ZERO } else { x }, add::<T, O>),
+            CumulativeKind::NanProd => {
+                self.run(Some(T::ONE), |x| if O::is_nan(x) { T::ONE } else { x }, |a, x| a.times(x));
+            }
+            CumulativeKind::Min => self.run(None, |x| x, |a, x| if O::is_nan(a) || O::less(a, x) { a } else { x }),
+            CumulativeKind::Max => self.run(None, |x| x, |a, x| if O::is_nan(a) || O::less(x, a) { a } else { x }),
+            CumulativeKind::NanMin => self.run(None, |x| x, |a, x| if O::is_nan(x) || O::less(a, x) { a } else { x }),
+            CumulativeKind::NanMax => self.run(None, |x| x, |a, x| if O::is_nan(x) || O::less(x, a) { a } else { x }),
         }
     }
 
+    /// Without an identity the first element starts: combined with itself it stays as it is.
     #[inline(always)]
-    fn run_from_first(self, combine: impl Fn(T, T) -> T + Copy) {
+    fn run(mut self, identity: Option<T>, enter: impl Fn(T) -> T + Copy, combine: impl Fn(T, T) -> T + Copy) {
         let Along { outer, len, inner } = self.along;
-        match self.carry {
-            Some(carry) => self.last.copy_from_slice(carry),
-            None if len == 0 => self.last.fill(T::ZERO),
-            None => {
-                // Combining the first element with itself changes nothing.
-                for o in 0..outer {
-                    self.last[o * inner..][..inner].copy_from_slice(&self.values[o * len * inner..][..inner]);
+        for o in 0..outer {
+            let values = &self.values[o * len * inner..][..len * inner];
+            let running = &mut self.last[o * inner..][..inner];
+            match identity {
+                Some(identity) => running.fill(identity),
+                None if len == 0 => running.fill(T::ZERO),
+                None => running.copy_from_slice(&values[..inner]),
+            }
+            let Some(out) = &mut self.out else {
+                last_of_block(values, running, enter, combine);
+                continue;
+            };
+            let out = &mut out[o * len * inner..][..len * inner];
+            // The block's own values run by themselves and are joined to the carry one by one, so that the last of them
+            // is to the bit what the next block's carry is made of.
+            match self.carry {
+                None => scan_block(values, out, running, enter, combine, |_, x| x),
+                Some(carry) => {
+                    let carry = &carry[o * inner..][..inner];
+                    scan_block(values, out, running, enter, combine, |i, x| combine(carry[i], x));
                 }
             }
-        }
-        for o in 0..outer {
-            let running = &mut self.last[o * inner..][..inner];
-            let block = o * len * inner..(o + 1) * len * inner;
-            scan_block(&self.values[block.clone()], &mut self.out[block], running, |x| x, combine);
         }
     }
 }
 
-/// One block of rows: each row becomes the combination of the running row and itself.
+/// The combination of all rows of a block with the running row.
+#[inline(always)]
+fn last_of_block<T: Copy>(
+    values: &[T],
+    running: &mut [T],
+    enter: impl Fn(T) -> T + Copy,
+    combine: impl Fn(T, T) -> T + Copy,
+) {
+    if let [single] = running {
+        *single = values.iter().fold(*single, |accumulator, &value| combine(accumulator, enter(value)));
+        return;
+    }
+    for row in values.chunks_exact(running.len().max(1)) {
+        for (accumulator, &value) in running.iter_mut().zip(row) {
+            *accumulator = combine(*accumulator, enter(value));
+        }
+    }
+}
+
+/// One block of rows: each row becomes the combination of the running row and itself, finished by its place in the row.
 #[inline(always)]
 fn scan_block<T: Copy>(
     values: &[T],
@@ -177,21 +244,22 @@ fn scan_block<T: Copy>(
     running: &mut [T],
     enter: impl Fn(T) -> T + Copy,
     combine: impl Fn(T, T) -> T + Copy,
+    finish: impl Fn(usize, T) -> T + Copy,
 ) {
     if let [single] = running {
         let mut accumulator = *single;
         for (out, &value) in out.iter_mut().zip(values) {
             accumulator = combine(accumulator, enter(value));
-            *out = accumulator;
+            *out = finish(0, accumulator);
         }
         *single = accumulator;
         return;
     }
     let width = running.len().max(1);
     for (row, out) in values.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-        for ((accumulator, &value), out) in running.iter_mut().zip(row).zip(out) {
+        for (i, ((accumulator, &value), out)) in running.iter_mut().zip(row).zip(out).enumerate() {
             *accumulator = combine(*accumulator, enter(value));
-            *out = *accumulator;
+            *out = finish(i, *accumulator);
         }
     }
 }
@@ -202,6 +270,7 @@ mod tests {
     use raskr_base::TimeUnit;
 
     use super::super::copy::concatenate;
+    use super::super::target::Target;
     use super::super::view::{AxisSlice, slice};
     use super::*;
 
@@ -254,7 +323,8 @@ mod tests {
             let values: Vec<f64> =
                 seeds[..total].iter().map(|&s| if s == 11 { f64::NAN } else { f64::from(s) - 4.0 }).collect();
             let chunk = Chunk::from_slice(&values, &shape);
-            let (whole, last) = cumulative(kind, chunk.clone(), axis, None).expect("an axis");
+            let whole = cumulative(kind, &chunk, axis, None).expect("an axis");
+            let last = cumulative_last(kind, &chunk, axis).expect("an axis");
             let along = Along::new(&shape, axis).expect("an axis");
             let got = whole.as_slice::<f64>().expect("contiguous");
             for o in 0..along.outer {
@@ -277,8 +347,16 @@ mod tests {
                     slices[axis] = AxisSlice { start, step: 1, len };
                     slice(&chunk, &slices).expect("inside")
                 };
-                let (first, carry) = cumulative(kind, part(0, cut), axis, None).expect("an axis");
-                let (second, _) = cumulative(kind, part(cut, shape[axis] - cut), axis, Some(carry)).expect("an axis");
+                let first = cumulative(kind, &part(0, cut), axis, None).expect("an axis");
+                let carry = cumulative_last(kind, &part(0, cut), axis).expect("an axis");
+                let rest = part(cut, shape[axis] - cut);
+                let second = cumulative(kind, &rest, axis, Some(&carry)).expect("an axis");
+                let target = Target::new(DType::F64, &rest.shape().iter().map(|&n| vec![n]).collect::<Vec<_>>());
+                let written =
+                    target.fill(&[0; 3], rest.shape(), |mut cell| cumulative_to(kind, &rest, axis, Some(&carry), &mut cell));
+                prop_assert_eq!(written, Ok(true));
+                let bits = |chunk: &Chunk| chunk.as_slice::<f64>().expect("whole").iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(&target.take()), bits(&second));
                 let joined = concatenate(&[first, second], axis).expect("agree");
                 let joined = joined.as_slice::<f64>().expect("contiguous");
                 prop_assert!(joined.iter().zip(got).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
@@ -288,16 +366,16 @@ mod tests {
 
     #[test]
     fn integers_wrap_and_times_keep_not_a_time() {
-        let (sum, _) =
-            cumulative(CumulativeKind::Sum, Chunk::from_slice(&[i8::MAX, 1], &[2]), 0, None).expect("an axis");
+        let sum =
+            cumulative(CumulativeKind::Sum, &Chunk::from_slice(&[i8::MAX, 1], &[2]), 0, None).expect("an axis");
         assert_eq!(sum.as_slice::<i8>(), Some(&[127, -128][..]));
         let spans = Chunk::from_slice(&[5, i64::MIN, 1], &[3]);
         let spans = spans.reinterpret(DType::TimeDelta(TimeUnit::Second)).expect("eight bytes");
-        let (sum, _) = cumulative(CumulativeKind::Sum, spans.clone(), 0, None).expect("an axis");
+        let sum = cumulative(CumulativeKind::Sum, &spans, 0, None).expect("an axis");
         assert_eq!(sum.as_slice::<i64>(), Some(&[5, i64::MIN, i64::MIN][..]));
-        let (max, _) = cumulative(CumulativeKind::NanMax, spans.clone(), 0, None).expect("an axis");
+        let max = cumulative(CumulativeKind::NanMax, &spans, 0, None).expect("an axis");
         assert_eq!(max.as_slice::<i64>(), Some(&[5, 5, 5][..]));
-        assert!(cumulative(CumulativeKind::Prod, spans, 0, None).is_err());
+        assert!(cumulative(CumulativeKind::Prod, &spans, 0, None).is_err());
     }
 
     #[test]
@@ -320,10 +398,11 @@ mod tests {
     #[test]
     fn empty_axes_and_misfitting_carries() {
         let empty = Chunk::from_slice::<f32>(&[], &[0, 3]);
-        let (out, last) = cumulative(CumulativeKind::Sum, empty.clone(), 0, None).expect("an axis");
+        let out = cumulative(CumulativeKind::Sum, &empty, 0, None).expect("an axis");
+        let last = cumulative_last(CumulativeKind::Sum, &empty, 0).expect("an axis");
         assert_eq!((out.shape(), last.as_slice::<f32>()), (&[0, 3][..], Some(&[0.0; 3][..])));
         let carry = Chunk::from_slice(&[1.0f32], &[1, 1]);
-        assert!(cumulative(CumulativeKind::Sum, empty.clone(), 0, Some(carry)).is_err());
-        assert!(cumulative(CumulativeKind::Sum, empty, 2, None).is_err());
+        assert!(cumulative(CumulativeKind::Sum, &empty, 0, Some(&carry)).is_err());
+        assert!(cumulative(CumulativeKind::Sum, &empty, 2, None).is_err());
     }
 }

@@ -44,7 +44,20 @@ pub fn true_indices(mask: &Chunk) -> Result<Vec<i64>, KernelError> {
 /// How many elements of a mask are true.
 pub fn count_true(mask: &Chunk) -> Result<usize, KernelError> {
     let mask = mask_bytes(mask)?;
-    Ok(bytes(&mask).iter().map(|&byte| usize::from(byte != 0)).sum())
+    // Bytes are summed in bytes as long as they can't overflow.
+    Ok(bytes(&mask)
+        .chunks(255 * 32)
+        .map(|piece| {
+            let mut lanes = [0u8; 32];
+            let (groups, rest) = piece.as_chunks::<32>();
+            for group in groups {
+                for (lane, &byte) in lanes.iter_mut().zip(group) {
+                    *lane += u8::from(byte != 0);
+                }
+            }
+            lanes.iter().map(|&lane| usize::from(lane)).sum::<usize>() + rest.iter().filter(|byte| **byte != 0).count()
+        })
+        .sum())
 }
 
 /// The slices along an axis whose mask element is true (`numpy.compress`); the mask has as many elements as the axis.
@@ -106,38 +119,76 @@ unsafe fn elements_mut<T>(chunk: &mut ChunkMut) -> &mut [T] {
 
 /// The elements whose mask element is true, in row-major order, as one dimension (`x[mask]`).
 pub fn extract(chunk: &Chunk, mask: &Chunk) -> Result<Chunk, KernelError> {
+    let mut out = ChunkMut::new(chunk.dtype(), &[count_true(mask)?]);
+    let itemsize = chunk.dtype().itemsize();
+    let bytes = out.len() * itemsize;
+    extract_to(chunk, mask, &mut out.as_bytes_mut()[..bytes])?;
+    Ok(out.freeze())
+}
+
+/// Writes the elements whose mask element is true, in row-major order, to the start of `to`, which is aligned to the
+/// element type; yields how many bytes were written. A piece of an array can so be selected after the piece before it.
+pub fn extract_to(chunk: &Chunk, mask: &Chunk, to: &mut [u8]) -> Result<usize, KernelError> {
     check_shape(mask, chunk.shape())?;
     let mask = mask_bytes(mask)?;
     let chunk = to_aligned(chunk);
-    let mask = bytes(&mask);
-    let count = mask.iter().map(|&byte| usize::from(byte != 0)).sum();
-    let mut out = ChunkMut::new(chunk.dtype(), &[count]);
-    by_size!(chunk.dtype(), T => {
+    let itemsize = chunk.dtype().itemsize();
+    let given = to.len();
+    let misfit = || KernelError::Shape {
+        expected: format!("aligned room for the selected elements of {itemsize} bytes"),
+        got: format!("{given} bytes"),
+    };
+    if !(to.as_ptr() as usize).is_multiple_of(itemsize.min(8)) {
+        return Err(misfit());
+    }
+    let room = to.len() / itemsize;
+    let written = by_size!(chunk.dtype(), T => {
         // SAFETY: `by_size` matches the element's size; `to_aligned` gives its alignment.
-        let (from, to) = unsafe { (elements::<T>(&chunk), elements_mut::<T>(&mut out)) };
-        let mut next = 0;
-        // Groups of eight are mostly all false or all true in real masks.
-        let mut groups = mask.chunks_exact(8);
-        let mut at = 0;
-        for group in &mut groups {
-            if group != [0; 8] {
-                for (k, &byte) in group.iter().enumerate() {
-                    if byte != 0 {
-                        to[next] = from[at + k];
-                        next += 1;
-                    }
-                }
-            }
-            at += 8;
-        }
-        for (k, &byte) in groups.remainder().iter().enumerate() {
-            if byte != 0 {
-                to[next] = from[at + k];
-                next += 1;
-            }
-        }
+        let from = unsafe { elements::<T>(&chunk) };
+        // SAFETY: the bytes are aligned as was checked, belong to this borrow, and any bytes make a `T`.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast::<T>(), room) };
+        compact(from, bytes(&mask), to)
     });
-    Ok(out.freeze())
+    written.map(|count| count * itemsize).ok_or_else(misfit)
+}
+
+/// How many elements are looked at together.
+const GROUP: usize = 8;
+
+/// Copies the elements whose byte is 1 to the start of `to`; `None` when they don't fit.
+fn compact<T: Copy>(from: &[T], mask: &[u8], to: &mut [T]) -> Option<usize> {
+    let mut next = 0;
+    let (groups, rest) = from.as_chunks::<GROUP>();
+    let (flags, rest_flags) = mask.as_chunks::<GROUP>();
+    for (group, flags) in groups.iter().zip(flags) {
+        if *flags == [0; GROUP] {
+            continue;
+        }
+        if *flags == [1; GROUP] {
+            to.get_mut(next..next + GROUP)?.copy_from_slice(group);
+            next += GROUP;
+            continue;
+        }
+        if let Some(room) = to.get_mut(next..next + GROUP) {
+            // Every element is written and only the chosen ones kept: a branch on random masks would cost far more.
+            let mut kept = 0;
+            for (&value, &flag) in group.iter().zip(flags) {
+                room[kept & (GROUP - 1)] = value;
+                kept += usize::from(flag != 0);
+            }
+            next += kept;
+            continue;
+        }
+        for (&value, _) in group.iter().zip(flags).filter(|(_, flag)| **flag != 0) {
+            *to.get_mut(next)? = value;
+            next += 1;
+        }
+    }
+    for (&value, _) in rest.iter().zip(rest_flags).filter(|(_, flag)| **flag != 0) {
+        *to.get_mut(next)? = value;
+        next += 1;
+    }
+    Some(next)
 }
 
 /// Row-major and aligned to eight bytes where the element has eight (complex numbers may be aligned to four).

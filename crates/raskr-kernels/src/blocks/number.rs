@@ -133,6 +133,8 @@ complex!(Complex32: f32, Complex64: f64);
 
 /// How elements of a type are ordered. A trait of its own because dates share `i64` with numbers but have a NaN.
 pub trait Order<T>: Copy {
+    /// Does the type's own addition keep what is not a number?
+    const NAN_ADDS: bool;
     fn is_nan(x: T) -> bool;
     /// Is a before b? False when either is not a number.
     fn less(a: T, b: T) -> bool;
@@ -143,6 +145,8 @@ pub trait Order<T>: Copy {
 pub struct Plain;
 
 impl<T: Number> Order<T> for Plain {
+    const NAN_ADDS: bool = true;
+
     #[inline(always)]
     fn is_nan(x: T) -> bool {
         Number::is_nan(x)
@@ -159,6 +163,8 @@ impl<T: Number> Order<T> for Plain {
 pub struct Times;
 
 impl Order<i64> for Times {
+    const NAN_ADDS: bool = false;
+
     #[inline(always)]
     fn is_nan(x: i64) -> bool {
         x == i64::MIN

@@ -5,10 +5,11 @@
 use std::ptr;
 
 use raskr_base::chunk::contiguous_strides;
-use raskr_base::{Chunk, ChunkMut, Dims};
+use raskr_base::{Chunk, ChunkMut, Dims, Strides};
 
-use super::copy::to_contiguous;
+use super::copy::{byte_strides, to_contiguous};
 use super::strided::copy_raw;
+use super::target::Cell;
 use crate::error::KernelError;
 
 /// The element offsets of all index combinations of some axes, in row-major order.
@@ -50,19 +51,19 @@ fn check_axis(chunk: &Chunk, axis: usize) -> Result<(), KernelError> {
     Ok(())
 }
 
-/// Copies runs of `bytes` bytes from `from` offsets to consecutive places.
+/// Copies runs of `bytes` bytes from addresses to places `step` bytes apart.
 ///
 /// # Safety
-/// Each offset addresses `bytes` readable bytes; `to` has room for all runs.
-unsafe fn copy_runs(mut to: *mut u8, bytes: usize, sources: impl Iterator<Item = *const u8>) {
+/// Each address has `bytes` readable bytes; `to` has room for all runs.
+unsafe fn copy_runs(mut to: *mut u8, step: isize, bytes: usize, sources: impl Iterator<Item = *const u8>) {
     macro_rules! typed {
         ($type:ty) => {
             for from in sources {
                 // SAFETY: promised by the caller.
                 unsafe {
                     to.cast::<$type>().write_unaligned(from.cast::<$type>().read_unaligned());
-                    to = to.add(bytes);
                 }
+                to = to.wrapping_offset(step);
             }
         };
     }
@@ -77,8 +78,8 @@ unsafe fn copy_runs(mut to: *mut u8, bytes: usize, sources: impl Iterator<Item =
                 // SAFETY: promised by the caller.
                 unsafe {
                     ptr::copy_nonoverlapping(from, to, bytes);
-                    to = to.add(bytes);
                 }
+                to = to.wrapping_offset(step);
             }
         }
     }
@@ -105,7 +106,7 @@ pub fn gather(chunk: &Chunk, axis: usize, indices: &[i64]) -> Result<Chunk, Kern
             unsafe {
                 let start = chunk.as_ptr().offset(base * item as isize);
                 let to = out.as_mut_ptr().add(i * indices.len() * run);
-                copy_runs(to, run, indices.iter().map(|&index| start.offset(index as isize * step)));
+                copy_runs(to, run as isize, run, indices.iter().map(|&index| start.offset(index as isize * step)));
             }
         }
         return Ok(out.freeze());
@@ -129,9 +130,47 @@ pub fn gather(chunk: &Chunk, axis: usize, indices: &[i64]) -> Result<Chunk, Kern
 /// Elements picked along an axis out of several chunks: `which` names the chunk and the index within it. The chunks must
 /// agree in element type and in all other axes.
 pub fn gather_many(chunks: &[Chunk], which: &[(u32, u64)], axis: usize) -> Result<Chunk, KernelError> {
-    let Some(first) = chunks.first() else {
-        return Err(KernelError::Value("need at least one block to select from".to_string()));
-    };
+    let shape = checked_sources(chunks, which, axis)?;
+    let Some(first) = chunks.first() else { return Err(no_sources()) };
+    let mut out = ChunkMut::new(first.dtype(), &shape);
+    if !out.is_empty() {
+        let strides = byte_strides(&contiguous_strides(&shape), first.dtype().itemsize());
+        // SAFETY: chunk numbers and indices were checked; the new block has exactly the shape.
+        unsafe { gather_raw(chunks, which, axis, &shape, out.as_mut_ptr(), &strides) };
+    }
+    Ok(out.freeze())
+}
+
+/// As [`gather_many`], to a place of an array under construction; the place has the result's shape.
+pub fn gather_many_to(
+    chunks: &[Chunk],
+    which: &[(u32, u64)],
+    axis: usize,
+    cell: &mut Cell<'_>,
+) -> Result<(), KernelError> {
+    let shape = checked_sources(chunks, which, axis)?;
+    if shape.as_slice() != cell.shape() || chunks.iter().any(|chunk| chunk.dtype() != cell.dtype()) {
+        return Err(KernelError::Shape {
+            expected: format!("{} elements of shape {:?}", cell.dtype(), cell.shape()),
+            got: format!("{shape:?}"),
+        });
+    }
+    if shape.contains(&0) {
+        return Ok(());
+    }
+    let strides: Strides = cell.strides().into();
+    // SAFETY: chunk numbers and indices were checked; the cell has exactly the shape, and one writer.
+    unsafe { gather_raw(chunks, which, axis, &shape, cell.as_mut_ptr(), &strides) };
+    Ok(())
+}
+
+fn no_sources() -> KernelError {
+    KernelError::Value("need at least one block to select from".to_string())
+}
+
+/// The shape of what is picked, once everything was found to fit.
+fn checked_sources(chunks: &[Chunk], which: &[(u32, u64)], axis: usize) -> Result<Dims, KernelError> {
+    let first = chunks.first().ok_or_else(no_sources)?;
     check_axis(first, axis)?;
     for chunk in chunks {
         let agrees = chunk.dtype() == first.dtype()
@@ -154,31 +193,66 @@ pub fn gather_many(chunks: &[Chunk], which: &[(u32, u64)], axis: usize) -> Resul
     }
     let mut shape: Dims = first.shape().into();
     shape[axis] = which.len();
-    let mut out = ChunkMut::new(first.dtype(), &shape);
-    if out.is_empty() {
-        return Ok(out.freeze());
-    }
+    Ok(shape)
+}
+
+/// Copies the elements picked along `axis` to `to`.
+///
+/// # Safety
+/// What [`checked_sources`] checks holds; `to` with `strides` (in bytes) over the shape is writable, by this call alone.
+unsafe fn gather_raw(
+    chunks: &[Chunk],
+    which: &[(u32, u64)],
+    axis: usize,
+    shape: &[usize],
+    to: *mut u8,
+    strides: &[isize],
+) {
     let dense: Vec<Chunk> = chunks
         .iter()
         .map(|chunk| if inner_contiguous(chunk, axis) { chunk.clone() } else { to_contiguous(chunk) })
         .collect();
-    let item = first.dtype().itemsize();
+    let item = chunks.first().map_or(1, |chunk| chunk.dtype().itemsize());
     let run = shape[axis + 1..].iter().product::<usize>() * item;
-    let bases: Vec<Vec<isize>> =
-        dense.iter().map(|chunk| offsets(&chunk.shape()[..axis], &chunk.strides()[..axis])).collect();
-    (0..shape[..axis].iter().product()).for_each(|i: usize| {
-        // SAFETY: chunk numbers and indices were checked above; the output holds outer x which runs.
+    let in_bytes = |chunk: &Chunk| byte_strides(chunk.strides(), item);
+    let alike = dense.windows(2).all(|pair| pair[0].strides()[..axis] == pair[1].strides()[..axis]);
+    // Where the runs start that the first row of the outer axes consists of.
+    let starts: Vec<*const u8> = which
+        .iter()
+        .map(|&(number, index)| {
+            let chunk = &dense[number as usize];
+            chunk.as_ptr().wrapping_offset(index as isize * chunk.strides()[axis] * item as isize)
+        })
+        .collect();
+    let places = offsets(&shape[..axis], &strides[..axis]);
+    let inner = contiguous_strides(&shape[axis + 1..]);
+    let dense_rows = strides[axis + 1..].iter().zip(&inner).all(|(stride, step)| *stride == step * item as isize);
+    let sources: Vec<Vec<isize>> = if alike {
+        vec![offsets(&shape[..axis], &in_bytes(&dense[0])[..axis])]
+    } else {
+        dense.iter().map(|chunk| offsets(&shape[..axis], &in_bytes(chunk)[..axis])).collect()
+    };
+    let inner = byte_strides(&inner, item);
+    for (row, place) in places.iter().enumerate() {
+        let to = to.wrapping_offset(*place);
+        let shift = |number: u32| if alike { sources[0][row] } else { sources[number as usize][row] };
+        // SAFETY: promised by the caller: indices are inside the chunks, and the places inside the destination.
         unsafe {
-            let to = out.as_mut_ptr().add(i * which.len() * run);
-            let sources = which.iter().map(|&(number, index)| {
-                let chunk = &dense[number as usize];
-                let offset = bases[number as usize][i] + index as isize * chunk.strides()[axis];
-                chunk.as_ptr().offset(offset * item as isize)
-            });
-            copy_runs(to, run, sources);
+            if dense_rows && alike {
+                let shift = sources[0][row];
+                copy_runs(to, strides[axis], run, starts.iter().map(|start| start.wrapping_offset(shift)));
+            } else if dense_rows {
+                let from = starts.iter().zip(which).map(|(start, (number, _))| start.wrapping_offset(shift(*number)));
+                copy_runs(to, strides[axis], run, from);
+            } else {
+                for (at, (start, (number, _))) in starts.iter().zip(which).enumerate() {
+                    let from = start.wrapping_offset(shift(*number));
+                    let to = to.wrapping_offset(at as isize * strides[axis]);
+                    copy_raw(to, &strides[axis + 1..], from, &inner, &shape[axis + 1..], item);
+                }
+            }
         }
-    });
-    Ok(out.freeze())
+    }
 }
 
 /// Writes the source's slices to the given indices along an axis of the target; a later index wins.
@@ -213,10 +287,17 @@ pub fn scatter(target: &mut ChunkMut, axis: usize, indices: &[i64], source: &Chu
     Ok(())
 }
 
-/// The elements at points: `indices[k]` holds the coordinates along `axes[k]` (ascending), all of one length. The points
-/// become the first axis of the result, the axes not indexed follow (`vindex`).
-pub fn gather_points(chunk: &Chunk, axes: &[usize], indices: &[&[i64]]) -> Result<Chunk, KernelError> {
-    let count = indices.first().map_or(0, |list| list.len());
+/// The elements at points of several chunks: for each point the chunk's number, and its index along each of `axes`
+/// (ascending) within that chunk, one list an axis. The points become the first axis of the result, the axes not indexed
+/// follow (`vindex`).
+pub fn gather_points(
+    chunks: &[Chunk],
+    which: &[u32],
+    axes: &[usize],
+    indices: &[Vec<i64>],
+) -> Result<Chunk, KernelError> {
+    let first = chunks.first().ok_or_else(no_sources)?;
+    let count = which.len();
     let ascending = axes.windows(2).all(|pair| pair[0] < pair[1]);
     if axes.is_empty() || axes.len() != indices.len() || !ascending || indices.iter().any(|list| list.len() != count) {
         return Err(KernelError::Shape {
@@ -224,34 +305,55 @@ pub fn gather_points(chunk: &Chunk, axes: &[usize], indices: &[&[i64]]) -> Resul
             got: format!("{} lists for axes {axes:?}", indices.len()),
         });
     }
-    let item = chunk.dtype().itemsize() as isize;
-    let mut starts = vec![0isize; count];
-    for (&axis, list) in axes.iter().zip(indices) {
-        check_axis(chunk, axis)?;
-        let list = checked_indices(list, axis, chunk.shape()[axis])?;
-        for (start, index) in starts.iter_mut().zip(list) {
-            *start += index as isize * chunk.strides()[axis] * item;
+    axes.iter().try_for_each(|axis| check_axis(first, *axis))?;
+    let rest: Vec<usize> = (0..first.ndim()).filter(|axis| !axes.contains(axis)).collect();
+    let rest_shape: Dims = rest.iter().map(|&axis| first.shape()[axis]).collect();
+    for chunk in chunks {
+        let agrees = chunk.dtype() == first.dtype()
+            && chunk.ndim() == first.ndim()
+            && rest.iter().all(|&axis| chunk.shape()[axis] == first.shape()[axis]);
+        if !agrees {
+            return Err(KernelError::Shape {
+                expected: format!("{} blocks like {:?} outside axes {axes:?}", first.dtype(), first.shape()),
+                got: format!("{} {:?}", chunk.dtype(), chunk.shape()),
+            });
         }
     }
-    let rest: Vec<usize> = (0..chunk.ndim()).filter(|axis| !axes.contains(axis)).collect();
-    let rest_shape: Dims = rest.iter().map(|&axis| chunk.shape()[axis]).collect();
+    let item = first.dtype().itemsize() as isize;
+    let mut starts = Vec::with_capacity(count);
+    for (point, &number) in which.iter().enumerate() {
+        let Some(chunk) = chunks.get(number as usize) else {
+            return Err(KernelError::Index { index: i64::from(number), axis: axes[0], size: chunks.len() });
+        };
+        let mut offset = 0;
+        for (&axis, list) in axes.iter().zip(indices) {
+            let (index, size) = (list[point], chunk.shape()[axis]);
+            if index < 0 || index >= size as i64 {
+                return Err(KernelError::Index { index, axis, size });
+            }
+            offset += index as isize * chunk.strides()[axis];
+        }
+        starts.push(chunk.as_ptr().wrapping_offset(offset * item));
+    }
     let mut shape = Dims::from_slice(&[count]);
     shape.extend_from_slice(&rest_shape);
-    let mut out = ChunkMut::new(chunk.dtype(), &shape);
+    let mut out = ChunkMut::new(first.dtype(), &shape);
     if out.is_empty() {
         return Ok(out.freeze());
     }
     let size = rest_shape.iter().product::<usize>() * item as usize;
-    let from_strides: Vec<isize> = rest.iter().map(|&axis| chunk.strides()[axis] * item).collect();
-    let to_strides: Vec<isize> = contiguous_strides(&rest_shape).iter().map(|stride| stride * item).collect();
-    // SAFETY: every coordinate was checked, so each start is inside the chunk.
+    let to_strides = byte_strides(&contiguous_strides(&rest_shape), item as usize);
+    let steps: Vec<Strides> =
+        chunks.iter().map(|chunk| rest.iter().map(|&axis| chunk.strides()[axis] * item).collect()).collect();
+    let runs = steps.iter().all(|steps| rest_shape.iter().zip(steps.iter().zip(&to_strides)).all(|(n, (a, b))| *n == 1 || a == b));
+    // SAFETY: every coordinate was checked, so each start is inside its chunk.
     unsafe {
-        if rest.is_empty() {
-            copy_runs(out.as_mut_ptr(), size, starts.iter().map(|&start| chunk.as_ptr().offset(start)));
+        if runs {
+            copy_runs(out.as_mut_ptr(), size as isize, size, starts.iter().copied());
         } else {
-            for (i, &start) in starts.iter().enumerate() {
+            for (i, (&start, &number)) in starts.iter().zip(which).enumerate() {
                 let to = out.as_mut_ptr().add(i * size);
-                copy_raw(to, &to_strides, chunk.as_ptr().offset(start), &from_strides, &rest_shape, item as usize);
+                copy_raw(to, &to_strides, start, &steps[number as usize], &rest_shape, item as usize);
             }
         }
     }
@@ -319,7 +421,10 @@ mod tests {
     #[test]
     fn points_pair_their_coordinates() {
         let (chunk, value) = cube([3, 4, 5], true);
-        let points = gather_points(&chunk, &[0, 2], &[&[0, 2, -1], &[4, 0, -2]]).expect("inside");
+        let (straight, _) = cube([3, 4, 5], false);
+        let both = [chunk, straight];
+        let lists = [vec![0, 2, 2], vec![4, 0, 3]];
+        let points = gather_points(&both, &[0, 1, 0], &[0, 2], &lists).expect("inside");
         assert_eq!(points.shape(), [3, 4]);
         let expected: Vec<i32> = [(0, 4), (2, 0), (2, 3)]
             .iter()
@@ -327,9 +432,30 @@ mod tests {
             .map(|(i, j, k)| value(i, j, k))
             .collect();
         assert_eq!(points.as_slice::<i32>(), Some(&expected[..]));
-        let all = gather_points(&chunk, &[0, 1, 2], &[&[1], &[2], &[3]]).expect("inside");
+        let all = gather_points(&both, &[1], &[0, 1, 2], &[vec![1], vec![2], vec![3]]).expect("inside");
         assert_eq!(all.as_slice::<i32>(), Some(&[value(1, 2, 3)][..]));
-        assert!(gather_points(&chunk, &[0, 1], &[&[0], &[0, 1]]).is_err());
+        assert!(gather_points(&both, &[0], &[0, 1], &[vec![0], vec![0, 1]]).is_err());
+        assert!(gather_points(&both, &[0], &[0], &[vec![3]]).is_err());
+        assert!(gather_points(&both, &[2], &[0], &[vec![0]]).is_err());
+    }
+
+    #[test]
+    fn gathers_go_to_places_of_an_array() {
+        let (chunk, value) = cube([3, 4, 5], false);
+        let target = super::super::Target::new(chunk.dtype(), &[vec![3], vec![2, 2], vec![5]]);
+        for (block, rows) in [(0u32, [3u64, 0]), (1, [1, 1])] {
+            let which = rows.map(|row| (0u32, row));
+            let filled = target.fill(&[0, block, 0], &[3, 2, 5], |mut cell| {
+                gather_many_to(std::slice::from_ref(&chunk), &which, 1, &mut cell)
+            });
+            assert_eq!(filled, Ok(true));
+        }
+        let expected: Vec<i32> = (0..3)
+            .flat_map(|i| [3, 0, 1, 1].map(move |j| (i, j)))
+            .flat_map(|(i, j)| (0..5).map(move |k| (i, j, k)))
+            .map(|(i, j, k)| value(i, j, k))
+            .collect();
+        assert_eq!(target.take().as_slice::<i32>(), Some(&expected[..]));
     }
 
     #[test]

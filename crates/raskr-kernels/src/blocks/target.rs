@@ -6,11 +6,13 @@
 // `unsafe` is allowed here: disjoint parts of one allocation are written through a shared reference, as told above.
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
-use raskr_base::{Chunk, ChunkMut, DType, Dims};
+use raskr_base::{Chunk, ChunkMut, DType, Dims, Element};
 
 use super::copy::byte_strides;
 use super::copy::copy_to_strided;
@@ -61,11 +63,24 @@ impl Target {
     /// Copies a block into its place. False when it has another shape or element type than the place, which then stays
     /// as it was. A block that was written before is not written again.
     pub fn write(&self, block: &[u32], chunk: &Chunk) -> Result<bool, KernelError> {
-        if block.len() != self.shape.len() || chunk.ndim() != self.shape.len() || chunk.dtype() != self.dtype {
+        if chunk.dtype() != self.dtype {
             return Ok(false);
         }
-        let itemsize = self.dtype.itemsize();
-        let strides = byte_strides(&contiguous_strides(&self.shape), itemsize);
+        self.fill(block, chunk.shape(), |mut cell| cell.write(&[], chunk))
+    }
+
+    /// Hands out a block's place, to be written at once or piece by piece. False when it has another shape; a block that
+    /// was written before is not handed out again.
+    pub fn fill(
+        &self,
+        block: &[u32],
+        shape: &[usize],
+        write: impl FnOnce(Cell<'_>) -> Result<(), KernelError>,
+    ) -> Result<bool, KernelError> {
+        if block.len() != self.shape.len() || shape.len() != self.shape.len() {
+            return Ok(false);
+        }
+        let strides = byte_strides(&contiguous_strides(&self.shape), self.dtype.itemsize());
         let (mut flat, mut at) = (0usize, 0isize);
         for axis in 0..block.len() {
             let (starts, number) = (&self.starts[axis], block[axis] as usize);
@@ -76,7 +91,7 @@ impl Target {
                 });
             };
             let end = starts.get(number + 1).copied().unwrap_or(self.shape[axis]);
-            if end - start != chunk.shape()[axis] {
+            if end - start != shape[axis] {
                 return Ok(false);
             }
             flat = flat * starts.len() + number;
@@ -86,19 +101,106 @@ impl Target {
         if *taken {
             return Err(KernelError::Cancelled);
         }
-        if chunk.is_empty() || self.claimed[flat].swap(true, Ordering::AcqRel) {
+        if shape.contains(&0) || self.claimed[flat].swap(true, Ordering::AcqRel) {
             return Ok(true);
         }
-        // SAFETY: the cell lies inside the array, was claimed by this call alone, and the chunk has exactly its shape;
-        // nobody reads the array before it is taken, which waits for this writer.
-        unsafe { copy_to_strided(chunk, self.start.offset(at), &strides) };
+        let start = self.start.wrapping_offset(at);
+        write(Cell { start, strides, shape: shape.into(), dtype: self.dtype, target: PhantomData })?;
         Ok(true)
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The length of a block along an axis.
+    pub fn size_of(&self, axis: usize, block: u32) -> usize {
+        let (Some(starts), Some(end)) = (self.starts.get(axis), self.shape.get(axis)) else { return 0 };
+        let at = |number: usize| starts.get(number).copied().unwrap_or(*end);
+        at(block as usize + 1) - at(block as usize)
     }
 
     /// The array. Nothing is written any more from here on.
     pub fn take(&self) -> Chunk {
         *self.taken.write() = true;
         self.array.clone()
+    }
+}
+
+/// The place of one block within a target, claimed by its one writer.
+pub struct Cell<'t> {
+    start: *mut u8,
+    /// In bytes.
+    strides: SmallVec<[isize; 4]>,
+    shape: Dims,
+    dtype: DType,
+    target: PhantomData<&'t Target>,
+}
+
+impl Cell<'_> {
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Bytes between neighbours along each axis.
+    pub fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    /// Address of the first element. Every index inside the shape may be written by whoever holds the cell.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.start
+    }
+
+    /// All bytes, when the elements lie in row-major order without gaps.
+    pub fn as_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let mut step = self.dtype.itemsize() as isize;
+        for (&n, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if n != 1 && stride != step {
+                return None;
+            }
+            step *= n as isize;
+        }
+        let len = self.shape.iter().product::<usize>() * self.dtype.itemsize();
+        // SAFETY: initialised memory inside the target (see `Target`), which this writer alone may touch, without gaps.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.start, len) })
+    }
+
+    /// All elements, when they lie in row-major order without gaps and have this type.
+    pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
+        if !T::stores(self.dtype) {
+            return None;
+        }
+        let len = self.shape.iter().product();
+        let start = self.as_bytes_mut()?.as_mut_ptr();
+        // SAFETY: the bytes just borrowed, as whole elements; the array starts at a multiple of every element's size.
+        Some(unsafe { std::slice::from_raw_parts_mut(start.cast::<T>(), len) })
+    }
+
+    /// Copies a piece of the block to its place within it (to the very start where none is given).
+    pub fn write(&mut self, at: &[usize], piece: &Chunk) -> Result<(), KernelError> {
+        let place = |axis: usize| at.get(axis).copied().unwrap_or(0);
+        let fits = piece.dtype() == self.dtype
+            && piece.ndim() == self.shape.len()
+            && (0..piece.ndim()).all(|axis| place(axis) + piece.shape()[axis] <= self.shape[axis]);
+        if !fits {
+            return Err(KernelError::Shape {
+                expected: format!("a piece of a {} block of shape {:?} from {at:?} on", self.dtype, self.shape),
+                got: format!("{} {:?}", piece.dtype(), piece.shape()),
+            });
+        }
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let offset: isize = self.strides.iter().enumerate().map(|(axis, step)| place(axis) as isize * step).sum();
+        // SAFETY: the piece was found to lie inside the cell, which lies inside the array and has this one writer; nobody
+        // reads the array before it is taken, which waits for this writer.
+        unsafe { copy_to_strided(piece, self.start.offset(offset), &self.strides) };
+        Ok(())
     }
 }
 

@@ -73,6 +73,12 @@ impl Builder {
         self.nodes.get(register.0 as usize).map(|node| node.1).ok_or(KernelError::UnknownRegister(register.0))
     }
 
+    /// The operand in memory that a register is, when nothing was done to it.
+    pub fn operand_of(&self, register: Register) -> Option<usize> {
+        let (Node::Operand(index), _) = self.nodes.get(register.0 as usize)? else { return None };
+        matches!(self.operands.get(*index as usize)?, Operand::Memory(_)).then_some(*index as usize)
+    }
+
     /// The operation on already promoted inputs.
     pub fn op(&mut self, code: OpCode, inputs: &[Register]) -> Result<Register, KernelError> {
         let dtypes = inputs.iter().map(|input| self.dtype(*input)).collect::<Result<SmallVec<[DType; 3]>, _>>()?;

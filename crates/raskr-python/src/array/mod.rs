@@ -10,6 +10,7 @@ mod linalg;
 mod numeric;
 pub mod order;
 pub mod output;
+mod selection;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use raskr_array::grid::Axis;
-use raskr_array::lower::{as_layer, lower, store_layer};
+use raskr_array::lower::results::{Destination, Lowered, lower_results};
 use raskr_array::ops::About;
 use raskr_array::ops::store::{WholeOp, join_all};
 use raskr_array::{Expr, Kind};
 use raskr_base::{Op, OpKind, TaskContext, TaskError, Value};
 use raskr_graph::{Builder, Call, Collection, Input, TaskRef};
-use raskr_kernels::blocks::{Target, copied};
+use raskr_kernels::blocks::copied;
 use raskr_kernels::program::OpCode;
 
 use super::convert::{block_value, chunk_to_numpy};
@@ -78,37 +77,22 @@ pub struct Gather {
     expr: Arc<Expr>,
     /// How many values of the run are its own.
     pub count: usize,
-    target: Option<Arc<Target>>,
+    destination: Destination,
 }
 
 /// Adds expressions to a graph, lowered together, and marks what the run must yield.
 pub fn add(builder: &mut Builder, exprs: &[Arc<Expr>], keep_blocks: bool) -> Result<Vec<Gather>, TaskError> {
-    let lowered = lower(exprs, builder)?;
     let mut gathers = Vec::with_capacity(exprs.len());
-    for (expr, blocks) in exprs.iter().zip(&lowered) {
-        let grid = expr.grid();
-        let joined = !keep_blocks && grid.is_known() && grid.blocks() > 1;
-        let target = match expr.dtype() {
-            Some(dtype) if joined => {
-                let sizes: Vec<Vec<usize>> =
-                    grid.axes().iter().map(|axis: &Axis| axis.sizes().iter().map(|n| *n as usize).collect()).collect();
-                Some(Arc::new(Target::new(dtype, &sizes)))
-            }
-            _ => None,
-        };
-        let layer = match &target {
-            Some(target) => store_layer(expr, blocks, Arc::clone(target), builder),
-            None => as_layer(expr, blocks, builder),
-        };
-        let count = grid.blocks();
-        for index in 0..count {
+    for (expr, lowered) in exprs.iter().zip(lower_results(exprs, !keep_blocks, builder)?) {
+        let Lowered { layer, tasks, destination } = lowered;
+        for index in 0..tasks {
             builder.output(TaskRef { layer, index });
         }
         // Delayed values that stand on the same array find its blocks.
-        if target.is_none() {
+        if matches!(destination, Destination::Blocks) {
             builder.remember(Arc::clone(expr) as Arc<dyn Collection>, layer);
         }
-        gathers.push(Gather { expr: Arc::clone(expr), count: count as usize, target });
+        gathers.push(Gather { expr: Arc::clone(expr), count: tasks as usize, destination });
     }
     Ok(gathers)
 }
@@ -117,29 +101,37 @@ impl Gather {
     /// The NumPy array (or what NumPy-like blocks join to) of the values that the run yielded.
     pub fn result(self, py: Python<'_>, values: Vec<Value>) -> PyResult<Py<PyAny>> {
         let raised = |error| to_python(py, error);
-        if let Some(target) = self.target {
-            let chunk = target.take();
-            if values.iter().all(|value| matches!(value, Value::Unit)) {
-                return Ok(chunk_to_numpy(py, &chunk)?.unbind());
+        let chunk = match &self.destination {
+            Destination::Blocks => {
+                if values.is_empty() {
+                    return Err(to_python(py, TaskError::internal("an array without blocks")));
+                }
+                let whole = py.detach(|| join_all(self.expr.grid(), values)).map_err(raised)?;
+                return finished(py, whole, stays_array(&self.expr));
             }
-            // A user's function gave blocks of other shapes than it said: they are joined as they are.
-            let grid = self.expr.grid().clone();
-            let values = values
-                .into_iter()
-                .enumerate()
-                .map(|(index, value)| match value {
-                    Value::Unit => part_of(&chunk, &grid, index as u32),
-                    other => Ok(other),
-                })
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(raised)?;
-            return finished(py, join_all(&grid, values).map_err(raised)?, false);
+            Destination::Array(target) => target.take(),
+            Destination::Found(room) => {
+                let target = room.get().ok_or_else(|| TaskError::internal("an array whose size was not found"));
+                target.map_err(raised)?.take()
+            }
+        };
+        // The run's last hold on the array: it is the user's alone from here on.
+        drop(self.destination);
+        if values.iter().all(|value| matches!(value, Value::Unit)) {
+            return Ok(chunk_to_numpy(py, &chunk)?.unbind());
         }
-        if values.is_empty() {
-            return Err(to_python(py, TaskError::internal("an array without blocks")));
-        }
-        let whole = py.detach(|| join_all(self.expr.grid(), values)).map_err(raised)?;
-        finished(py, whole, stays_array(&self.expr))
+        // A user's function gave blocks of other shapes than it said: they are joined as they are.
+        let grid = self.expr.grid().clone();
+        let values = values
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| match value {
+                Value::Unit => part_of(&chunk, &grid, index as u32),
+                other => Ok(other),
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(raised)?;
+        finished(py, join_all(&grid, values).map_err(raised)?, false)
     }
 
     /// An expression that holds the computed blocks.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raskr_array::Expr;
-use raskr_array::lower::{as_layer, lower, store_layer};
+use raskr_array::lower::results::{Destination, Lowered, lower_results};
+use raskr_array::lower::{as_layer, lower};
 use raskr_array::ops::store::join_all;
 use raskr_base::{Chunk, Element, TaskError, Value};
 use raskr_exec::{RunOptions, default_memory_limit, start};
@@ -82,30 +83,24 @@ impl Options {
 pub fn compute_all(arrays: &[&Array], options: &Options) -> Result<Vec<Chunk>> {
     let exprs = arrays.iter().map(|array| array.expr().cloned()).collect::<Result<Vec<_>>>()?;
     let mut builder = Builder::new();
-    let lowered = lower(&exprs, &mut builder)?;
-    let mut targets = Vec::with_capacity(exprs.len());
-    for (expr, blocks) in exprs.iter().zip(&lowered) {
-        // Blocks go to their place in the result as soon as they are there; one block is the result.
-        let target = (expr.grid().blocks() > 1).then(|| Arc::new(Target::new(native(expr), &sizes(expr))));
-        let layer = match &target {
-            Some(target) => store_layer(expr, blocks, Arc::clone(target), &mut builder),
-            None => as_layer(expr, blocks, &mut builder),
-        };
-        for index in 0..expr.grid().blocks() {
-            builder.output(TaskRef { layer, index });
+    let lowered = lower_results(&exprs, true, &mut builder)?;
+    for Lowered { layer, tasks, .. } in &lowered {
+        for index in 0..*tasks {
+            builder.output(TaskRef { layer: *layer, index });
         }
-        targets.push(target);
     }
     let mut values = run(builder, options)?.into_iter();
     exprs
         .iter()
-        .zip(targets)
-        .map(|(expr, target)| {
-            let own: Vec<Value> = values.by_ref().take(expr.grid().blocks() as usize).collect();
-            match target {
-                Some(target) if own.iter().all(|value| matches!(value, Value::Unit)) => Ok(target.take()),
-                Some(_) => Err(Error::from(TaskError::internal(format!("{}: a block of another shape", expr.label())))),
-                None => whole(expr, own),
+        .zip(lowered)
+        .map(|(expr, lowered)| {
+            let own: Vec<Value> = values.by_ref().take(lowered.tasks as usize).collect();
+            let misfit = || Error::from(TaskError::internal(format!("{}: a block of another shape", expr.label())));
+            match lowered.destination {
+                Destination::Blocks => whole(expr, own),
+                _ if own.iter().any(|value| !matches!(value, Value::Unit)) => Err(misfit()),
+                Destination::Array(target) => Ok(target.take()),
+                Destination::Found(room) => Ok(room.get().ok_or_else(misfit)?.take()),
             }
         })
         .collect()
