@@ -109,9 +109,7 @@ class Expr:
         """Block k along an axis holds elements start..stop of the input (ranges may overlap: halos, windows)."""
     def take(self, axis: int, index: np.ndarray[Any, Any], chunks: Sequence[int]) -> Expr:
         """Elements `index` (any order, non-negative int64) along one axis, in blocks of the given lengths."""
-    def points(
-        self, axes: Sequence[int], positions: Sequence[np.ndarray[Any, Any]], chunks: Sequence[int]
-    ) -> Expr:
+    def points(self, axes: Sequence[int], positions: Sequence[np.ndarray[Any, Any]], chunks: Sequence[int]) -> Expr:
         """Elements at points: positions along some axes; the points are the first axis of the result."""
     def filter(self, mask: Expr) -> Expr:
         """The elements where a mask of the same blocks is true, along one axis of unknown length."""

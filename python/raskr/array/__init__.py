@@ -79,10 +79,12 @@ from raskr.array.beyond_numeric import (
     vecdot,
     vecmat,
 )
+from raskr.array.binning import histogram_bin_edges
 from raskr.array.blocks import atop, blockwise, map_blocks
 from raskr.array.changing import fill_diagonal, put_along_axis
 from raskr.array.chunk_types import register_chunk_type
 from raskr.array.collection import Array, PerformanceWarning
+from raskr.array.convolution import convolve, correlate
 from raskr.array.creation import (
     arange,
     diag,

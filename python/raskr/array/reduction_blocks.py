@@ -103,7 +103,8 @@ def moments_of_block(x: Any, axis: tuple[int, ...], order: int, dtype: Any, skip
         if order >= 2:
             deviation = x - mean if x.dtype.kind in "cO" else x.astype(mean.dtype, copy=False) - mean
             if conjugate and deviation.dtype.kind == "c":
-                deviation = np.abs(deviation)
+                # Unlike the magnitude, NaN where either part is.
+                deviation = np.sqrt(deviation.real**2 + deviation.imag**2)
             if skip_nan:
                 # Only what is missing is left out: a deviation that is NaN since the mean is infinite counts.
                 deviation = (np.ma.where if masked else np.where)(is_missing(x), deviation.dtype.type(0), deviation)

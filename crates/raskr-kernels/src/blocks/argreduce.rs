@@ -8,9 +8,10 @@ use pulp::{Arch, Simd, WithSimd};
 use raskr_base::{Chunk, ChunkMut, DType, Dims, Element};
 use serde::{Deserialize, Serialize};
 
-use super::copy::to_contiguous;
+use super::copy::{concatenate, to_contiguous};
 use super::key::{KeyBits, Keyed, Keying, with_key};
 use super::number::{Along, dense, expect_like};
+use super::view::{AxisSlice, slice};
 use crate::error::KernelError;
 
 /// Which extreme is sought, and whether NaN is left out.
@@ -69,6 +70,9 @@ pub fn arg_reduce(
         Some(axis) => shape[axis] = 1,
         None => shape.iter_mut().for_each(|len| *len = 1),
     }
+    if !chunk.is_contiguous() && chunk.len() > SLAB {
+        return in_slabs(kind, chunk, axis, origin, whole);
+    }
     let chunk = to_contiguous(chunk);
     let mut values = ChunkMut::new(chunk.dtype(), &shape);
     let mut positions = ChunkMut::new(DType::I64, &shape);
@@ -102,6 +106,38 @@ pub fn arg_reduce(
         };
     }
     Ok((values.freeze(), positions.freeze()))
+}
+
+/// Elements of a strided block that are copied together: few enough to be in the cache when they are looked at.
+const SLAB: usize = 1 << 15;
+
+/// The extremes of a strided block, slab by slab along its longest step in memory.
+fn in_slabs(
+    kind: ArgKind,
+    chunk: &Chunk,
+    axis: Option<usize>,
+    origin: &[usize],
+    whole: &[usize],
+) -> Result<(Chunk, Chunk), KernelError> {
+    let along = (0..chunk.ndim())
+        .filter(|axis| chunk.shape()[*axis] > 1)
+        .max_by_key(|axis| (chunk.strides()[*axis].unsigned_abs(), std::cmp::Reverse(*axis)))
+        .unwrap_or(0);
+    let len = chunk.shape()[along];
+    let step = (SLAB * len / chunk.len()).clamp(1, len.saturating_sub(1).max(1));
+    let mut parts = Vec::with_capacity(len.div_ceil(step));
+    for start in (0..len).step_by(step) {
+        let mut slices: Vec<AxisSlice> = chunk.shape().iter().map(|&len| AxisSlice::full(len)).collect();
+        slices[along] = AxisSlice { start, step: 1, len: step.min(len - start) };
+        let mut origin: Dims = origin.into();
+        origin[along] += start;
+        parts.push(arg_reduce(kind, &slice(chunk, &slices)?, axis, &origin, whole)?);
+    }
+    if axis.is_none_or(|axis| axis == along) {
+        return arg_combine(kind, &parts);
+    }
+    let (values, positions): (Vec<Chunk>, Vec<Chunk>) = parts.into_iter().unzip();
+    Ok((concatenate(&values, along)?, concatenate(&positions, along)?))
 }
 
 struct Search<'a, T, K> {
@@ -229,7 +265,7 @@ mod tests {
     use proptest::prelude::*;
     use raskr_base::TimeUnit;
 
-    use super::super::view::{AxisSlice, slice, transpose};
+    use super::super::view::transpose;
     use super::*;
 
     fn naive(kind: ArgKind, line: &[f32]) -> usize {
@@ -313,6 +349,25 @@ mod tests {
         let chunk = Chunk::from_slice(&values, &[5000]);
         let (least, position) = arg_reduce(ArgKind::Min, &chunk, Some(0), &[10], &[9000]).expect("not empty");
         assert_eq!((least.item::<i32>(), position.item::<i64>()), (Some(-4), Some(3343)));
+    }
+
+    #[test]
+    fn large_strided_blocks_are_searched_in_slabs() {
+        let (rows, columns) = (300, 500);
+        let values: Vec<f32> =
+            (0..rows * columns).map(|i| ((i * 7919) % 1009) as f32 - if i % 997 == 5 { 2000.0 } else { 0.0 }).collect();
+        let dense = Chunk::from_slice(&values, &[rows, columns]);
+        let turned = transpose(&dense, &[1, 0]).expect("axes");
+        for axis in [None, Some(0), Some(1)] {
+            let find = |chunk: &Chunk| {
+                let whole: Vec<usize> = chunk.shape().iter().map(|n| n + 3).collect();
+                arg_reduce(ArgKind::Min, chunk, axis, &[3, 0], &whole).expect("not empty")
+            };
+            let (values, positions) = find(&turned);
+            let (expected, places) = find(&to_contiguous(&turned));
+            assert_eq!(values.as_slice::<f32>(), expected.as_slice::<f32>());
+            assert_eq!(positions.as_slice::<i64>(), places.as_slice::<i64>());
+        }
     }
 
     #[test]
