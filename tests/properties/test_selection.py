@@ -4,15 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from drawing import arrays, cuts, elements, shapes
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.properties.test_array_functions import arrays, cuts, elements, shapes
 
 import raskr.array as da
-
-settings.register_profile("raskr", deadline=None, max_examples=60, derandomize=True)
-settings.load_profile("raskr")
 
 
 def check(lazy, expected):

@@ -48,8 +48,8 @@ fn main() -> Result<(), KernelError> {
     report("cast f64 -> i32", best(|| Ok(cast(&square, DType::I32)))?, count, ns);
     for axis in [0, 1] {
         let name = |what: &str| format!("{what} axis {axis}");
-        report(&name("cumsum"), best(|| cumulative(CumulativeKind::Sum, square.clone(), axis, None))?, count, ns);
-        report(&name("cummax"), best(|| cumulative(CumulativeKind::Max, square.clone(), axis, None))?, count, ns);
+        report(&name("cumsum"), best(|| cumulative(CumulativeKind::Sum, &square, axis, None))?, count, ns);
+        report(&name("cummax"), best(|| cumulative(CumulativeKind::Max, &square, axis, None))?, count, ns);
         let whole = [SIDE, SIDE];
         report(&name("argmin"), best(|| arg_reduce(ArgKind::Min, &square, Some(axis), &[0, 0], &whole))?, count, ns);
         let indices: Vec<i64> = (0..SIDE as i64).map(|i| i * 7 % SIDE as i64).collect();
