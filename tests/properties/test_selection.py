@@ -164,7 +164,8 @@ def test_histograms_of_even_and_uneven_bins(data):
         np.testing.assert_allclose(found, expected_edges, rtol=1e-6)
         lazy = da.from_array(weights, chunks=x.chunks)
         check(da.histogram(x, weights=lazy, **options)[0], np.histogram(a, weights=weights, **options)[0])
-    if np.histogram(a, bins=bins, range=limits)[0].any():
+    # Of single precision NumPy rounds the edges, and so the widths, to that.
+    if a.dtype != "f4" and np.histogram(a, bins=bins, range=limits)[0].any():
         check(da.histogram(x, bins=bins, range=limits, density=True)[0],
               np.histogram(a, bins=bins, range=limits, density=True)[0])  # fmt: skip
 

@@ -67,11 +67,6 @@ pub fn limit_pool(memory_limit: u64) {
     }
 }
 
-/// The most bytes that nobody uses and that are not yet given back.
-pub fn idle_limit() -> usize {
-    POOL_LIMIT.load(Ordering::Relaxed)
-}
-
 /// Gives idle pooled blocks back to the system.
 pub fn trim() {
     let blocks = {

@@ -3,9 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use numpy::npyffi::{self, NPY_ARRAY_WRITEABLE, NpyTypes, PY_ARRAY_API, npy_intp};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -26,33 +24,8 @@ pub struct Memory {
     buffer: Arc<Buffer>,
 }
 
-/// Keeps a Python object alive for a buffer that borrows so many bytes of its memory.
-struct Keep {
-    object: ManuallyDrop<Py<PyAny>>,
-    bytes: usize,
-}
-
-/// Bytes of objects that were let go of outside the interpreter, which are freed when somebody next enters it.
-static UNFREED: AtomicUsize = AtomicUsize::new(0);
-
-impl Drop for Keep {
-    fn drop(&mut self) {
-        // SAFETY: the object is dropped here and nowhere else.
-        unsafe { ManuallyDrop::drop(&mut self.object) };
-        // SAFETY: may be asked on any thread at any time.
-        let inside = unsafe { pyo3::ffi::PyGILState_Check() } == 1;
-        if inside {
-            return;
-        }
-        // A run counts this memory as free from here on, and native tasks may go on for long before anybody enters the
-        // interpreter. So whoever lets go of too much enters it, which is when what waits is freed.
-        let waiting = UNFREED.fetch_add(self.bytes, Ordering::Relaxed) + self.bytes;
-        if waiting > raskr_base::buffer::idle_limit() {
-            UNFREED.store(0, Ordering::Relaxed);
-            Python::try_attach(|_| {});
-        }
-    }
-}
+/// Keeps a Python object alive for a buffer that borrows its memory.
+struct Keep(#[allow(dead_code)] Py<PyAny>);
 
 /// NumPy's element type for a native one.
 pub fn numpy_dtype<'py>(py: Python<'py>, dtype: DType) -> PyResult<Bound<'py, PyArrayDescr>> {
@@ -208,8 +181,7 @@ pub fn numpy_to_chunk(object: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
     }
     let start = data.wrapping_offset(low);
     let len = (high - low) as usize + itemsize;
-    let object = ManuallyDrop::new(object.clone().unbind());
-    let keep: Box<dyn Any + Send + Sync> = Box::new(Keep { object, bytes: len });
+    let keep: Box<dyn Any + Send + Sync> = Box::new(Keep(object.clone().unbind()));
     // SAFETY: an array's elements lie between its lowest and highest reach, and live as long as the array, which is kept.
     // Python code may still write to them; readers then see old or new elements, as with NumPy itself.
     let buffer = unsafe { Buffer::borrowed(start, len, writable, keep) };
