@@ -10,7 +10,7 @@ use raskr_kernels::blocks::Target;
 
 use super::layer::OpLayer;
 use super::plan::{address, decide};
-use super::{Lowering, as_layer};
+use super::{Lowering, as_layer, needed};
 use crate::expr::{Expr, Kind};
 use crate::ops::About;
 use crate::ops::store::{ProgramStoreOp, StoreOp};
@@ -34,13 +34,13 @@ pub struct Lowered {
 
 /// Lowers expressions together; those that are wanted as a whole (`joined`) are put together as their blocks come.
 pub fn lower_results(outputs: &[Arc<Expr>], joined: bool, builder: &mut Builder) -> Result<Vec<Lowered>, TaskError> {
-    let lowering = Lowering { decision: decide(outputs), done: Mutex::new(HashMap::new()) };
-    let mut needed: HashMap<_, usize> = HashMap::new();
+    let lowering = Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::new(HashMap::new()) };
+    let mut uses: HashMap<_, usize> = HashMap::new();
     for expr in outputs.iter().chain(lowering.decision.order.iter().flat_map(|expr| expr.inputs())) {
-        *needed.entry(address(expr)).or_default() += 1;
+        *uses.entry(address(expr)).or_default() += 1;
     }
     // Nobody else needs the blocks of these.
-    let alone = |expr: &Arc<Expr>| joined && needed.get(&address(expr)) == Some(&1) && lowering.writes_itself(expr);
+    let alone = |expr: &Arc<Expr>| joined && uses.get(&address(expr)) == Some(&1) && lowering.writes_itself(expr);
     let whole: Vec<bool> = outputs.iter().map(alone).collect();
     for expr in &lowering.decision.order {
         let skipped = outputs.iter().zip(&whole).any(|(output, whole)| *whole && Arc::ptr_eq(output, expr));
