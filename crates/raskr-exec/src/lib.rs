@@ -1,6 +1,7 @@
 //! The local engine: runs plans on threads or on the calling thread, within a limit of memory.
 //!
-//! Knows: plans, values, threads, spill files. Does not know: sockets, Python (an [`Interpreter`] stands for it), arrays.
+//! Knows: plans, values, threads, spill files, child processes. Does not know: the network, Python (an [`Interpreter`]
+//! and a [`Remote`] stand for it), arrays.
 //! Invariants: none of the engine's locks is held while user code runs, while the interpreter is entered or while values
 //! are dropped; a value lives no longer than its last consumer; a run that ended leaves no thread and no file behind.
 //! Tested on random graphs against a naive evaluator, with failures, cancellation and limits that force spilling.
