@@ -238,13 +238,16 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
     foreign = [collection for collection, item in zip(collections, items) if item is None]
     names: dict = {}
     wanted: list = []
+    engine = _NATIVE[schedule]
     if foreign:
         graph = _foreign_graph(foreign, optimize_graph)
         wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
         nodes, names = nodes_and_names(graph, wanted)
+        if engine == "processes" and not own and _stays(graph):
+            engine = "threads"
         own = own + nodes
     options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
-    computed = local.run_nodes(own, _NATIVE[schedule], names=names, **options)
+    computed = local.run_nodes(own, engine, names=names, **options)
     if not foreign:
         return computed
     values = dict(zip(wanted, computed[len(own) - len(wanted) :]))
@@ -253,6 +256,11 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         next(results) if item is not None else _postcompute(collection, _as_lists(collection.__dask_keys__(), values))
         for collection, item in zip(collections, items)
     ]
+
+
+def _stays(graph: Mapping) -> bool:
+    """Does no task call Python for long, so that processes would only cost their start?"""
+    return all(type(task) is tuple and task and getattr(task[0], "stays_here", False) for task in graph.values())
 
 
 def _as_lists(keys: Any, values: Mapping) -> Any:

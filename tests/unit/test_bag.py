@@ -430,6 +430,17 @@ def test_a_count_of_lines_makes_no_text(tmp_path):
         db.read_text(path).compute()
 
 
+def test_lines_are_counted_without_other_processes(tmp_path):
+    def start_none():
+        raise AssertionError("a process was started")
+
+    path = write(tmp_path / "a.txt", "a\n" * 100)
+    for bag in (db.read_text(path), db.read_text(path, blocksize=20)):
+        assert bag.count().compute(scheduler="processes", initializer=start_none) == 100
+    with pytest.raises(Exception, match="a process was started|initializer"):
+        db.read_text(path).map(len).count().compute(scheduler="processes", initializer=start_none)
+
+
 def test_a_file_that_changed_has_another_name(tmp_path):
     path = write(tmp_path / "a.txt", "a")
     name = db.read_text(path).name

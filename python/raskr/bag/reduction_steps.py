@@ -88,6 +88,10 @@ class Aggregate(Step):
     def partition(self) -> bool:  # type: ignore[override]
         return self.is_partition
 
+    @property
+    def stays_here(self) -> bool:  # type: ignore[override]
+        return self.func is sum
+
     def apply(self, *results: Any) -> Any:
         return empty_safe_apply(self.func, [each for each in results if each is not no_result], self.is_last)
 

@@ -39,6 +39,8 @@ class Step:
     blockwise = True
     #: Gives a partition, which is a list once it is kept.
     partition = True
+    #: Calls Python for so short that no process is worth it.
+    stays_here = False
     #: Makes something small of one partition, so that it is best done where the partition is.
     reduces = False
 
@@ -401,9 +403,18 @@ class Fused:
     def __repr__(self) -> str:
         return f"<steps of one task: {self.program[0]!r} last>"
 
+    @property
+    def stays_here(self) -> bool:
+        """Calls Python for so short that no process is worth it."""
+        return _stays(self.program)
+
     def __call__(self, *inputs: Any) -> Any:
         value = run_program(self.program, [value.data if type(value) is literal else value for value in inputs])
         return reify(value) if self.program[0].partition else value
+
+
+def _stays(program: tuple) -> bool:
+    return program[0].stays_here and all(_stays(arg) for arg in program[1:] if type(arg) is tuple)
 
 
 class Several:

@@ -277,6 +277,7 @@ class CountBlocks(Step):
     """How many lines begin in some blocks."""
 
     __slots__ = ()
+    stays_here = True
     partition = False
     reduces = True
 
