@@ -1,6 +1,6 @@
 """What the extension module offers. Only `raskr._bridge` imports it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -415,6 +415,62 @@ def graph_of(items: Sequence[Node | Delayed]) -> tuple[dict[str, tuple[Any, ...]
 
 def draw(items: Sequence[Node | Delayed], format: str, rankdir: str, by_order: bool) -> bytes:
     """A picture of the tasks that items need: the bytes of a file in `dot`, `svg` or `png`."""
+
+# --- text files --------------------------------------------------------------------------------------------------------
+@final
+class TextFile:
+    """A file of text, or `data` fetched before (with `path` as its name), and how its lines are to be read.
+
+    `start` and `length` give a region of an uncompressed file: its lines are those that begin behind its first byte and
+    up to its end, and the first line of the file, so that regions that meet have each line once.
+    `newline` is None (universal, ends become `\\n`), `""` (universal, ends stay) or the text that ends lines.
+    `empty_last`: what follows the last such text of a file that is not empty is a line even if it is empty.
+    `threads` may decode one bz2 file.
+    What is not native (encodings of several bytes but Unicode's, some handlers of errors) raises NotImplementedError.
+    Errors while reading: OSError and its kinds, EOFError for compressed files that end too early, UnicodeDecodeError.
+    """
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        *,
+        data: bytes | bytearray | None = None,
+        compression: str | None = None,
+        start: int | None = None,
+        length: int | None = None,
+        newline: str | None = None,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        empty_last: bool = False,
+        threads: int = 1,
+    ) -> TextFile: ...
+    def lines(self) -> list[str]:
+        """All lines, each with its end."""
+    def count(self) -> int:
+        """The number of lines; no string is made."""
+    def read(self) -> bytes:
+        """The bytes of the file or of the region, uncompressed but not decoded, without a byte order mark."""
+    def __iter__(self) -> TextReader:
+        """Lists of lines, each list of a piece of the file; memory holds one at a time."""
+
+@final
+class TextReader:
+    """The lines of a `TextFile`, piece by piece."""
+
+    def __iter__(self) -> TextReader: ...
+    def __next__(self) -> list[str]: ...
+
+def text_write(
+    path: str | PathLike[str],
+    lines: Iterable[str | bytes],
+    *,
+    compression: str | None = None,
+    last_newline: bool = False,
+) -> None:
+    """Writes strings (as UTF-8) or bytes with a newline between any two, and behind the last one if asked to.
+
+    The file takes its name when it is whole.
+    """
 
 # --- settings, sizes, errors -------------------------------------------------------------------------------------------
 def settings() -> list[tuple[str, str, Any, str]]:

@@ -23,6 +23,15 @@ pub enum IoError {
     #[error("{}: {found} bytes where {expected} were expected{what}: the file is truncated or damaged", path.display())]
     Length { path: PathBuf, expected: u64, found: u64, what: String },
 
+    #[error("{}: the {format} data end at byte {offset}, in the middle of a stream: the file is truncated", path.display())]
+    Truncated { path: PathBuf, format: &'static str, offset: u64 },
+
+    #[error("{}: bad {format} data at byte {offset} or shortly before: {message}", path.display())]
+    Corrupt { path: PathBuf, format: &'static str, offset: u64, message: String },
+
+    #[error("{}: byte {offset} of the text: can't decode {bytes:02x?} as {encoding}: {reason}", path.display())]
+    Undecodable { path: PathBuf, encoding: String, offset: u64, bytes: Vec<u8>, reason: &'static str },
+
     #[error("{}: {what} is not one of raskr's native types", path.display())]
     DType { path: PathBuf, what: String },
 
@@ -49,11 +58,14 @@ impl IoError {
     /// Which exception the error becomes.
     pub fn class(&self) -> ErrorClass {
         match self {
-            IoError::Missing { .. } | IoError::System { .. } => ErrorClass::Os,
+            IoError::Missing { .. } | IoError::System { .. } | IoError::Truncated { .. } | IoError::Corrupt { .. } => {
+                ErrorClass::Os
+            }
             IoError::Region { .. } => ErrorClass::Index,
             IoError::DType { .. } | IoError::Unsupported { .. } => ErrorClass::NotImplemented,
             IoError::Exists { .. }
             | IoError::Malformed { .. }
+            | IoError::Undecodable { .. }
             | IoError::Length { .. }
             | IoError::Pickle { .. }
             | IoError::Metadata { .. }

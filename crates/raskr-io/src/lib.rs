@@ -1,6 +1,6 @@
-//! Files to blocks and back: npy files, npy stacks and Zarr arrays (versions 2 and 3).
+//! Files to blocks and back: npy files, npy stacks, Zarr arrays (versions 2 and 3), text.
 //!
-//! Knows: file layouts, and how a block of an array lies in them. Does not know: task graphs, which thread asks, Python.
+//! Knows: file layouts, and how a block of an array or of lines lies in them. Does not know: task graphs, which thread asks, Python.
 //! Invariants: nothing here unpickles; what is written appears under its name only when it is whole ([`Temporary`]);
 //! every error names the file, and what was expected and found there.
 //! Tested beside each module, and in `tests/` as a user of the crate: round trips, damaged files, arbitrary headers.
@@ -11,6 +11,7 @@ mod error;
 pub mod npy;
 pub mod npy_stack;
 mod temporary;
+pub mod text;
 pub mod zarr;
 
 pub use error::IoError;

@@ -22,6 +22,7 @@ mod processes;
 mod run;
 mod settings;
 mod template;
+mod text;
 mod transfer;
 
 use pyo3::prelude::*;
@@ -40,6 +41,7 @@ mod _core {
         node::register(module)?;
         picture::register(module)?;
         processes::register(module)?;
+        text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)

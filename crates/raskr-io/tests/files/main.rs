@@ -1,0 +1,4 @@
+//! Files as a user of the crate meets them.
+
+mod text;
+mod zarr;

@@ -1,0 +1,280 @@
+//! Text files as Python strings: made straight from the pieces that `raskr-io` reads, decompresses and splits.
+// `unsafe` is allowed here: strings are made by the C API from bytes whose form is known, which PyO3 has no safe face for.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, OsString, c_int};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyEOFError, PyFileNotFoundError, PyNotImplementedError, PyOSError, PyUnicodeDecodeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList, PyString};
+use raskr_base::TaskError;
+use raskr_io::IoError;
+use raskr_io::text::{
+    ByteOrder, Compression, Encoding, Errors, Form, LineReader, Lines, Newline, Table, TextOptions, TextSource,
+    TextWriter,
+};
+
+use crate::enter::enter;
+use crate::error::to_python;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<TextFile>()?;
+    module.add_class::<TextReader>()?;
+    module.add_function(wrap_pyfunction!(text_write, module)?)
+}
+
+fn named(path: &Path) -> OsString {
+    path.as_os_str().to_owned()
+}
+
+/// The system's reason without its number, which Python puts in front.
+fn reason_of(error: &io::Error) -> String {
+    let reason = error.to_string();
+    reason.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+/// The exception that Python's own readers raise in such a case.
+fn raise(py: Python<'_>, error: IoError) -> PyErr {
+    match &error {
+        IoError::Missing { path } => PyFileNotFoundError::new_err((2, "No such file or directory", named(path))),
+        IoError::System { path, source, .. } => match source.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, reason_of(source), named(path))),
+            None => PyOSError::new_err(error.to_string()),
+        },
+        IoError::Truncated { .. } => PyEOFError::new_err(error.to_string()),
+        IoError::Undecodable { path, encoding, offset, bytes, reason } => {
+            let reason = format!("{reason} (byte {offset} of the text in {})", path.display());
+            let arguments = (encoding, PyBytes::new(py, bytes), 0, bytes.len(), reason);
+            match py.get_type::<PyUnicodeDecodeError>().call1(arguments) {
+                Ok(exception) => PyErr::from_value(exception),
+                Err(other) => other,
+            }
+        }
+        _ => to_python(py, TaskError::from(error)),
+    }
+}
+
+/// Does `work` with the interpreter released.
+fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, IoError> + Send) -> PyResult<T> {
+    enter(py, || Ok(work()))?.map_err(|error| raise(py, error))
+}
+
+/// The encoding of this name if it is native: Unicode's own, and those of one byte for each character, whose tables
+/// Python's codecs hold.
+fn encoding_of(py: Python<'_>, name: &str) -> PyResult<Option<Encoding>> {
+    let name: String = py.import("codecs")?.call_method1("lookup", (name,))?.getattr("name")?.extract()?;
+    Ok(Some(match name.as_str() {
+        "utf-8" => Encoding::Utf8,
+        "utf-8-sig" => Encoding::Utf8Signature,
+        "iso8859-1" => Encoding::Latin1,
+        "ascii" => Encoding::Table(Arc::new(Table::ascii())),
+        "utf-16" => Encoding::Utf16(ByteOrder::Marked),
+        "utf-16-le" => Encoding::Utf16(ByteOrder::Little),
+        "utf-16-be" => Encoding::Utf16(ByteOrder::Big),
+        "utf-32" => Encoding::Utf32(ByteOrder::Marked),
+        "utf-32-le" => Encoding::Utf32(ByteOrder::Little),
+        "utf-32-be" => Encoding::Utf32(ByteOrder::Big),
+        other => {
+            let module = match py.import(format!("encodings.{}", other.replace('-', "_"))) {
+                Ok(module) => module,
+                Err(_) => return Ok(None),
+            };
+            let Ok(table) = module.getattr("decoding_table") else { return Ok(None) };
+            let Ok(table) = table.extract::<String>() else { return Ok(None) };
+            let mut characters = Box::new([None; 256]);
+            for (slot, character) in characters.iter_mut().zip(table.chars()) {
+                // How these tables say that a byte stands for nothing.
+                *slot = (character != '\u{fffe}').then_some(character);
+            }
+            Encoding::Table(Arc::new(Table::new(other, characters)))
+        }
+    }))
+}
+
+fn errors_of(encoding: &Encoding, errors: &str) -> Option<Errors> {
+    let utf8 = matches!(encoding, Encoding::Utf8 | Encoding::Utf8Signature);
+    let found = match errors {
+        "strict" => Errors::Strict,
+        // Python decodes the lines one by one, so that any handler of errors will do.
+        _ if utf8 => Errors::Caller,
+        "replace" => Errors::Replace,
+        "ignore" => Errors::Ignore,
+        _ => return matches!(encoding, Encoding::Latin1).then_some(Errors::Strict),
+    };
+    encoding.supports(found).then_some(found)
+}
+
+fn compression_of(name: Option<&str>) -> PyResult<Option<Compression>> {
+    let unknown = |name| PyNotImplementedError::new_err(format!("compression {name:?} is not native"));
+    name.map(|name| Compression::from_name(name).ok_or_else(|| unknown(name))).transpose()
+}
+
+/// A file of text, or bytes that were fetched before, and how they are to be read.
+#[pyclass(frozen, module = "raskr._core")]
+pub struct TextFile {
+    source: TextSource,
+    options: TextOptions,
+    /// What Python's decoder of lines is to do about errors.
+    handler: CString,
+}
+
+#[pymethods]
+impl TextFile {
+    #[new]
+    #[pyo3(signature = (
+        path, *, data=None, compression=None, start=None, length=None, newline=None, encoding="utf-8",
+        errors="strict", empty_last=false, threads=1,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        data: Option<PyBackedBytes>,
+        compression: Option<&str>,
+        start: Option<u64>,
+        length: Option<u64>,
+        newline: Option<String>,
+        encoding: &str,
+        errors: &str,
+        empty_last: bool,
+        threads: usize,
+    ) -> PyResult<TextFile> {
+        let native = encoding_of(py, encoding)?.and_then(|found| Some((errors_of(&found, errors)?, found)));
+        let Some((found_errors, found)) = native else {
+            let message = format!("encoding {encoding:?} with errors={errors:?} is not native");
+            return Err(PyNotImplementedError::new_err(message));
+        };
+        let first = start.unwrap_or(0);
+        let region = (start.is_some() || length.is_some())
+            .then(|| first..length.map_or(u64::MAX, |length| first.saturating_add(length)));
+        let newline = match newline {
+            None => Newline::Universal { translate: true },
+            Some(text) if text.is_empty() => Newline::Universal { translate: false },
+            Some(text) => Newline::Text(text),
+        };
+        let source = match data {
+            None => TextSource::File(path),
+            Some(bytes) => TextSource::Bytes { name: path, bytes: Arc::new(bytes) },
+        };
+        let compression = compression_of(compression)?;
+        let options =
+            TextOptions { compression, encoding: found, errors: found_errors, newline, region, empty_last, threads };
+        Ok(TextFile { source, options, handler: CString::new(errors)? })
+    }
+
+    /// All lines.
+    fn lines<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut reader = released(py, || LineReader::open(&self.source, &self.options))?;
+        let mut all = Vec::new();
+        while let Some(lines) = released(py, || reader.next_lines())? {
+            strings(py, &lines, &self.handler, &mut all)?;
+        }
+        PyList::new(py, all)
+    }
+
+    /// The number of lines; no string is made.
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        released(py, || LineReader::count(&self.source, &self.options))
+    }
+
+    /// The uncompressed bytes of the file or of the region; the encoding tells where it is cut, but nothing is decoded.
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = released(py, || LineReader::read(&self.source, &self.options))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Lists of lines, each of a piece of the file.
+    fn __iter__(&self, py: Python<'_>) -> PyResult<TextReader> {
+        let reader = released(py, || LineReader::open(&self.source, &self.options))?;
+        Ok(TextReader { reader: Mutex::new(reader), handler: self.handler.clone() })
+    }
+}
+
+/// The lines of a [`TextFile`], piece by piece.
+#[pyclass(module = "raskr._core")]
+pub struct TextReader {
+    // Never locked: a class of Python's has to be fit for sharing, and the reader by itself is not.
+    reader: Mutex<LineReader>,
+    handler: CString,
+}
+
+#[pymethods]
+impl TextReader {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let reader = self.reader.get_mut();
+        let Some(lines) = released(py, || reader.next_lines())? else { return Ok(None) };
+        let mut all = Vec::with_capacity(lines.len());
+        strings(py, &lines, &self.handler, &mut all)?;
+        PyList::new(py, all).map(Some)
+    }
+}
+
+/// Appends one string for each line.
+fn strings<'py>(py: Python<'py>, lines: &Lines<'_>, handler: &CStr, out: &mut Vec<Bound<'py, PyAny>>) -> PyResult<()> {
+    out.reserve(lines.len());
+    for line in lines.iter() {
+        let (start, length) = (line.as_ptr(), line.len() as ffi::Py_ssize_t);
+        // SAFETY: the interpreter is held; `start` and `length` are those of a slice, and `handler` ends with a zero.
+        // ASCII and Latin-1 are what strings of one byte per character hold. The result is a new reference or null
+        // with an exception set.
+        let string = unsafe {
+            let string = match lines.form {
+                Form::Ascii | Form::Latin1 => {
+                    ffi::PyUnicode_FromKindAndData(ffi::PyUnicode_1BYTE_KIND as c_int, start.cast(), length)
+                }
+                Form::Utf8 | Form::Unchecked => ffi::PyUnicode_DecodeUTF8(start.cast(), length, handler.as_ptr()),
+            };
+            Bound::from_owned_ptr_or_err(py, string)?
+        };
+        out.push(string);
+    }
+    Ok(())
+}
+
+/// Writes strings (as UTF-8) or bytes, with a newline between any two and, if `last_newline`, behind the last. The file
+/// takes its name when it is whole.
+#[pyfunction]
+#[pyo3(signature = (path, lines, *, compression=None, last_newline=false))]
+fn text_write(
+    py: Python<'_>,
+    path: PathBuf,
+    lines: &Bound<'_, PyAny>,
+    compression: Option<&str>,
+    last_newline: bool,
+) -> PyResult<()> {
+    const PIECE: usize = 256 << 10;
+    let compression = compression_of(compression)?;
+    let mut writer = released(py, || TextWriter::create(&path, compression))?;
+    let mut piece = Vec::new();
+    for (i, line) in lines.try_iter()?.enumerate() {
+        let line = line?;
+        if i > 0 {
+            piece.push(b'\n');
+        }
+        match line.cast::<PyBytes>() {
+            Ok(bytes) => piece.extend_from_slice(bytes.as_bytes()),
+            Err(_) => piece.extend_from_slice(line.cast::<PyString>()?.to_str()?.as_bytes()),
+        }
+        if piece.len() >= PIECE {
+            released(py, || writer.write(&piece))?;
+            piece.clear();
+        }
+    }
+    if last_newline {
+        piece.push(b'\n');
+    }
+    released(py, || {
+        writer.write(&piece)?;
+        writer.finish()
+    })
+}
