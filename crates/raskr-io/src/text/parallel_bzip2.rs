@@ -448,6 +448,17 @@ mod tests {
     }
 
     #[test]
+    fn a_magic_number_within_a_block_is_no_harm() {
+        // A block says in one bit for each byte which of them occur in it.
+        let occurring: Vec<u8> = (0..48u8).filter(|&byte| BLOCK >> (47 - byte) & 1 == 1).collect();
+        let text = [words(4, 150_000), occurring.repeat(1000)].concat();
+        let bytes = [compressed(&text[..150_000], 1), compressed(&text[150_000..], 1)].concat();
+        let (found, started_over) = read(&bytes).expect("read");
+        assert!(found == text);
+        assert!(started_over);
+    }
+
+    #[test]
     fn what_the_scanner_cannot_explain_is_left_to_the_ordinary_decoder() {
         let text = words(2, 300_000);
         let stream = compressed(&text, 1);
