@@ -424,7 +424,6 @@ class TextFile:
     `start` and `length` give a region of an uncompressed file: its lines are those that begin behind its first byte and
     up to its end, and the first line of the file, so that regions that meet have each line once.
     `newline` is None (universal, ends become `\\n`), `""` (universal, ends stay) or the text that ends lines.
-    `empty_last`: what follows the last such text of a file that is not empty is a line even if it is empty.
     `threads` may decode one bz2 file.
     What is not native (encodings of several bytes but Unicode's, some handlers of errors) raises NotImplementedError.
     Errors while reading: OSError and its kinds, EOFError for compressed files that end too early, UnicodeDecodeError.
@@ -441,7 +440,6 @@ class TextFile:
         newline: str | None = None,
         encoding: str = "utf-8",
         errors: str = "strict",
-        empty_last: bool = False,
         threads: int = 1,
     ) -> TextFile: ...
     def lines(self) -> list[str]:

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyEOFError, PyFileNotFoundError, PyNotImplementedError, PyOSError, PyUnicodeDecodeError};
+use pyo3::exceptions::{
+    PyEOFError, PyFileNotFoundError, PyNotImplementedError, PyOSError, PyTypeError, PyUnicodeDecodeError,
+};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -49,7 +51,7 @@ fn raise(py: Python<'_>, error: IoError) -> PyErr {
         },
         IoError::Truncated { .. } => PyEOFError::new_err(error.to_string()),
         IoError::Undecodable { path, encoding, offset, bytes, reason } => {
-            let reason = format!("{reason} (byte {offset} of the text in {})", path.display());
+            let reason = format!("{reason}, at byte {offset} of the text of {}", path.display());
             let arguments = (encoding, PyBytes::new(py, bytes), 0, bytes.len(), reason);
             match py.get_type::<PyUnicodeDecodeError>().call1(arguments) {
                 Ok(exception) => PyErr::from_value(exception),
@@ -129,7 +131,7 @@ impl TextFile {
     #[new]
     #[pyo3(signature = (
         path, *, data=None, compression=None, start=None, length=None, newline=None, encoding="utf-8",
-        errors="strict", empty_last=false, threads=1,
+        errors="strict", threads=1,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -142,7 +144,6 @@ impl TextFile {
         newline: Option<String>,
         encoding: &str,
         errors: &str,
-        empty_last: bool,
         threads: usize,
     ) -> PyResult<TextFile> {
         let native = encoding_of(py, encoding)?.and_then(|found| Some((errors_of(&found, errors)?, found)));
@@ -163,8 +164,7 @@ impl TextFile {
             Some(bytes) => TextSource::Bytes { name: path, bytes: Arc::new(bytes) },
         };
         let compression = compression_of(compression)?;
-        let options =
-            TextOptions { compression, encoding: found, errors: found_errors, newline, region, empty_last, threads };
+        let options = TextOptions { compression, encoding: found, errors: found_errors, newline, region, threads };
         Ok(TextFile { source, options, handler: CString::new(errors)? })
     }
 
@@ -256,21 +256,29 @@ fn text_write(
     let compression = compression_of(compression)?;
     let mut writer = released(py, || TextWriter::create(&path, compression))?;
     let mut piece = Vec::new();
-    for (i, line) in lines.try_iter()?.enumerate() {
+    let mut any = false;
+    for line in lines.try_iter()? {
         let line = line?;
-        if i > 0 {
+        if any {
             piece.push(b'\n');
         }
-        match line.cast::<PyBytes>() {
-            Ok(bytes) => piece.extend_from_slice(bytes.as_bytes()),
-            Err(_) => piece.extend_from_slice(line.cast::<PyString>()?.to_str()?.as_bytes()),
+        any = true;
+        if let Ok(bytes) = line.cast::<PyBytes>() {
+            piece.extend_from_slice(bytes.as_bytes());
+        } else if let Ok(text) = line.cast::<PyString>() {
+            piece.extend_from_slice(text.to_str()?.as_bytes());
+        } else {
+            let (class, shown) = (line.get_type().name()?, line.repr()?.to_string());
+            let shown: String = shown.chars().take(80).collect();
+            let message = format!("only str and bytes can be written as lines, got {class}: {shown}");
+            return Err(PyTypeError::new_err(message));
         }
         if piece.len() >= PIECE {
             released(py, || writer.write(&piece))?;
             piece.clear();
         }
     }
-    if last_newline {
+    if any && last_newline {
         piece.push(b'\n');
     }
     released(py, || {

@@ -29,7 +29,7 @@ enum Kind {
     Translated,
     Universal,
     Byte(u8),
-    Bytes(Finder<'static>),
+    Bytes(Box<Finder<'static>>),
     /// A text that the encoding cannot hold.
     Never,
 }
@@ -55,7 +55,7 @@ impl Splitter {
                 match bytes.as_deref() {
                     None | Some([]) => Kind::Never,
                     Some(&[byte]) => Kind::Byte(byte),
-                    Some(bytes) => Kind::Bytes(Finder::new(bytes).into_owned()),
+                    Some(bytes) => Kind::Bytes(Box::new(Finder::new(bytes).into_owned())),
                 }
             }
         };

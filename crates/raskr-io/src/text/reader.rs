@@ -24,9 +24,6 @@ pub struct TextOptions {
     /// Bytes of the file: lines that begin behind the first of them and up to the end, and the first line of the file,
     /// belong to the region. Not for compressed files.
     pub region: Option<Range<u64>>,
-    /// The text behind the last delimiter is a line even if it is empty, where lines end with a text of the user's
-    /// choice and the file is not empty (as `str.split` has it).
-    pub empty_last: bool,
     /// Threads for one file, where its format allows for more than one.
     pub threads: usize,
 }
@@ -39,7 +36,6 @@ impl Default for TextOptions {
             errors: Errors::Strict,
             newline: Newline::Universal { translate: true },
             region: None,
-            empty_last: false,
             threads: 1,
         }
     }
@@ -87,7 +83,6 @@ pub struct LineReader {
     encoding: Encoding,
     errors: Errors,
     splitter: Splitter,
-    empty_last: bool,
     /// Bytes of the region that are still to come.
     remaining: Option<u64>,
     /// Bytes that were read and not decoded, and the place of the first of them in the uncompressed file.
@@ -99,7 +94,6 @@ pub struct LineReader {
     text: Vec<u8>,
     scanned: usize,
     ends: Vec<usize>,
-    any_text: bool,
     done: bool,
 }
 
@@ -122,7 +116,6 @@ impl LineReader {
             encoding: options.encoding.clone(),
             errors: options.errors,
             splitter: Splitter::new(&options.newline, &options.encoding),
-            empty_last: options.empty_last && matches!(options.newline, Newline::Text(_)),
             remaining: None,
             raw: vec![0; PIECE],
             raw_filled: 0,
@@ -130,7 +123,6 @@ impl LineReader {
             text: Vec::new(),
             scanned: 0,
             ends: Vec::new(),
-            any_text: false,
             done: false,
         };
         match (options.compression, &options.region) {
@@ -234,7 +226,6 @@ impl LineReader {
         self.raw.copy_within(used..self.raw_filled, 0);
         self.raw_filled -= used;
         self.raw_place += used as u64;
-        self.any_text |= self.text.len() > from;
         self.splitter.prepare(&mut self.text, from);
         Ok(!self.done)
     }
@@ -260,8 +251,7 @@ impl LineReader {
             let more = self.fill()?;
             self.scanned = self.splitter.find(&self.text, self.scanned, !more, &mut self.ends);
             if !more {
-                let rest = self.ends.last().copied().unwrap_or(0) < self.text.len();
-                if rest || (self.empty_last && self.any_text) {
+                if self.ends.last().copied().unwrap_or(0) < self.text.len() {
                     self.ends.push(self.text.len());
                     self.scanned = self.text.len();
                 }
@@ -304,7 +294,7 @@ impl LineReader {
             line_open = reader.text.last().map_or(line_open, |&last| last != end);
             reader.text.clear();
             if !more {
-                return Ok(count + u64::from(line_open || (reader.empty_last && reader.any_text)));
+                return Ok(count + u64::from(line_open));
             }
         }
     }

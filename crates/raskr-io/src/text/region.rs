@@ -37,18 +37,20 @@ impl Cut<'_> {
     /// there finds the same delimiters as going on from the beginning. Only repetitive ones (`\n\n`) lead far back.
     fn certain(&self, input: &mut (impl Read + Seek + ?Sized), at: u64) -> io::Result<u64> {
         let reach = self.delimiter.len() as u64 - 1;
+        if reach == 0 {
+            return Ok(at);
+        }
         let mut from = at;
-        while reach > 0 {
+        loop {
             let first = from.saturating_sub(reach);
             let mut window = vec![0; (from + reach).min(self.size).saturating_sub(first) as usize];
             input.seek(SeekFrom::Start(first))?;
             let filled = read_full(input, &mut window)?;
             match self.find(&window[..filled], first) {
                 Some(found) if found < from => from = found,
-                _ => break,
+                _ => return Ok(from),
             }
         }
-        Ok(from)
     }
 
     /// The first delimiter that begins at `from` or later.

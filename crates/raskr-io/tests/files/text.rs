@@ -69,13 +69,10 @@ fn lines_keep_their_ends_and_the_last_may_have_none() {
 }
 
 #[test]
-fn an_empty_last_line_counts_where_it_is_asked_for() {
-    let options = |delimiter| TextOptions { empty_last: true, ..text_newline(delimiter) };
-    assert_eq!(texts(&bytes(b"a||b||"), &options("||")).expect("lines"), ["a||", "b||", ""]);
-    assert_eq!(texts(&bytes(b"a;b;"), &options(";")).expect("lines"), ["a;", "b;", ""]);
-    assert_eq!(texts(&bytes(b"a||b"), &options("||")).expect("lines"), ["a||", "b"]);
-    assert_eq!(texts(&bytes(b""), &options("||")).expect("lines"), [""; 0]);
+fn what_follows_the_last_end_is_a_line_if_it_is_anything() {
     assert_eq!(texts(&bytes(b"a||b||"), &text_newline("||")).expect("lines"), ["a||", "b||"]);
+    assert_eq!(texts(&bytes(b"a||b|"), &text_newline("||")).expect("lines"), ["a||", "b|"]);
+    assert_eq!(texts(&bytes(b"a;b;"), &text_newline(";")).expect("lines"), ["a;", "b;"]);
 }
 
 #[test]
