@@ -103,10 +103,10 @@ fn errors_of(encoding: &Encoding, errors: &str) -> Option<Errors> {
     let utf8 = matches!(encoding, Encoding::Utf8 | Encoding::Utf8Signature);
     let found = match errors {
         "strict" => Errors::Strict,
+        "ignore" => Errors::Ignore,
         // Python decodes the lines one by one, so that any handler of errors will do.
         _ if utf8 => Errors::Caller,
         "replace" => Errors::Replace,
-        "ignore" => Errors::Ignore,
         _ => return matches!(encoding, Encoding::Latin1).then_some(Errors::Strict),
     };
     encoding.supports(found).then_some(found)

@@ -83,7 +83,7 @@ impl Encoding {
     /// Is this way to treat errors offered for this encoding?
     pub fn supports(&self, errors: Errors) -> bool {
         match self {
-            Encoding::Utf8 | Encoding::Utf8Signature => matches!(errors, Errors::Strict | Errors::Caller),
+            Encoding::Utf8 | Encoding::Utf8Signature => errors != Errors::Replace,
             Encoding::Latin1 => true,
             Encoding::Table(_) => errors != Errors::Caller,
             Encoding::Utf16(_) | Encoding::Utf32(_) => errors == Errors::Strict,
@@ -150,7 +150,7 @@ impl Encoding {
     /// they were: all but those of a character that is not complete, unless these are the `last` ones.
     pub(crate) fn decode(&self, errors: Errors, raw: &[u8], last: bool, out: &mut Vec<u8>) -> Result<usize, Bad> {
         match self {
-            Encoding::Utf8 | Encoding::Utf8Signature if errors == Errors::Strict => decode_utf8(raw, last, out),
+            Encoding::Utf8 | Encoding::Utf8Signature if errors != Errors::Caller => decode_utf8(errors, raw, last, out),
             Encoding::Utf8 | Encoding::Utf8Signature | Encoding::Latin1 => {
                 out.extend_from_slice(raw);
                 Ok(raw.len())
@@ -170,28 +170,35 @@ pub(crate) struct Bad {
     pub(crate) reason: &'static str,
 }
 
-fn decode_utf8(raw: &[u8], last: bool, out: &mut Vec<u8>) -> Result<usize, Bad> {
+fn decode_utf8(errors: Errors, raw: &[u8], last: bool, out: &mut Vec<u8>) -> Result<usize, Bad> {
     // Asked first because it is many times as fast, and most text is.
     if raw.is_ascii() {
         out.extend_from_slice(raw);
         return Ok(raw.len());
     }
-    let valid = match str::from_utf8(raw) {
-        Ok(text) => text.len(),
-        Err(error) if error.error_len().is_none() && !last => error.valid_up_to(),
-        Err(error) => {
-            let at = error.valid_up_to();
-            let (length, reason) = match error.error_len() {
-                None => (raw.len() - at, "unexpected end of data"),
-                // The bytes that begin a character of more than one.
-                Some(length) if matches!(raw[at], 0xc2..=0xf4) => (length, "invalid continuation byte"),
-                Some(length) => (length, "invalid start byte"),
-            };
+    let mut at = 0;
+    loop {
+        let error = match str::from_utf8(&raw[at..]) {
+            Ok(text) => {
+                out.extend_from_slice(text.as_bytes());
+                return Ok(raw.len());
+            }
+            Err(error) => error,
+        };
+        out.extend_from_slice(&raw[at..at + error.valid_up_to()]);
+        at += error.valid_up_to();
+        let (length, reason) = match error.error_len() {
+            None if !last => return Ok(at),
+            None => (raw.len() - at, "unexpected end of data"),
+            // The bytes that begin a character of more than one.
+            Some(length) if matches!(raw[at], 0xc2..=0xf4) => (length, "invalid continuation byte"),
+            Some(length) => (length, "invalid start byte"),
+        };
+        if errors != Errors::Ignore {
             return Err(Bad { at, length, reason });
         }
-    };
-    out.extend_from_slice(&raw[..valid]);
-    Ok(valid)
+        at += length;
+    }
 }
 
 fn push(out: &mut Vec<u8>, character: char) {
@@ -317,6 +324,20 @@ mod tests {
             for step in 1..=raw.len() {
                 assert_eq!(decode(&utf16, raw, step), Err(Bad { at, length, reason }), "{raw:?} by {step}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_ignored_if_it_is_to_be() {
+        let raw = b"a\xff\xe2\x82z\xc3\xa9\xf0\x9f";
+        for step in 1..=raw.len() {
+            let (mut out, mut from, mut to) = (Vec::new(), 0, 0);
+            while from < raw.len() {
+                to = (to + step).min(raw.len());
+                let piece = &raw[from..to];
+                from += Encoding::Utf8.decode(Errors::Ignore, piece, to == raw.len(), &mut out).expect("no error");
+            }
+            assert_eq!(out, "az\u{e9}".as_bytes(), "by {step}");
         }
     }
 
