@@ -1,6 +1,6 @@
 //! Text as a user of the crate meets it: every compression, every cut into regions, damage, encodings, counting.
 // Helpers of tests may panic as tests may.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
