@@ -11,8 +11,11 @@ use super::encoding::{Encoding, Errors};
 use super::newline::{Newline, Splitter};
 use super::parallel_bzip2::ParallelBzip2;
 use super::region::Cut;
-use super::source::{PIECE, TextSource, read_full};
+use super::source::{TextSource, read_full};
 use crate::error::IoError;
+
+/// How many bytes are decoded at once: the strings that a caller makes of them should fit the cache as well.
+const TEXT_PIECE: usize = 64 << 10;
 
 /// How a file is to be read.
 #[derive(Clone, Debug)]
@@ -117,7 +120,7 @@ impl LineReader {
             errors: options.errors,
             splitter: Splitter::new(&options.newline, &options.encoding),
             remaining: None,
-            raw: vec![0; PIECE],
+            raw: vec![0; TEXT_PIECE],
             raw_filled: 0,
             raw_place: 0,
             text: Vec::new(),
