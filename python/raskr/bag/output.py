@@ -1,13 +1,15 @@
 """Methods of bags that write files, or give other collections."""
 
+import codecs
 import importlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from raskr._bridge import core
 from raskr.bag import avro
 from raskr.bag.layers import Blocks
 from raskr.bag.steps import Step
-from raskr.bytes.core import infer_compression, output_paths, write_whole
+from raskr.bytes.core import infer_compression, is_remote, output_paths, write_whole
 from raskr.tokenize import tokenize
 
 __all__ = ["Output", "to_textfiles"]
@@ -27,6 +29,9 @@ class WriteText(Step):
 
     def apply(self, part: Iterable, path: str) -> str:
         compression = infer_compression(path, self.compression)
+        if codecs.lookup(self.encoding).name == "utf-8" and not is_remote(path) and compression != "zip":
+            core.text_write(path, part, compression=compression, last_newline=self.last_endline)
+            return path
         end = "\n".encode(self.encoding)
         with write_whole(path, compression, self.storage_options) as file:
             first = True

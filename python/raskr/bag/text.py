@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from typing import IO, Any, NamedTuple
 
+from raskr._bridge import core
 from raskr.bag.layers import Tasks
 from raskr.bag.reduction_steps import count
 from raskr.bag.steps import Step
 from raskr.bytes.core import expand_paths, file_size, infer_compression, is_remote, open_bytes
 from raskr.core import literal
+from raskr.system import CPU_COUNT
 from raskr.tokenize import tokenize
 from raskr.utils import parse_bytes
 
@@ -43,7 +45,7 @@ class Block(NamedTuple):
     """A part of a file: the lines that begin in it.
 
     `length` is None for all that follows `start`; `delimiter` is None for the line ends of all systems, which are read
-    as a newline.
+    as a newline, and empty for those line ends kept as they are. `threads` may decompress one file.
     """
 
     path: str
@@ -54,6 +56,30 @@ class Block(NamedTuple):
     encoding: str
     errors: str
     storage_options: dict | None
+    threads: int = 1
+
+
+def _native(block: Block) -> Any:
+    """The block for the engine to read, which has most encodings and compressions; None where Python has to."""
+    if is_remote(block.path):
+        return None
+    part = {} if _is_whole(block) else {"start": block.start, "length": block.length}
+    try:
+        return core.TextFile(
+            block.path,
+            compression=block.compression,
+            newline=block.delimiter,
+            encoding=block.encoding,
+            errors=block.errors,
+            threads=block.threads,
+            **part,
+        )
+    except NotImplementedError:
+        return None
+
+
+def _is_whole(block: Block) -> bool:
+    return block.start == 0 and block.length is None
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -80,11 +106,16 @@ def read_block(block: Block) -> Iterator[str]:
     >>> list(read_block(Block(path, None, 0, None, None, "utf-8", "strict", None)))
     ['one\\n', 'two\\n']
     """
+    native = _native(block)
+    return _by_python(block) if native is None else chain.from_iterable(native)
+
+
+def _by_python(block: Block) -> Iterator[str]:
     # One generator about the file's own iterator: each further one would cost as much as reading a line.
     try:
-        if block.start != 0 or block.length is not None:
+        if not _is_whole(block):
             yield from _part(block)
-        elif block.delimiter is None or block.delimiter == "\n":
+        elif block.delimiter in (None, "", "\n"):
             with _text_of(block) as text:
                 yield from text
         else:
@@ -94,7 +125,7 @@ def read_block(block: Block) -> Iterator[str]:
 
 
 def _text_of(block: Block) -> IO[str]:
-    newline = None if block.delimiter is None else "\n"
+    newline = block.delimiter
     if block.compression is None and not is_remote(block.path):
         return open(block.path, encoding=block.encoding, errors=block.errors, newline=newline, buffering=_PIECE)
     file = _Explaining(block)
@@ -113,7 +144,7 @@ def _split_whole(block: Block) -> Iterator[str]:
 def _part(block: Block) -> Iterable[str]:
     data, _ = _bytes_of(block)
     text = data.decode(block.encoding, block.errors)
-    return io.StringIO(text, newline=None) if block.delimiter is None else _split((text,), block.delimiter)
+    return _split((text,), block.delimiter) if block.delimiter else io.StringIO(text, newline=block.delimiter)
 
 
 def _split(pieces: Iterable[str], delimiter: str) -> Iterator[str]:
@@ -207,7 +238,7 @@ _BROKEN = (EOFError, OSError, ValueError, lzma.LZMAError, zlib.error, zipfile.Ba
 
 def _explained(error: UnicodeDecodeError, block: Block) -> UnicodeDecodeError:
     """An error of decoding that tells the place within the file, which readers of pieces don't know."""
-    if block.start == 0 and block.length is None:
+    if _is_whole(block):
         with open_bytes(block.path, block.compression, block.storage_options) as file:
             data, start = file.read(), 0
     else:
@@ -225,7 +256,7 @@ def _explained(error: UnicodeDecodeError, block: Block) -> UnicodeDecodeError:
 
 # --- counting ---------------------------------------------------------------------------------------------------------
 def count_lines(block: Block) -> int:
-    """How many lines begin in a block; none of them is decoded, where the encoding allows.
+    """How many lines begin in a block, without making text of them where the encoding allows.
 
     Parameters
     ----------
@@ -242,16 +273,19 @@ def count_lines(block: Block) -> int:
     >>> count_lines(Block(path, None, 0, None, None, "utf-8", "strict", None))
     2
     """
+    native = _native(block)
+    if native is not None:
+        return native.count()
     if not _counts_bytes(block):
         return count(read_block(block))
-    if block.start == 0 and block.length is None:
+    if _is_whole(block):
         with _Explaining(block) as file:
-            return _count(iter(lambda: file.read(_PIECE), b""), block.delimiter is None)
-    return _count(iter([_bytes_of(block)[0]]), block.delimiter is None)
+            return _count(iter(lambda: file.read(_PIECE), b""), not block.delimiter)
+    return _count(iter([_bytes_of(block)[0]]), not block.delimiter)
 
 
 def _counts_bytes(block: Block) -> bool:
-    return block.delimiter in (None, "\n") and _has_plain_line_ends(block.encoding)
+    return block.delimiter in (None, "", "\n") and _has_plain_line_ends(block.encoding)
 
 
 def _count(pieces: Iterator[bytes], universal: bool) -> int:
@@ -336,7 +370,8 @@ def read_text(
     encoding, errors : str
         As in `open`.
     linedelimiter : str, optional
-        What lines end with. By default the line ends of all systems count, and are read as ``"\\n"``.
+        What lines end with. By default the line ends of all systems count, and are read as ``"\\n"``; with ``""``
+        they count and stay as they are.
     collection : bool
         Give a bag, rather than a list of `Delayed` lists.
     storage_options : dict, optional
@@ -368,8 +403,6 @@ def read_text(
 
     if blocksize is not None and files_per_partition is not None:
         raise ValueError("Only one of blocksize or files_per_partition can be set")
-    if linedelimiter == "":
-        linedelimiter = None
     codecs.lookup(encoding)
     codecs.lookup_error(errors)
     paths = expand_paths(urlpath, storage_options)
@@ -396,7 +429,7 @@ def _cut(whole: Block, blocksize: Any) -> list[Block]:
         raise ValueError(
             f"Cannot do chunked reads on compressed files, such as {whole.path}. To read, set blocksize=None"
         )
-    if not _has_plain_line_ends(whole.encoding):
+    if not _has_plain_line_ends(whole.encoding) and _native(whole) is None:
         raise ValueError(f"files in the encoding {whole.encoding} can't be cut at bytes. To read, set blocksize=None")
     total = file_size(whole.path, whole.storage_options)
     number = max(1, -(-total // size))
@@ -409,6 +442,9 @@ def _cut(whole: Block, blocksize: Any) -> list[Block]:
 def _of_blocks(parts: list, include_path: bool, collection: bool, bag: Callable) -> Any:
     name = f"read-text-{tokenize([list(map(_stamped, part)) for part in parts], include_path)}"
     step = ReadBlocks(include_path)
+    # Where there are fewer files than processors, a file that allows for it is decompressed by several.
+    threads = max(1, CPU_COUNT // max(1, len(parts)))
+    parts = [[block._replace(threads=threads) for block in part] for part in parts]
     made = bag(Tasks({(name, i): (step, literal(part)) for i, part in enumerate(parts)}), name, len(parts))
     return made if collection else made.to_delayed()
 
