@@ -115,8 +115,7 @@ impl Expr {
             return Err(ArrayError::NoLoop { operation: label.to_owned(), types: accumulate.to_string() });
         }
         if !axes.is_empty()
-            && let Some(reduced) =
-                self.reduced_filter(kind, ending, keepdims, accumulate, dtype, split, label)?
+            && let Some(reduced) = self.reduced_filter(kind, ending, keepdims, accumulate, dtype, split, label)?
         {
             return Ok(reduced);
         }

@@ -167,14 +167,19 @@ impl Expr {
         let total = |kind: K, accumulate: DType, dtype: DType| -> Result<Arc<Expr>, ArrayError> {
             let constant = Expr::full(Grid::single(&[]), accumulate, Scalar::I64(neutral), label);
             let types = [DType::Bool, accumulate, accumulate];
-            let chosen =
-                Expr::elementwise(OpCode::Where, &[Arc::clone(mask), input.cast(accumulate)?, constant], &types, label)?;
+            let chosen = Expr::elementwise(
+                OpCode::Where,
+                &[Arc::clone(mask), input.cast(accumulate)?, constant],
+                &types,
+                label,
+            )?;
             chosen.reduce(kind, Ending::Value, &axes, false, accumulate, dtype, split, label)
         };
         let reduced = if kind == K::Mean {
             let wide = if accumulate.is_complex() { DType::C128 } else { DType::F64 };
             let sum = total(K::Sum, wide, wide)?;
-            let chosen = mask.reduce(K::CountNonzero, Ending::Value, &axes, false, DType::Bool, DType::I64, split, label)?;
+            let chosen =
+                mask.reduce(K::CountNonzero, Ending::Value, &axes, false, DType::Bool, DType::I64, split, label)?;
             Expr::elementwise(OpCode::Divide, &[sum, chosen.cast(wide)?], &[wide, wide], label)?.cast(dtype)?
         } else {
             total(kind, accumulate, dtype)?

@@ -51,7 +51,11 @@ pub fn lower_results(outputs: &[Arc<Expr>], joined: bool, builder: &mut Builder)
     }
     let mut lowered = Vec::with_capacity(outputs.len());
     for (expr, whole) in outputs.iter().zip(whole) {
-        lowered.push(if whole { lowering.write_whole(expr, builder)? } else { lowering.gather(expr, joined, builder)? });
+        lowered.push(if whole {
+            lowering.write_whole(expr, builder)?
+        } else {
+            lowering.gather(expr, joined, builder)?
+        });
     }
     Ok(lowered)
 }

@@ -106,7 +106,9 @@ impl Lowering {
         let mut grid = expr.grid().clone();
         let mut parts = taken(from, grid.axis(axis), index);
         let needed: usize = parts.iter().map(|part| part.blocks.len()).sum();
-        if grid.axis(axis).blocks() > 1 && grid.blocks() as usize > grid.axis(axis).blocks() && needed > 2 * from.blocks()
+        if grid.axis(axis).blocks() > 1
+            && grid.blocks() as usize > grid.axis(axis).blocks()
+            && needed > 2 * from.blocks()
         {
             // Every block of the result needs most of the source's: those of a row are filled together, which goes
             // through the source once.
@@ -209,10 +211,8 @@ impl Lowering {
             numbers.insert(0, 0);
         }
         numbers.values_mut().enumerate().for_each(|(number, slot)| *slot = number);
-        let mut picked: Vec<Points> = numbers
-            .keys()
-            .map(|block| Points { blocks: vec![indexed.unflat(*block).to_vec()], ..empty() })
-            .collect();
+        let mut picked: Vec<Points> =
+            numbers.keys().map(|block| Points { blocks: vec![indexed.unflat(*block).to_vec()], ..empty() }).collect();
         let mut ordered: Vec<(u32, u64)> = Vec::with_capacity(located.len());
         for (block, offsets) in located {
             let number = numbers[&block];
@@ -365,4 +365,3 @@ impl Lowering {
         Ok(tree(partial, Split::new(&grid, &axes)?, FAN_IN, &make, builder))
     }
 }
-

@@ -46,7 +46,8 @@ impl Feed {
 }
 
 impl Opened<'_> {
-    pub fn len(&self) -> usize {
+    /// Elements of the block.
+    pub fn elements(&self) -> usize {
         self.region.iter().product()
     }
 
@@ -90,7 +91,12 @@ impl Opened<'_> {
         }
     }
 
-    fn piece(&self, start: &[usize], shape: &[usize], cancelled: &AtomicBool) -> Result<SmallVec<[Chunk; 3]>, TaskError> {
+    fn piece(
+        &self,
+        start: &[usize],
+        shape: &[usize],
+        cancelled: &AtomicBool,
+    ) -> Result<SmallVec<[Chunk; 3]>, TaskError> {
         let outside = || TaskError::internal("a piece outside of its block");
         let accesses = self
             .accesses

@@ -61,7 +61,7 @@ impl Op for FilterOp {
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let opened = self.feed.open(context.index, inputs)?;
         // Recycled memory for all elements; pages that nothing is written to cost nothing.
-        let mut out = ChunkMut::new(self.dtype, &[opened.len()]);
+        let mut out = ChunkMut::new(self.dtype, &[opened.elements()]);
         let item = self.dtype.itemsize();
         let end = select_to(&opened, context, out.as_bytes_mut())?;
         let whole = out.freeze();
@@ -86,9 +86,9 @@ impl Op for CountChosenOp {
         let opened = self.feed.open(context.index, inputs)?;
         let mut count = 0;
         opened.each(context.cancelled, |_, values| {
-            count += values.iter().try_fold(0, |sum, mask| {
-                blocks::count_true(mask).map(|count| sum + count).map_err(ArrayError::from)
-            })?;
+            count += values
+                .iter()
+                .try_fold(0, |sum, mask| blocks::count_true(mask).map(|count| sum + count).map_err(ArrayError::from))?;
             Ok(())
         })?;
         Ok(Value::Chunk(Chunk::scalar(count as i64)))

@@ -1,4 +1,6 @@
 //! Admission against the limit of memory, spilling and reading back (rule 8 of the protocol).
+// `unsafe` is allowed here: the allocator is asked to give memory back.
+#![allow(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -135,6 +137,7 @@ impl Run {
             drop(garbage);
             drop(value);
         }
+        give_back_freed_memory();
         let mut state = self.state.lock();
         if state.disk_failure.is_none() {
             state.disk_failure = failure;
@@ -178,5 +181,15 @@ impl Run {
             return file.read(self.options.codec.as_ref()).map_err(|error| self.explain(task, error));
         }
         Ok(store.share(task).unwrap_or(Value::Unit))
+    }
+}
+
+/// Has the allocator give memory that was freed back to the system, where it would keep it: glibc raises what it keeps to
+/// blocks of 32 MiB once blocks of that size were freed, and a limit of memory would be overshot by them.
+fn give_back_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

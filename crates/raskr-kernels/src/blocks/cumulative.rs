@@ -96,7 +96,11 @@ fn scan<T: Number, O: Order<T>>(
         last: last.as_mut_slice::<T>(),
         order: PhantomData::<O>,
     };
-    if along.inner > 1 { Arch::new().dispatch(Vectorised(scan)) } else { scan.run_kind() }
+    if along.inner > 1 {
+        Arch::new().dispatch(Vectorised(scan))
+    } else {
+        scan.run_kind()
+    }
     Ok(last.freeze())
 }
 
@@ -366,8 +370,7 @@ mod tests {
 
     #[test]
     fn integers_wrap_and_times_keep_not_a_time() {
-        let sum =
-            cumulative(CumulativeKind::Sum, &Chunk::from_slice(&[i8::MAX, 1], &[2]), 0, None).expect("an axis");
+        let sum = cumulative(CumulativeKind::Sum, &Chunk::from_slice(&[i8::MAX, 1], &[2]), 0, None).expect("an axis");
         assert_eq!(sum.as_slice::<i8>(), Some(&[127, -128][..]));
         let spans = Chunk::from_slice(&[5, i64::MIN, 1], &[3]);
         let spans = spans.reinterpret(DType::TimeDelta(TimeUnit::Second)).expect("eight bytes");

@@ -310,6 +310,8 @@ pub fn searchsorted(sorted: &Chunk, values: &Chunk, side: Side) -> Result<Chunk,
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use proptest::prelude::*;
     use raskr_base::TimeUnit;
 

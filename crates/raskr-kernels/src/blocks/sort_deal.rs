@@ -70,7 +70,7 @@ fn separators<T: Element, K: Sortable<T, Bits = i64>>(from: &[T]) -> [i64; PILES
     let part = from.len() / count;
     // Pseudo-random places, one in each of equal parts: regular ones may meet a period of the data.
     let shift = |i: usize| ((i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize;
-    let mut sample: Vec<i64> = (0..count).map(|i| K::bits(from[i * part + (shift(i) * part >> 32)])).collect();
+    let mut sample: Vec<i64> = (0..count).map(|i| K::bits(from[i * part + ((shift(i) * part) >> 32)])).collect();
     sample.sort_unstable();
     let mut tree = [i64::MAX; PILES];
     for (at, entry) in tree.iter_mut().enumerate().skip(1) {

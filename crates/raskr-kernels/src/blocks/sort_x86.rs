@@ -178,7 +178,7 @@ unsafe fn sorted<V: Lanes, const N: usize>(at: V::At, count: usize) -> [V; N] {
             }
             i += 1;
         }
-        if N % V::LANES != 0 || N < 8 {
+        if !N.is_multiple_of(V::LANES) || N < 8 {
             network(&mut v);
             return v;
         }

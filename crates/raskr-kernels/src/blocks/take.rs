@@ -345,7 +345,9 @@ pub fn gather_points(
     let to_strides = byte_strides(&contiguous_strides(&rest_shape), item as usize);
     let steps: Vec<Strides> =
         chunks.iter().map(|chunk| rest.iter().map(|&axis| chunk.strides()[axis] * item).collect()).collect();
-    let runs = steps.iter().all(|steps| rest_shape.iter().zip(steps.iter().zip(&to_strides)).all(|(n, (a, b))| *n == 1 || a == b));
+    let runs = steps
+        .iter()
+        .all(|steps| rest_shape.iter().zip(steps.iter().zip(&to_strides)).all(|(n, (a, b))| *n == 1 || a == b));
     // SAFETY: every coordinate was checked, so each start is inside its chunk.
     unsafe {
         if runs {

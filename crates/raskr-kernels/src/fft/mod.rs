@@ -177,7 +177,7 @@ where
                 }
                 // These are real in every transform of real numbers; what is there otherwise doesn't count.
                 line[0].im = T::of(0.0);
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     line[half - 1].im = T::of(0.0);
                 }
                 plan.inverse(line, out);

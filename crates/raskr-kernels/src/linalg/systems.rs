@@ -128,7 +128,7 @@ fn eliminate<T: Scalar>(a: &mut [T], rows: usize, top: usize, columns: usize, or
             column.swap(j, pivot);
             let head = column[j];
             if head != T::NOTHING {
-                column[j + 1..].iter_mut().for_each(|x| *x = *x / head);
+                column[j + 1..].iter_mut().for_each(|x| *x /= head);
             }
             for other in right.chunks_exact_mut(rows).take(columns - j - 1) {
                 other.swap(top + j, top + pivot);

@@ -442,18 +442,9 @@ impl PyExpr {
                 token: token.clone(),
             }),
         };
-        let expr = Expr::blockwise(
-            called,
-            &out_ind,
-            arrays,
-            extras,
-            concatenate,
-            grid_of(chunks)?,
-            element,
-            native,
-            label,
-        )
-        .map_err(|error| raise(py, error))?;
+        let expr =
+            Expr::blockwise(called, &out_ind, arrays, extras, concatenate, grid_of(chunks)?, element, native, label)
+                .map_err(|error| raise(py, error))?;
         let recipe = PyTuple::new(
             py,
             [

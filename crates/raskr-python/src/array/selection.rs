@@ -46,8 +46,7 @@ impl PyExpr {
     ) -> PyResult<PyExpr> {
         let py = slf.py();
         let lists = positions.iter().map(positions_of).collect::<PyResult<Vec<_>>>()?;
-        let expr =
-            slf.get().expr().points(axes.clone(), lists, axis_of(chunks)?).map_err(|error| raise(py, error))?;
+        let expr = slf.get().expr().points(axes.clone(), lists, axis_of(chunks)?).map_err(|error| raise(py, error))?;
         derived(slf, expr, "points", (axes, positions, chunks).into_pyobject(py)?)
     }
 

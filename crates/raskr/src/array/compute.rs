@@ -1,7 +1,6 @@
 //! Running expressions: on how many threads, within how much memory, and in what form the result is given.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use raskr_array::Expr;
 use raskr_array::lower::results::{Destination, Lowered, lower_results};
@@ -10,9 +9,9 @@ use raskr_array::ops::store::join_all;
 use raskr_base::{Chunk, Element, TaskError, Value};
 use raskr_exec::{RunOptions, default_memory_limit, start};
 use raskr_graph::{Builder, Plan, PlanOptions, TaskRef};
-use raskr_kernels::blocks::{Target, copied, to_contiguous};
+use raskr_kernels::blocks::{copied, to_contiguous};
 
-use super::{Array, native};
+use super::Array;
 use crate::error::{Error, Result};
 
 /// How a computation runs. What is not said is chosen by the machine: one thread for each processor, 80 % of memory.
@@ -111,10 +110,6 @@ pub(super) fn run(builder: Builder, options: &Options) -> Result<Vec<Value>> {
     let plan = Plan::from_graph(builder.finish(), PlanOptions::default())?;
     let outcome = start(plan, options.for_run()).wait(None);
     Ok(outcome.unwrap_or_else(|| Err(raskr_exec::RunError::Cancelled))?)
-}
-
-fn sizes(expr: &Expr) -> Vec<Vec<usize>> {
-    expr.grid().axes().iter().map(|axis| axis.sizes().iter().map(|n| *n as usize).collect()).collect()
 }
 
 /// The only block, in row-major order and without memory that it does not need.
