@@ -28,6 +28,8 @@ MODULES = {
     "raskr.array.stats": da.stats,
     "raskr.array.ma": da.ma,
 }
+#: modules of helpers, whose names others import
+PRIVATE = {"raskr.array._apply", "raskr.array._docs", "raskr.array.random_streams", "raskr.array.utils"}
 SHAPE, CHUNKS = (12, 8), (3, 2)
 
 
@@ -95,10 +97,11 @@ def drawn(name: str):
         (5, 5, 3),
         (3, [0.5, 0.5]),
         ([1.0, 2.0],),
+        ([0, 0], np.eye(2)),
     ):
         try:
             return getattr(da.random, name)(*parameters, size=SHAPE, chunks=CHUNKS)
-        except (TypeError, ValueError):
+        except (AttributeError, IndexError, TypeError, ValueError):
             continue
     raise SystemExit(f"no parameters known for random.{name}")
 
@@ -262,6 +265,9 @@ def functions(module) -> list[str]:
         name
         for name in set(names)
         if not name.startswith("_")
+        # What a module merely imported for its own use is no part of it.
+        and (hasattr(module, "__all__") or getattr(module, name, None).__doc__)
+        and getattr(getattr(module, name), "__module__", None) not in PRIVATE
         and callable(getattr(module, name, None))
         and not inspect.isclass(getattr(module, name))
     )

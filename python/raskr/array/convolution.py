@@ -104,7 +104,7 @@ def correlate(a, v, mode="valid"):
     --------
     >>> import raskr.array as da
     >>> da.correlate(da.arange(5, chunks=2), [1, 0, 2]).compute()
-    array([4, 7, 10])
+    array([ 4,  7, 10])
     """
     a, v = _line(a, "correlate"), _line(v, "correlate")
     if mode == "same" and v.size > a.size:

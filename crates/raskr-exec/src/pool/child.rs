@@ -10,13 +10,17 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::message::{self, CallMessage, Message, Received};
 use super::serve::{Encoded, NO_CALL};
 use super::shared::SharedBuffer;
+
+/// How long a process may take to end once it has closed its end of the socket.
+const ENDING_TIME: Duration = Duration::from_millis(500);
+const ENDING_POLL: Duration = Duration::from_millis(1);
 
 /// How a child is started. The number of the descriptor that leads to the parent is appended to the arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -193,12 +197,13 @@ impl Child {
         self.how_ended()
     }
 
-    /// How a process ended that has closed its end: waits for it.
+    /// How a process ended that nothing more can be had from; it is ended if it does not end by itself at once.
     pub fn wait(&mut self) -> Exit {
-        if self.ended.is_none() {
-            self.collect(false);
+        let begun = Instant::now();
+        while self.ended.is_none() && !self.collect(true) && begun.elapsed() < ENDING_TIME {
+            std::thread::sleep(ENDING_POLL);
         }
-        self.how_ended()
+        self.end()
     }
 
     fn how_ended(&self) -> Exit {

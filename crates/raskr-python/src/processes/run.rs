@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_millis(100);
 /// How often a task is run again after its process died.
 const DEATHS_ALLOWED: usize = 3;
 /// How long a new child may take until it is set up.
-const SETUP_TIME: Duration = Duration::from_secs(60);
+const SETUP_TIME: Duration = Duration::from_secs(30);
 
 /// What all children of a run are told.
 pub struct Conditions {
@@ -232,7 +232,7 @@ impl Processes {
                 }
             }
         }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "it was not ready within a minute"))
+        Err(io::Error::new(io::ErrorKind::TimedOut, "it was not ready within half a minute"))
     }
 
     fn converse(
