@@ -29,7 +29,8 @@ MODULES = {
     "raskr.array.ma": da.ma,
 }
 #: modules of helpers, whose names others import
-PRIVATE = {"raskr.array._apply", "raskr.array._docs", "raskr.array.random_streams", "raskr.array.utils"}
+PRIVATE = {"raskr.array._apply", "raskr.array._docs", "raskr.array.utils"}
+HELPERS = {"checked", "numpy_generator", "numpy_only", "one_block_last"}
 SHAPE, CHUNKS = (12, 8), (3, 2)
 
 
@@ -265,6 +266,7 @@ def functions(module) -> list[str]:
         name
         for name in set(names)
         if not name.startswith("_")
+        and name not in HELPERS
         # What a module merely imported for its own use is no part of it.
         and (hasattr(module, "__all__") or getattr(module, name, None).__doc__)
         and getattr(getattr(module, name), "__module__", None) not in PRIVATE
