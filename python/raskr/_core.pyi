@@ -261,6 +261,7 @@ def rebuild_expr(constructor: str, args: tuple[Any, ...]) -> Expr:
 class Memory:
     """Keeps a chunk's memory alive for the NumPy array that shows it."""
 
+@final
 class OrderFunction:
     """A native function of blocks that has to do with order; `blockwise` and `group_blocks` take it as a function.
 
@@ -272,7 +273,6 @@ class OrderFunction:
 
     def __new__(cls, name: str, options: dict[str, Any]) -> OrderFunction: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
-    def __call__(self, *blocks: Any) -> Any: ...
     @property
     def __name__(self) -> str: ...
 
