@@ -382,8 +382,8 @@ def restore_task(calls: object, index: int) -> Task:
 def annotation_entered(entered: bool) -> None:
     """A `with raskr.annotate(...)` block was entered or left."""
 
-def child_main(descriptor: int) -> None:
-    """Serves the process at the other end of a descriptor, until that one is gone."""
+def child_main() -> None:
+    """Serves the process at the other end of the standard input, until that one is gone."""
 
 def close_children() -> None:
     """Ends the child processes that wait for work."""

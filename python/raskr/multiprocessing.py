@@ -105,8 +105,9 @@ def _start() -> tuple[str, list[str], list[tuple[str, str]]]:
     """The program of a child, its arguments, and what it finds in its environment beside the parent's."""
     # The module is loaded by itself: a child that runs plain functions needs neither raskr's package nor NumPy.
     boot = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C is for the parent
         "import sys, importlib.util as u; s = u.spec_from_file_location('raskr._core', sys.argv[1]); "
-        "m = u.module_from_spec(s); sys.modules['raskr._core'] = m; s.loader.exec_module(m); m.child_main(int(sys.argv[2]))"
+        "m = u.module_from_spec(s); sys.modules['raskr._core'] = m; s.loader.exec_module(m); m.child_main()"
     )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     program = os.fsdecode(multiprocessing.spawn.get_executable() or sys.executable)

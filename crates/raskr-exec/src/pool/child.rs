@@ -1,13 +1,12 @@
 //! A child process as its parent sees it.
-// `unsafe` is allowed here: a descriptor is handed to the child between fork and exec, and its end is waited for.
+// `unsafe` is allowed here: a child's end is waited for.
 #![allow(unsafe_code)]
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use super::shared::SharedBuffer;
 const ENDING_TIME: Duration = Duration::from_millis(500);
 const ENDING_POLL: Duration = Duration::from_millis(1);
 
-/// How a child is started. The number of the descriptor that leads to the parent is appended to the arguments.
+/// How a child is started. Its standard input leads to the parent ([`stream_of_parent`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Start {
     pub program: OsString,
@@ -61,20 +60,14 @@ pub struct Child {
 impl Child {
     pub fn start(start: &Start) -> io::Result<Child> {
         let (here, there) = UnixStream::pair()?;
-        let number = there.as_raw_fd();
         let mut command = Command::new(&start.program);
-        command.args(&start.arguments).arg(number.to_string()).stdin(Stdio::null());
+        // The socket comes as the standard input: nothing has to be done between fork and exec then, so that the system's
+        // own spawning is used, which runs no handlers of libraries. OpenBLAS's wait for its threads, for ever when two
+        // threads start processes at a time.
+        command.args(&start.arguments).stdin(Stdio::from(OwnedFd::from(there)));
         command.envs(start.variables.iter().map(|(name, value)| (name, value)));
-        // SAFETY: between fork and exec only system calls are made, which is allowed there.
-        unsafe {
-            command.pre_exec(move || {
-                // Ctrl-C is for the parent, which ends what it has to.
-                libc::signal(libc::SIGINT, libc::SIG_IGN);
-                if libc::fcntl(number, libc::F_SETFD, 0) == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-            });
-        }
         let process = command.spawn()?;
-        drop(there);
+        drop(command);
         let status = SharedBuffer::copy_of(&NO_CALL.to_ne_bytes())?;
         let pid = process.id();
         Ok(Child {
@@ -242,18 +235,12 @@ impl Drop for Child {
     }
 }
 
-/// The stream whose descriptor a parent named to this process.
-pub fn stream_of(number: i32) -> io::Result<UnixStream> {
-    use std::os::fd::FromRawFd;
-    // SAFETY: the parent made the descriptor for this process, which owns it from here on.
-    let stream = unsafe { UnixStream::from_raw_fd(number) };
-    rustix::io::fcntl_setfd(stream.as_fd(), rustix::io::FdFlags::CLOEXEC)?;
-    match stream.peer_addr() {
-        Ok(_) => Ok(stream),
-        Err(error) => {
-            // Not a socket: somebody else's descriptor stays open.
-            let _ = stream.into_raw_fd();
-            Err(error)
-        }
-    }
+/// The stream to the parent, which is this process' standard input; that becomes empty.
+pub fn stream_of_parent() -> io::Result<UnixStream> {
+    let input = io::stdin();
+    let stream = UnixStream::from(input.as_fd().try_clone_to_owned()?);
+    stream.peer_addr()?;
+    let nothing = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    Ok(stream)
 }

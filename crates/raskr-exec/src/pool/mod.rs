@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-pub use child::{CallOut, Child, Exit, Start, stream_of};
+pub use child::{CallOut, Child, Exit, Start, stream_of_parent};
 pub use serve::{Encoded, Handler, serve};
 pub use shared::{SHARED_BYTES_MIN, SharedBuffer, fresh_id};
 

@@ -174,11 +174,11 @@ fn encoded_failure(py: Python<'_>, error: &PyErr) -> Encoded {
     })
 }
 
-/// Serves the process at the other end of a descriptor, until that one is gone.
+/// Serves the process at the other end of the standard input, until that one is gone.
 #[pyfunction]
-pub fn child_main(py: Python<'_>, descriptor: i32) -> PyResult<()> {
-    let failed = |error: std::io::Error| PyOSError::new_err(format!("no parent at descriptor {descriptor}: {error}"));
-    let stream = pool::stream_of(descriptor).map_err(failed)?;
+pub fn child_main(py: Python<'_>) -> PyResult<()> {
+    let failed = |error: std::io::Error| PyOSError::new_err(format!("no parent at the standard input: {error}"));
+    let stream = pool::stream_of_parent().map_err(failed)?;
     let mut server = Server::default();
     py.detach(|| pool::serve(stream, &mut server)).map_err(failed)
 }
