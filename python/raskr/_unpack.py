@@ -49,6 +49,9 @@ class _Unpacker:
         self.traverse = traverse
         self.collections: list = []
         self.places: dict[Any, int] = {}
+        # Collections that are told from others by their tokens, which may cost as much as their data is long: as long as
+        # there is one alone, nothing is asked of it.
+        self.unnamed: list[int] = []
 
     def read(self, x: Any) -> Repack | None:
         """A function that rebuilds an object around results, or None when there is no collection in it."""
@@ -56,17 +59,34 @@ class _Unpacker:
         if kind in _LEAVES:
             return None
         if isinstance(x, core.Delayed) or is_dask_collection(x):
-            place = self.places.get(id(x))
-            if place is None and not isinstance(x, core.Delayed):
-                place = self.places.get(("token", tokenize(x)))
-            if place is None:
-                place = len(self.collections)
-                self.collections.append(x)
-                self.places[id(x)] = place
-                if not isinstance(x, core.Delayed):
-                    self.places["token", tokenize(x)] = place
+            place = self._place(x)
             return lambda values: values[place]
         return self._container(x, kind) if self.traverse else None
+
+    def _place(self, x: Any) -> int:
+        """Where a collection is among all, at their end if it is new."""
+        expr = getattr(x, "_expr", None)
+        same = id(expr) if type(expr) is core.Expr else id(x)
+        place = self.places.get(same)
+        if place is None and same == id(x) and not isinstance(x, core.Delayed):
+            place = self._by_token(x)
+        if place is None:
+            place = len(self.collections)
+            self.collections.append(x)
+        self.places[same] = place
+        return place
+
+    def _by_token(self, x: Any) -> int | None:
+        """The place of a collection with the token of this one, which is new otherwise."""
+        new = len(self.collections)
+        if not self.places:
+            self.unnamed.append(new)
+            return None
+        for other in self.unnamed:
+            self.places.setdefault(("token", tokenize(self.collections[other])), other)
+        self.unnamed.clear()
+        place = self.places.setdefault(("token", tokenize(x)), new)
+        return None if place == new else place
 
     def _container(self, x: Any, kind: type) -> Repack | None:
         if kind in _LIST_ITERATORS or kind is types.GeneratorType:
