@@ -17,6 +17,7 @@ import cloudpickle
 
 from raskr import config
 from raskr._bridge import core
+from raskr.compat import imports
 from raskr.graph import plain
 from raskr.local import _get, get_async, pool_size
 
@@ -100,18 +101,27 @@ def in_child() -> bool:
     return "RASKR_CHILD" in os.environ
 
 
+# Modules are loaded by themselves: a child that runs plain functions needs neither raskr's package nor NumPy.
+_BOOT = """
+import signal, sys, importlib.util as u
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+for name, file in zip(sys.argv[1::2], sys.argv[2::2]):
+    s = u.spec_from_file_location(name, file)
+    m = sys.modules[name] = u.module_from_spec(s)
+    s.loader.exec_module(m)
+    if name == "raskr.compat.imports":
+        m.install()
+m.child_main()
+"""
+
+
 @functools.cache
-def _start() -> tuple[str, list[str], list[tuple[str, str]]]:
+def _start(maps_imports: bool) -> tuple[str, list[str], list[tuple[str, str]]]:
     """The program of a child, its arguments, and what it finds in its environment beside the parent's."""
-    # The module is loaded by itself: a child that runs plain functions needs neither raskr's package nor NumPy.
-    boot = (
-        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C is for the parent
-        "import sys, importlib.util as u; s = u.spec_from_file_location('raskr._core', sys.argv[1]); "
-        "m = u.module_from_spec(s); sys.modules['raskr._core'] = m; s.loader.exec_module(m); m.child_main()"
-    )
+    modules = [imports.__name__, imports.__file__] if maps_imports else []
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     program = os.fsdecode(multiprocessing.spawn.get_executable() or sys.executable)
-    return program, [*flags, "-c", boot, core.__file__], [("RASKR_CHILD", "1")]
+    return program, [*flags, "-c", _BOOT, *modules, core.__name__, core.__file__], [("RASKR_CHILD", "1")]
 
 
 def children(initializer: Callable | None = None, mp_context: Any = None) -> tuple:
@@ -126,7 +136,7 @@ def children(initializer: Callable | None = None, mp_context: Any = None) -> tup
     """
     if mp_context is None:
         get_context()
-    program, arguments, variables = _start()
+    program, arguments, variables = _start(imports.installed())
     initializer = initializer or config.get("multiprocessing.initializer", None)
     pickled = None if initializer is None else _dumps(initializer)
     purpose = 0 if pickled is None else int.from_bytes(hashlib.blake2b(pickled, digest_size=8).digest(), "little")
