@@ -31,6 +31,9 @@ class Expr:
     @property
     def native(self) -> bool: ...
     @property
+    def in_memory(self) -> bool:
+        """Do all elements lie in memory, so that going through them again costs little?"""
+    @property
     def label(self) -> str:
         """The operation's name, such as `sum`."""
     @property

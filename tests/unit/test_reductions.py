@@ -326,6 +326,25 @@ def test_percentiles_of_small_blocks_are_exact(method, q):
     np.testing.assert_allclose(result.compute(), np.percentile(x, q, method=method))
 
 
+@pytest.mark.parametrize("method", ["linear", "lower", "higher", "midpoint", "nearest"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "u1"])
+def test_percentiles_of_arrays_in_memory_are_exact(dtype, method):
+    x = (200 * np.random.default_rng(5).random(1_100_000)).astype(dtype)
+    q = [0, 0.001, 25, 50.00001, 99.9999, 100]
+    result = da.percentile(da.from_array(x, chunks=300_000), q, method=method)
+    expected = np.percentile(x, q, method=method)
+    assert result.compute().dtype == result.dtype
+    np.testing.assert_allclose(result.compute(), expected, rtol=1e-6 if dtype == "f4" else 1e-12)
+
+
+def test_percentiles_of_long_arrays_with_a_nan_or_one_value():
+    x = np.full(1_100_000, 3.0)
+    lazy = da.from_array(x, chunks=300_000)
+    assert da.percentile(lazy, 50).compute() == 3.0
+    x[12345] = np.nan
+    assert np.isnan(da.percentile(da.from_array(x, chunks=300_000), [1, 99]).compute()).all()
+
+
 def test_percentiles_of_large_blocks_are_close():
     x = da.random.default_rng(7).normal(size=200_000, chunks=50_000)
     result = da.percentile(x, [1, 50, 99]).compute()

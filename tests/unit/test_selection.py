@@ -125,3 +125,15 @@ def test_points_of_blocks_that_are_computed_once():
     np.testing.assert_array_equal(x.vindex[rows].compute(), np.sqrt(source)[rows])
     with pytest.raises(IndexError):
         x.vindex[[20], [0]]
+
+
+def test_points_of_arrays_in_memory_with_axes_that_are_not_indexed():
+    source = np.arange(7 * 6 * 50_000, dtype="f4").reshape(7, 50_000, 6)
+    x = da.from_array(source, chunks=(3, 20_000, 4))
+    where = np.random.default_rng(2).integers(-50_000, 50_000, 30_000)
+    rows = where % 7
+    np.testing.assert_array_equal(x.vindex[:, where].compute(), source.transpose(1, 0, 2)[where])
+    picked = x.vindex[rows, where]
+    np.testing.assert_array_equal(picked.compute(), source[rows, where])
+    np.testing.assert_array_equal((picked + 1).sum(axis=1).compute(), (source[rows, where] + 1).sum(axis=1))
+    np.testing.assert_array_equal(x.vindex[[], []].compute(), source[[], []])

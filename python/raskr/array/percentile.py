@@ -12,6 +12,7 @@ import numpy as np
 from raskr.array._apply import Expr, apply_out, call_quietly, normalize_axes, wrap
 from raskr.array._docs import like_numpy
 from raskr.array.collection import Array
+from raskr.array.percentile_brackets import bracketed, is_bracketed
 from raskr.array.reduction_blocks import flatten
 from raskr.array.sorting import native_order, order_function
 from raskr.array.utils import is_native_dtype
@@ -311,8 +312,9 @@ def percentile(a, q, method="linear", internal_method="default", **kwargs):
     Parameters
     ----------
     a : array_like
-        What the percentiles are taken of. With one axis and no further arguments, blocks of up to 10,000 elements are
-        taken whole (the result is exact); larger ones are represented by 10,000 of their order statistics.
+        What the percentiles are taken of. With one axis and no further arguments, the result is exact for arrays in memory
+        and for blocks of up to 10,000 elements; larger blocks that are computed or read, which happens once, are
+        represented by 10,000 of their order statistics.
     q : number or sequence of numbers
         From 0 to 100.
     method : {"linear", "lower", "higher", "midpoint", "nearest"}
@@ -345,6 +347,8 @@ def percentile(a, q, method="linear", internal_method="default", **kwargs):
     if dtype.kind in "biu" and method in ("linear", "midpoint"):
         dtype = np.dtype(float)
     expr = a._expr
+    if is_bracketed(a, points):
+        return bracketed(a, points, scalar, method, dtype)
     if native_order(a):
         ordered = order_function("sort", axis=0)
         expr = Expr.blockwise(ordered, (0,), [(expr, (0,))], a.chunks, a.dtype, True, label="percentile-sort")

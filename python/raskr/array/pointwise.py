@@ -46,12 +46,13 @@ def vindex(x, key):
         length = x.shape[axis]
         if length != length:
             raise ValueError(unknown_text(x, f"vindex of axis {axis}"))
-        outside = (positions < -length) | (positions >= length)
-        if outside.any():
+        least = positions.min(initial=0)
+        if least < -length or positions.max(initial=-1) >= length:
             raise IndexError(
                 f"vindex key has entries out of bounds for indexing along axis {axis} of size {length}: {entry!r}"
             )
-        points[axis] = np.where(positions < 0, positions + length, positions).astype(np.int64)
+        positions = np.where(positions < 0, positions + length, positions) if least < 0 else positions
+        points[axis] = positions.astype(np.int64)
         slices.append(slice(None))
     chosen = x[tuple(slices)]
     if not points:

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use raskr_base::TaskError;
+use raskr_base::{DType, TaskError};
 use raskr_graph::{Builder, LayerId};
 use raskr_kernels::blocks::Target;
 
@@ -12,6 +12,7 @@ use super::layer::OpLayer;
 use super::plan::{address, decide};
 use super::{Lowering, as_layer, needed};
 use crate::expr::{Expr, Kind};
+use crate::grid::Grid;
 use crate::ops::About;
 use crate::ops::store::{ProgramStoreOp, StoreOp};
 
@@ -60,20 +61,31 @@ pub fn lower_results(outputs: &[Arc<Expr>], joined: bool, builder: &mut Builder)
     Ok(lowered)
 }
 
+/// An array for the blocks of a grid.
+pub(super) fn target_for(grid: &Grid, dtype: DType) -> Target {
+    let sizes: Vec<Vec<usize>> =
+        grid.axes().iter().map(|axis| axis.sizes().iter().map(|n| *n as usize).collect()).collect();
+    Target::new(dtype, &sizes)
+}
+
 /// An array for an expression's blocks.
 fn target_of(expr: &Expr) -> Option<Arc<Target>> {
     let grid = expr.grid();
-    let sizes = || -> Vec<Vec<usize>> {
-        grid.axes().iter().map(|axis| axis.sizes().iter().map(|n| *n as usize).collect()).collect()
-    };
     let dtype = expr.dtype()?;
-    (grid.is_known() && grid.blocks() > 1).then(|| Arc::new(Target::new(dtype, &sizes())))
+    (grid.is_known() && grid.blocks() > 1).then(|| Arc::new(target_for(grid, dtype)))
 }
 
 impl Lowering {
     /// Can the result be written without blocks in between?
     fn writes_itself(&self, expr: &Arc<Expr>) -> bool {
-        if expr.dtype().is_none() || expr.grid().blocks() < 2 {
+        if expr.dtype().is_none() {
+            return false;
+        }
+        // Points are gathered in pieces of any size.
+        if matches!(expr.kind(), Kind::Points { input, .. } if matches!(input.kind(), Kind::Memory { .. })) {
+            return expr.grid().elements().is_some_and(|elements| elements > 0);
+        }
+        if expr.grid().blocks() < 2 {
             return false;
         }
         match expr.kind() {
@@ -93,6 +105,11 @@ impl Lowering {
             }
             Kind::Take { input, axis, index } => {
                 let (layer, tasks, target) = self.lower_take_into(expr, input, *axis, index, builder)?;
+                Ok(Lowered { layer, tasks, destination: Destination::Array(target) })
+            }
+            Kind::Points { input, axes, positions } => {
+                let Kind::Memory { chunk } = input.kind() else { return Err(no_target()) };
+                let (layer, tasks, target) = self.lower_points_into(expr, chunk, axes, positions, builder)?;
                 Ok(Lowered { layer, tasks, destination: Destination::Array(target) })
             }
             Kind::Scan { input, kind, axis } => {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use raskr_base::{Op, TaskError};
+use raskr_base::{Chunk, Op, TaskError};
 use raskr_graph::{Builder, LayerId, TaskRef};
 use raskr_kernels::blocks::{Counting, Target};
 use smallvec::SmallVec;
@@ -12,22 +12,39 @@ use super::blocks::Blocks;
 use super::fuse::{Fusion, sized_grid};
 use super::layer::OpLayer;
 use super::moves::kind_of;
+use super::results::target_for;
 use super::trees::{FAN_IN, Split, tree};
 use crate::error::ArrayError;
-use crate::expr::Expr;
+use crate::expr::{Expr, Kind};
 use crate::grid::{Axis, BlockIndex, Grid};
 use crate::ops::About;
 use crate::ops::count::{AddCountsOp, CountOp};
 use crate::ops::feed::{Fed, Feed};
 use crate::ops::filter::{CompressOp, CountChosenOp, FilterOp, FilterStoreOp, MakeRoomOp};
 use crate::ops::fused::{FusedOp, Outcome};
-use crate::ops::take::{Points, PointsOp, TakeOp, TakeStoreOp, Taken};
+use crate::ops::take::{MemoryPointsOp, Points, PointsOp, TakeOp, TakeStoreOp, Taken};
 
 /// Elements that a task counts at least, and at most when its input can be cut anywhere.
 const COUNTED_MIN: u64 = 1 << 20;
 const COUNTED_MAX: u64 = 1 << 23;
 /// Elements counted for each bin, so that adding up the bins of all tasks costs less than counting.
 const COUNTED_PER_BIN: u64 = 8;
+/// Elements that a task gathers at points when the result can be written in any pieces.
+const TAKEN_TOGETHER: u64 = 1 << 16;
+
+/// A layer of elements at points of an array in memory, with the blocks of `about`.
+fn points_of_memory(
+    about: About,
+    chunk: &Chunk,
+    axes: &[usize],
+    positions: &Arc<[Vec<i64>]>,
+    target: Option<Arc<Target>>,
+    builder: &mut Builder,
+) -> LayerId {
+    let tasks = about.grid.blocks();
+    let (chunk, axes, positions) = (chunk.clone(), axes.to_vec(), Arc::clone(positions));
+    builder.push(OpLayer::new(Arc::new(MemoryPointsOp { about, chunk, axes, positions, target }), tasks, |_, _| {}))
+}
 
 /// For each wanted block of an axis, the blocks of the source and the places in them that its elements come from.
 fn taken(from: &Axis, to: &Axis, index: &[i64]) -> Arc<[Taken]> {
@@ -117,9 +134,7 @@ impl Lowering {
             grid = Grid::new(whole)?;
             parts = taken(from, grid.axis(axis), index);
         }
-        let sizes: Vec<Vec<usize>> =
-            grid.axes().iter().map(|axis| axis.sizes().iter().map(|n| *n as usize).collect()).collect();
-        let target = Arc::new(Target::new(dtype, &sizes));
+        let target = Arc::new(target_for(&grid, dtype));
         let about = About::new(expr, "-store").with_grid(grid.clone());
         let op = TakeStoreOp { about, axis, taken: Arc::clone(&parts), target: Arc::clone(&target) };
         let tasks = grid.blocks();
@@ -136,6 +151,16 @@ impl Lowering {
         positions: &Arc<[Vec<i64>]>,
         builder: &mut Builder,
     ) -> Result<Arc<Blocks>, TaskError> {
+        if let Kind::Memory { chunk } = input.kind() {
+            return Ok(Arc::new(Blocks::Layer(points_of_memory(
+                About::new(expr, ""),
+                chunk,
+                axes,
+                positions,
+                None,
+                builder,
+            ))));
+        }
         let source = self.whole_argument(input, builder)?;
         let grid = expr.grid().clone();
         let from = input.grid().clone();
@@ -242,6 +267,25 @@ impl Lowering {
             }
         }));
         Ok(Arc::new(Blocks::Layer(layer)))
+    }
+
+    /// Elements at points of an array in memory, written as a whole: the layer, its number of tasks, and what they fill.
+    pub(super) fn lower_points_into(
+        &self,
+        expr: &Arc<Expr>,
+        chunk: &Chunk,
+        axes: &[usize],
+        positions: &Arc<[Vec<i64>]>,
+        builder: &mut Builder,
+    ) -> Result<(LayerId, u32, Arc<Target>), TaskError> {
+        let (points, rest) = (expr.grid().axis(0).len(), &expr.grid().axes()[1..]);
+        let together = (TAKEN_TOGETHER / rest.iter().map(Axis::max_size).product::<u64>().max(1)).max(1);
+        let pieces = (0..points.div_ceil(together)).map(|at| together.min(points - at * together));
+        let grid = Grid::new(std::iter::once(Axis::new(pieces.collect::<Vec<_>>())).chain(rest.iter().cloned()))?;
+        let target = Arc::new(target_for(&grid, chunk.dtype()));
+        let about = About::new(expr, "-store").with_grid(grid.clone());
+        let layer = points_of_memory(about, chunk, axes, positions, Some(Arc::clone(&target)), builder);
+        Ok((layer, grid.blocks(), target))
     }
 
     /// A program that gives the expressions' elements, over a grid of its own where `grid` says so.

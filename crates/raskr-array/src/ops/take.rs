@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raskr_base::{Chunk, Op, OpKind, TaskContext, TaskError, Value};
-use raskr_kernels::blocks::{self, Target};
+use raskr_kernels::blocks::{self, AxisSlice, Target};
 
 use super::{About, about};
 use crate::error::ArrayError;
@@ -141,5 +141,49 @@ impl Op for PointsOp {
         };
         let taken = blocks::gather_points(&chunks, &points.which, &self.axes, &points.offsets);
         Ok(Value::Chunk(taken.map_err(ArrayError::from)?))
+    }
+}
+
+/// Gathers elements at points of an array in memory, which needs no blocks of it; straight into the array that they end up
+/// in, if there is one.
+pub struct MemoryPointsOp {
+    pub about: About,
+    pub chunk: Chunk,
+    pub axes: Vec<usize>,
+    pub positions: Arc<[Vec<i64>]>,
+    pub target: Option<Arc<Target>>,
+}
+
+impl Op for MemoryPointsOp {
+    about!();
+
+    fn run(&self, context: &TaskContext<'_>, _inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        let grid = &self.about.grid;
+        let block = grid.unflat(context.index);
+        let bounds: Vec<(usize, usize)> = grid
+            .block_start(&block)
+            .iter()
+            .zip(grid.block_shape(&block))
+            .map(|(at, n)| (*at as usize, n as usize))
+            .collect();
+        let mut rest = bounds.iter().skip(1);
+        let slices: Vec<AxisSlice> = (0..self.chunk.ndim())
+            .map(|axis| {
+                let whole = (0, self.chunk.shape()[axis]);
+                let (start, len) =
+                    if self.axes.contains(&axis) { whole } else { rest.next().copied().unwrap_or(whole) };
+                AxisSlice { start, step: 1, len }
+            })
+            .collect();
+        let part = blocks::slice(&self.chunk, &slices).map_err(ArrayError::from)?;
+        let (start, count) = bounds[0];
+        let lists: Vec<&[i64]> = self.positions.iter().map(|list| &list[start..start + count]).collect();
+        let taken = blocks::gather_points(&[part], &vec![0; count], &self.axes, &lists).map_err(ArrayError::from)?;
+        if let Some(target) = &self.target
+            && target.write(&block, &taken).map_err(ArrayError::from)?
+        {
+            return Ok(Value::Unit);
+        }
+        Ok(Value::Chunk(taken))
     }
 }

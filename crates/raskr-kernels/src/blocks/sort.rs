@@ -3,6 +3,8 @@
 //! NaN and not-a-time come last in ascending order, as in NumPy; -0 and 0 are equal. Positions of equal elements keep their
 //! order.
 
+use std::hint::select_unpredictable;
+
 use num_complex::{Complex32, Complex64};
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
 use serde::{Deserialize, Serialize};
@@ -276,7 +278,8 @@ fn search<Key: Copy + Ord>(line: &[Key], keys: impl ExactSizeIterator<Item = Key
     while size > 1 {
         let half = size / 2;
         for (base, &key) in bases.iter_mut().zip(&wanted) {
-            *base += if before(*base + half - 1, key) { half } else { 0 };
+            // Either way is as likely, and a branch that is guessed wrongly costs more than all else here.
+            *base = select_unpredictable(before(*base + half - 1, key), *base + half, *base);
         }
         size -= half;
     }

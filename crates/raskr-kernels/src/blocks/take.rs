@@ -290,16 +290,20 @@ pub fn scatter(target: &mut ChunkMut, axis: usize, indices: &[i64], source: &Chu
 /// The elements at points of several chunks: for each point the chunk's number, and its index along each of `axes`
 /// (ascending) within that chunk, one list an axis. The points become the first axis of the result, the axes not indexed
 /// follow (`vindex`).
-pub fn gather_points(
+pub fn gather_points<L: AsRef<[i64]>>(
     chunks: &[Chunk],
     which: &[u32],
     axes: &[usize],
-    indices: &[Vec<i64>],
+    indices: &[L],
 ) -> Result<Chunk, KernelError> {
     let first = chunks.first().ok_or_else(no_sources)?;
     let count = which.len();
     let ascending = axes.windows(2).all(|pair| pair[0] < pair[1]);
-    if axes.is_empty() || axes.len() != indices.len() || !ascending || indices.iter().any(|list| list.len() != count) {
+    if axes.is_empty()
+        || axes.len() != indices.len()
+        || !ascending
+        || indices.iter().any(|list| list.as_ref().len() != count)
+    {
         return Err(KernelError::Shape {
             expected: "one equally long list of indices per ascending axis".to_string(),
             got: format!("{} lists for axes {axes:?}", indices.len()),
@@ -327,7 +331,7 @@ pub fn gather_points(
         };
         let mut offset = 0;
         for (&axis, list) in axes.iter().zip(indices) {
-            let (index, size) = (list[point], chunk.shape()[axis]);
+            let (index, size) = (list.as_ref()[point], chunk.shape()[axis]);
             if index < 0 || index >= size as i64 {
                 return Err(KernelError::Index { index, axis, size });
             }

@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt, PyTuple};
-use raskr_array::expr::{Expr, Place};
+use raskr_array::expr::{Expr, Kind, Place};
 use raskr_array::grid::{Axis, Grid, UNKNOWN};
 use raskr_array::{ArrayError, ElementType};
 use raskr_base::TaskError;
@@ -156,6 +156,12 @@ impl PyExpr {
     #[getter]
     pub fn native(&self) -> bool {
         self.expr.is_native()
+    }
+
+    /// Do all elements lie in memory, so that going through them again costs little?
+    #[getter]
+    fn in_memory(&self) -> bool {
+        matches!(self.expr.kind(), Kind::Memory { .. })
     }
 
     #[getter]
