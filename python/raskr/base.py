@@ -13,6 +13,7 @@ from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.annotations import annotate, get_annotations
 from raskr.core import flatten
 from raskr.graph import nodes_and_names, plain, wanted_keys
+from raskr.highlevelgraph import HighLevelGraph
 from raskr.tokenize import TokenizationError, normalize_token, tokenize
 
 __all__ = [
@@ -375,7 +376,7 @@ def optimize(*args: Any, traverse: bool = True, **kwargs: Any) -> tuple:
     """
     collections, repack = unpack_collections(*args, traverse=traverse)
     foreign = [collection for collection in collections if _native_item(collection) is None]
-    graph = _foreign_graph(foreign, True, **kwargs) if foreign else {}
+    graph = HighLevelGraph.merge(_foreign_graph(foreign, True, **kwargs)) if foreign else None
 
     def rewritten(collection: Any) -> Any:
         if _native_item(collection) is not None:

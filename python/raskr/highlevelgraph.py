@@ -104,6 +104,7 @@ class Layer(Mapping):
         bound : bool
             Whether any task waits for `bind_to`.
         """
+        from raskr._signals import chunks
         from raskr._task_spec import GraphNode
 
         renamed = {key: clone_key(key, seed) for key in keys}
@@ -120,7 +121,9 @@ class Layer(Mapping):
                     task = subs(task, name, renamed[name])
             if bind_to is not None and not needed:
                 bound = True
-                task = (_after, task, bind_to) if not isinstance(task, GraphNode) else _bound_node(own, task, bind_to)
+                task = (
+                    (chunks.bind, task, bind_to) if not isinstance(task, GraphNode) else _bound_node(own, task, bind_to)
+                )
             made[own] = task
         return MaterializedLayer(made, self.annotations, self.collection_annotations), bound
 
@@ -134,15 +137,11 @@ class Layer(Mapping):
         return f"<{type(self).__name__} of {len(self)} tasks>"
 
 
-def _after(value: Any, before: Any) -> Any:
-    """A value, once another one is there."""
-    return value
-
-
 def _bound_node(key: Any, node: Any, bind_to: Any) -> Any:
+    from raskr._signals import chunks
     from raskr._task_spec import Task, TaskRef
 
-    return Task(key, _after, node, TaskRef(bind_to))
+    return Task(key, chunks.bind, node, TaskRef(bind_to))
 
 
 class MaterializedLayer(Layer):

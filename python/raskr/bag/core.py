@@ -19,6 +19,7 @@ from raskr.base import DaskMethodsMixin, replace_name_in_key
 from raskr.context import globalmethod
 from raskr.core import literal
 from raskr.graph import nodes_of
+from raskr.highlevelgraph import HighLevelGraph
 from raskr.tokenize import tokenize
 from raskr.utils import funcname, key_split
 
@@ -28,6 +29,11 @@ __all__ = ["Bag", "Item", "empty_safe_apply", "no_result", "reify", "total_mem_u
 def _held(value: Any) -> Any:
     """A computed value as a task: lists and tuples in a graph would be searched for keys."""
     return (literal(value),) if isinstance(value, (list, tuple, dict, set, str)) else value
+
+
+def _tasks(dsk: Mapping) -> Any:
+    """What a collection is rebuilt on: tasks in a graph of layers, or computed values in any other mapping."""
+    return dsk if isinstance(dsk, HighLevelGraph) else {key: _held(value) for key, value in dsk.items()}
 
 
 def _first(values: Any) -> Any:
@@ -117,7 +123,7 @@ class Item(_Collection):
 
     def _rebuild(self, dsk: Mapping, *, rename: Mapping[str, str] | None = None) -> "Item":
         key = replace_name_in_key(self.key, rename) if rename else self.key
-        return Item({name: _held(value) for name, value in dsk.items()}, key)
+        return Item(_tasks(dsk), key)
 
     @property
     def _args(self) -> tuple:
@@ -243,7 +249,7 @@ class Bag(Elementwise, Reductions, Combining, Output, _Collection):
 
     def _rebuild(self, dsk: Mapping, *, rename: Mapping[str, str] | None = None) -> "Bag":
         name = rename.get(self.name, self.name) if rename else self.name
-        return type(self)({key: _held(value) for key, value in dsk.items()}, name, self.npartitions)
+        return type(self)(_tasks(dsk), name, self.npartitions)
 
     @property
     def _args(self) -> tuple:
