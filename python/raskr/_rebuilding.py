@@ -1,6 +1,6 @@
 """Copies of collections under new names, whose tasks may be made to wait for a signal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -156,25 +156,25 @@ class Rebuilder:
     # --- nodes -----------------------------------------------------------------------------------------------------
     def _copied(self, nodes: Sequence) -> list:
         graph, wanted = core.graph_of(list(nodes))
-        copies = self._nodes
-        signal = None
-        for key in toposort(graph, {key: task[1:] for key, task in graph.items()}):
-            if key in copies:
-                continue
-            task, *inputs = graph[key]
-            name = task.name
-            if key in self.omitted.nodes:
-                copies[key] = self.omitted.nodes[key]
-                continue
-            arguments = [copies[needed] for needed in inputs]
-            if key in self.omitted.keys:
-                copies[key] = core.node_of_call(task, tuple(arguments), key=key, name=name)
-                continue
-            if self.signal is not None and all(needed in self.omitted.keys for needed in inputs):
-                signal = signal or self.signal.node()
-                task, arguments = partial(_after, 1, task), [signal, *arguments]
-            copies[key] = core.node_of_call(task, tuple(arguments), key=clone_key(key, self.seed), name=name)
-        return [copies[key] for key in wanted]
+        sources = {key: source for node in nodes for key, source in _sources_of(node)}
+        for key in _needed(graph, wanted, sources):
+            if key not in self._nodes:
+                self._nodes[key] = self._node(key, *graph[key], source=sources.get(key))
+        return [self._nodes[key] for key in wanted]
+
+    def _node(self, key: str, task: Any, *inputs: str, source: Any = None) -> Any:
+        if key in self.omitted.nodes:
+            return self.omitted.nodes[key]
+        if source is not None:
+            copy = self._expression(source)
+            own = key if copy is source else clone_key(key, self.seed)
+            return core.node_of_source(copy.node(), copy, own)
+        name, arguments = task.name, [self._nodes[needed] for needed in inputs]
+        if key in self.omitted.keys:
+            return core.node_of_call(task, tuple(arguments), key=key, name=name)
+        if self.signal is not None and all(needed in self.omitted.keys for needed in inputs):
+            task, arguments = partial(_after, 1, task), [self.signal.node(), *arguments]
+        return core.node_of_call(task, tuple(arguments), key=clone_key(key, self.seed), name=name)
 
     # --- graphs of layers ------------------------------------------------------------------------------------------
     def _layers(self, child: Any) -> Any:
@@ -212,6 +212,36 @@ class Rebuilder:
             needs.update(kept.dependencies)
         rename = {name: clone_key(name, seed) for name in names}
         return Listed(child, HighLevelGraph(layers, needs), [], rename).rebuilt()
+
+
+def _sources_of(node: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays that a node stands on as wholes, by the keys of their values."""
+    try:
+        _, content = node.__reduce__()
+    except TypeError:
+        # It stands on blocks of an array, which are copied one by one.
+        return
+    if len(content) > 1:
+        kind, *content = content
+        if kind == "attr":
+            yield from _sources_of(content[0])
+        if kind != "value":
+            return
+    for key, _, kind, _, source, *_ in content[0]:
+        if kind == "source":
+            yield key, source
+
+
+def _needed(graph: Mapping, wanted: Sequence, sources: Mapping) -> list:
+    """The keys that some keys need, each after those that it needs; what sources are made of is left out."""
+    needs = {}
+    waiting = list(wanted)
+    while waiting:
+        key = waiting.pop()
+        if key not in needs:
+            needs[key] = () if key in sources else graph[key][1:]
+            waiting.extend(needs[key])
+    return toposort(needs, needs)
 
 
 def _expressions_in(value: Any) -> Any:

@@ -56,6 +56,7 @@ class Signal:
         self._expr = _of_arrays(arrays) if arrays else None
         others = [collection for collection in self.collections if not is_array(collection)]
         self._nodes = [self._of_nodes(collection) for collection in others]
+        self._node: Any = None
 
     def _of_nodes(self, collection: Any) -> Any:
         if isinstance(collection, core.Delayed) or is_frame(collection):
@@ -80,10 +81,13 @@ class Signal:
 
     def node(self) -> Any:
         """The signal as a node of the engine's."""
-        nodes = list(self._nodes)
-        if self._expr is not None:
-            nodes.append(self._reduced([self._expr.node()], f"checkpoint-{self._expr.name}"))
-        return nodes[0] if len(nodes) == 1 else self._reduced(nodes, self.name)
+        if self._node is None:
+            nodes = list(self._nodes)
+            if self._expr is not None:
+                whole = core.node_of_source(self._expr.node(), self._expr, f"finalize-{self._expr.name}")
+                nodes.append(self._reduced([whole], f"checkpoint-{self._expr.name}"))
+            self._node = nodes[0] if len(nodes) == 1 else self._reduced(nodes, self.name)
+        return self._node
 
     def arguments(self) -> list:
         """The signal as arguments of a function of blocks."""
@@ -97,6 +101,12 @@ class Signal:
         return core.Expr.blockwise(
             chunks.bind, indices, arguments, expr.chunks, expr.dtype, expr.native, label="wait_on"
         )
+
+    def before_value(self, value: Any) -> Any:
+        """A lazy value that comes after the signal."""
+        key = f"wait_on-{tokenize(value, self.name)}"
+        node = core.node_of_call(chunks.bind, (value, self.node()), key=key, name="wait_on")
+        return core.delayed_of_node(node, value._length)
 
     def listed(self) -> "Listed":
         """The signal as a graph of tasks."""

@@ -82,6 +82,9 @@ def wait_on(*collections: Any, split_every: float | bool | None = None) -> Any:
     if all(map(is_array, found)):
         signal = Signal(found, every)
         out = repack([type(array)(signal.before(array._expr), meta=array._foreign_meta) for array in found])
+    elif all(isinstance(collection, core.Delayed) for collection in found):
+        signal = Signal(found, every)
+        out = repack([signal.before_value(value) for value in found])
     else:
         out = repack(_waiting(found, every))
     return out[0] if len(collections) == 1 else out

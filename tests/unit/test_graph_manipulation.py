@@ -59,6 +59,8 @@ def frame(function):
 KINDS = {
     "delayed": (lambda f: delayed(f)(5), 1, 5),
     "array": (array, 2, [0, 1, 2, 3]),
+    "delayed on an array": (lambda f: delayed(np.ravel)(array(f)), 2, [0, 1, 2, 3]),
+    "attribute": (lambda f: delayed(np.transpose)(array(f)).T, 2, [0, 1, 2, 3]),
     "array of one block": (lambda f: array(f, 4), 1, [0, 1, 2, 3]),
     "array of a delayed value": (lambda f: da.from_delayed(delayed(f)(np.arange(4)), (4,), int), 1, [0, 1, 2, 3]),
     "bag": (lambda f: db.from_sequence([1, 2], npartitions=2).map(f), 2, [1, 2]),
@@ -181,7 +183,7 @@ def test_what_waits_is_the_same_and_is_computed_once(kind, log, scheduler):
     make, count, value = kind
     collection = make(log)
     waiting = wait_on(collection)
-    assert type(waiting) is type(collection)
+    assert isinstance(collection, type(waiting))
     assert plain(waiting.compute(scheduler=scheduler)) == value
     assert log.taken() == ["ran"] * count
 
@@ -362,6 +364,17 @@ def test_seeds_say_the_names_of_copies(kind, log):
     assert keys_of(first) == keys_of(again)
     assert not keys_of(first) & (keys_of(other) | keys_of(clone(first, seed=1)))
     assert not keys_of(clone(collection)) & keys_of(clone(collection))
+
+
+def test_copies_of_delayed_values_without_their_arrays(log):
+    x = array(log)
+    total = delayed(np.sum)(x)
+    copy = clone(total, omit=x)
+    assert copy.key != total.key
+    assert raskr.compute(copy, total, scheduler="sync") == (6, 6)
+    assert len(log.taken()) == 2
+    blocks = delayed(sum)([delayed(np.sum)(block) for block in x.to_delayed()])
+    assert raskr.compute(clone(blocks), bind(blocks, total), scheduler="sync") == (6, 6)
 
 
 def test_copies_of_random_arrays_have_the_same_numbers():
