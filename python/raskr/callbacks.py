@@ -1,8 +1,11 @@
 """Callbacks: functions that hear of the tasks of every computation, and the state that they are shown."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
+
+from raskr.core import reverse_dict
+from raskr.graph import nodes_of
 
 __all__ = ["Callback", "add_callbacks"]
 
@@ -124,6 +127,46 @@ def local_callbacks(callbacks: Any = None) -> Iterator[Any]:
         Callback.active.update(active)
 
 
+class Tasks(MutableMapping):
+    """The graph that callbacks are shown: task objects by key, which are made when somebody looks at them.
+
+    A callback may put values in place of tasks when it hears of the start; these are not computed then.
+
+    Parameters
+    ----------
+    given : dict
+        By key, a tuple of a task and the keys of its inputs.
+    """
+
+    def __init__(self, given: dict[Any, tuple]) -> None:
+        self.given = given
+        self.changes: dict = {}
+
+    def __getitem__(self, key: Any) -> Any:
+        if key in self.changes:
+            return self.changes[key]
+        from raskr._task_spec import Task, TaskRef
+
+        task, *inputs = self.given[key]
+        return Task(key, task, *map(TaskRef, inputs))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.given[key]
+        self.changes[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        raise TypeError(f"task {key!r} can be replaced by a value, but not be left out")
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.given
+
+    def __iter__(self) -> Iterator:
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+
 class Monitor:
     """Passes the engine's events on to callbacks, and keeps the state that they are shown.
 
@@ -140,7 +183,12 @@ class Monitor:
     """
 
     def __init__(self, callbacks: Any, graph: dict, outputs: Any, names: dict) -> None:
-        self.graph = {names.get(name, name): task[0] for name, task in graph.items()}
+        self.graph = Tasks(
+            {
+                names.get(name, name): (task[0], *(names.get(needed, needed) for needed in task[1:]))
+                for name, task in graph.items()
+            }
+        )
         self.inputs = {name: task[1:] for name, task in graph.items()}
         self.names = names
         self.uses: dict[str, int] = dict.fromkeys(graph, 0)
@@ -174,6 +222,12 @@ class Monitor:
         self.pretasks = [each[2] for each in self.started if each[2]]
         self.posttasks = [each[3] for each in self.started if each[3]]
 
+    def changed_nodes(self, outputs: Sequence) -> list | None:
+        """The nodes of the outputs after callbacks have put values in place of tasks; None where they have not."""
+        if not self.graph.changes:
+            return None
+        return nodes_of({**self.graph.given, **self.graph.changes}, [self.names.get(name, name) for name in outputs])
+
     def finish(self, failed: bool) -> None:
         """Tell that the computation has ended."""
         for each in self.started:
@@ -184,6 +238,8 @@ class Monitor:
         names = self.names
         self.state["waiting"] = {names.get(name, name): set() for name in work}
         self.state["cache"] = dict.fromkeys(names.get(name, name) for name in known)
+        needs = {key: set(task[1:]) for key, task in self.graph.given.items()}
+        self.state["dependencies"], self.state["dependents"] = needs, reverse_dict(needs)
         for each in self.started:
             if each[1]:
                 each[1](self.graph, self.state)

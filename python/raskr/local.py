@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 from typing import Any
@@ -89,15 +90,32 @@ def run_nodes(
     with local_callbacks(callbacks) as active:
         if not active:
             return core.run(items, **options)
-        monitor = Monitor(active, *core.graph_of(block_nodes(items)), names or {})
+        graph, outputs = core.graph_of(block_nodes(items))
+        monitor = Monitor(active, graph, outputs, names or {})
         failed = True
         try:
             monitor.start()
+            changed = monitor.changed_nodes(outputs)
+            if changed is not None:
+                items = _on_nodes(items, changed)
             values = core.run(items, monitor=monitor, **options)
             failed = False
             return values
         finally:
             monitor.finish(failed)
+
+
+def _on_nodes(items: Sequence, nodes: Sequence) -> list:
+    """Items like these, made of other nodes; arrays under other names, since the nodes have the keys of their blocks."""
+    given = iter(nodes)
+    return [
+        core.Expr.from_nodes(
+            [next(given) for _ in range(math.prod(item.numblocks))], item.chunks, item.dtype, item.native
+        )
+        if isinstance(item, core.Expr)
+        else next(given)
+        for item in items
+    ]
 
 
 def _get(dsk: Any, keys: Any, scheduler: str, **kwargs: Any) -> Any:
@@ -201,6 +219,21 @@ def run_on_executor(
 def _run_in_order(start: Callable, num_workers: int, nodes: Sequence, names: dict, callbacks: Any) -> list:
     """Compute nodes by handing tasks to `start(key, task, *arguments)` as soon as their inputs are there."""
     graph, outputs = core.graph_of(nodes)
+    monitor = Monitor(callbacks, graph, outputs, names)
+    failed = True
+    try:
+        monitor.start()
+        changed = monitor.changed_nodes(outputs)
+        if changed is not None:
+            graph, outputs = core.graph_of(changed)
+        values = _handed_over(start, num_workers, graph, outputs, monitor)
+        failed = False
+        return values
+    finally:
+        monitor.finish(failed)
+
+
+def _handed_over(start: Callable, num_workers: int, graph: dict, outputs: list, monitor: Monitor) -> list:
     dependents: dict[str, list[str]] = {key: [] for key in graph}
     missing = {}
     for key, (_, *inputs) in graph.items():
@@ -211,13 +244,10 @@ def _run_in_order(start: Callable, num_workers: int, nodes: Sequence, names: dic
     for key in outputs:
         uses[key] += 1
     ready = deque(key for key, count in missing.items() if not count)
-    monitor = Monitor(callbacks, graph, outputs, names)
     values: dict[str, Any] = {}
     running: dict[concurrent.futures.Future, str] = {}
-    failed = True
+    monitor.run_started(list(graph), [])
     try:
-        monitor.start()
-        monitor.run_started(list(graph), [])
         while ready or running:
             while ready and len(running) < num_workers:
                 key = ready.popleft()
@@ -236,9 +266,7 @@ def _run_in_order(start: Callable, num_workers: int, nodes: Sequence, names: dic
                     missing[user] -= 1
                     if not missing[user]:
                         ready.append(user)
-        failed = False
         return [values[key] for key in outputs]
     finally:
         for future in running:
             future.cancel()
-        monitor.finish(failed)

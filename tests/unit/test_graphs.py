@@ -138,8 +138,8 @@ def test_profiles(tmp_path, capsys):
     assert tasks.results[0].start_time <= tasks.results[0].end_time
     assert resources.results[0].mem > 0
     page = visualize([tasks, resources, kept], filename=str(tmp_path / "profile.html"), show=False)
-    assert page.count("<svg") == 3
-    assert (tmp_path / "profile.html").read_text() == page
+    assert str(page).count("<svg") == 3
+    assert (tmp_path / "profile.html").read_text() == str(page)
     with ProgressBar(width=10):
         raskr.threaded.get(graph, "d")
     assert "[##########] | 100% Completed" in capsys.readouterr().out.split("\r")[-1]

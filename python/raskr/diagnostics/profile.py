@@ -3,8 +3,10 @@
 import os
 import sys
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Callable
+from pathlib import Path
 from timeit import default_timer
 from typing import Any
 
@@ -84,7 +86,7 @@ class Profiler(_Profile):
 
 
 class ResourceProfiler(_Profile):
-    """Records memory and processor time of this process while computations run.
+    """Records memory and processor time of this process and its children while computations run.
 
     `results` holds tuples of time, memory in MB and processor use in percent of one processor.
 
@@ -147,12 +149,12 @@ class ResourceProfiler(_Profile):
 
 
 class _Sampler:
-    """A thread that records what the process uses."""
+    """A thread that records what the process and its children use."""
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
         self.results: list[ResourceData] = []
-        self.before = (default_timer(), _processor_seconds())
+        self.before = (default_timer(), _used()[0])
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -162,28 +164,52 @@ class _Sampler:
             self._record()
 
     def _record(self) -> None:
-        now, used = default_timer(), _processor_seconds()
         then, used_then = self.before
+        now, (used, memory) = default_timer(), _used()
         self.before = (now, used)
-        self.results.append(ResourceData(now, _memory_megabytes(), 100 * (used - used_then) / max(now - then, 1e-9)))
+        # The time of a child that has ended is no longer seen.
+        share = max(used - used_then, 0.0) / max(now - then, 1e-9)
+        self.results.append(ResourceData(now, memory, 100 * share))
 
     def stop(self) -> list[ResourceData]:
         self.stopped.set()
         self.thread.join()
-        # However short it was, there is something to show.
-        self._record()
+        # However short it was, there is something to show; but little can be said of the time since just now.
+        if not self.results or default_timer() - self.before[0] > self.interval / 2:
+            self._record()
         return self.results
 
 
-def _processor_seconds() -> float:
-    times = os.times()
-    return times.user + times.system
+def _used() -> tuple[float, float]:
+    """Seconds of processors that this process and its children have used, and their memory in MB."""
+    seconds, memory = time.process_time(), _memory_megabytes()
+    for child in _children():
+        try:
+            # The name stands in parentheses, and may hold blanks.
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            # It has ended meanwhile.
+            continue
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        memory += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return seconds, memory
+
+
+def _children() -> list[str]:
+    """The ids of child processes; none where the system does not tell."""
+    found: list[str] = []
+    for thread in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.extend(thread.read_text().split())
+        except OSError:
+            # The thread has ended meanwhile.
+            continue
+    return found
 
 
 def _memory_megabytes() -> float:
     try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
         import resource
 
