@@ -146,6 +146,19 @@ def test_children_of_a_program_that_imports_raskr_do_not_map_imports():
     assert output_of(textwrap.dedent(text), command=["-c"]) == "False\n"
 
 
+def test_xarray_keeps_its_data_in_arrays_of_raskr(script):
+    text = """
+        import numpy as np, xarray as xr, dask.array as da
+        x = xr.DataArray(da.ones((4, 4), chunks=2), dims=("a", "b"))
+        ds = xr.Dataset({"x": x, "y": ("a", np.arange(4))}).chunk(a=1)
+        assert isinstance(ds.x.data, da.Array) and isinstance(ds.y.data, da.Array)
+        assert list(xr.namedarray.parallelcompat.list_chunkmanagers()) == ["dask"]
+        both = xr.apply_ufunc(np.add, ds.x, ds.y, dask="parallelized", output_dtypes=[float])
+        print(both.chunksizes["a"], float(both.sum().compute()), float(ds.x.rolling(a=2).mean().sum()))
+    """
+    assert output_of(script(text)) == "(1, 1, 1, 1) 40.0 12.0\n"
+
+
 # --- all else is as with python ---------------------------------------------------------------------------------------
 SHOWN = """
     import __main__, sys

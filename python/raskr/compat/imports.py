@@ -14,8 +14,14 @@ from typing import Any
 
 __all__ = ["explain", "install", "installed"]
 
+_XARRAYS_OWN = "xarray.namedarray.daskmanager"
 # What programs import, and the module that they get.
-_HOMES = {"dask": "raskr", "distributed": "raskr.distributed"}
+_HOMES = {
+    "dask": "raskr",
+    "distributed": "raskr.distributed",
+    # xarray's own hands raskr's arrays to functions that want Dask's.
+    _XARRAYS_OWN: "raskr.compat.daskmanager",
+}
 _CLUSTER = "raskr.distributed"
 _LACKS = "raskr does not have"
 
@@ -37,7 +43,7 @@ def _home(name: str) -> str | None:
     """Where raskr has what Dask calls `name`; None for a name that is not Dask's."""
     top, dot, rest = name.partition(".")
     home = _HOMES.get(top)
-    return None if home is None else home + dot + rest
+    return _HOMES.get(name) if home is None else home + dot + rest
 
 
 def _aliases(home: str) -> list[str]:
@@ -85,8 +91,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         # The import system takes what stands in `sys.modules` afterwards; the empty module that it made is dropped.
         # The module keeps its own name and spec, and everything in it is the same object under both names.
         home = _home(module.__name__) or module.__name__
-        sys.modules[module.__name__] = importlib.import_module(home)
+        found = sys.modules[module.__name__] = importlib.import_module(home)
         _share_modules()
+        if home == _HOMES[_XARRAYS_OWN]:
+            found.take_over()
 
 
 class _Explainer(importlib.abc.MetaPathFinder):
@@ -167,7 +175,7 @@ def install() -> None:
     """
     if installed():
         return
-    for name in _HOMES:
+    for name in ("dask", "distributed"):
         module = sys.modules.get(name)
         if module is not None and not getattr(module, "__name__", "").startswith("raskr"):
             raise ImportError(
