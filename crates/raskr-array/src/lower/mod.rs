@@ -10,6 +10,7 @@ mod fuse;
 mod layer;
 mod moves;
 mod order;
+mod parts;
 mod plan;
 pub mod results;
 mod select;

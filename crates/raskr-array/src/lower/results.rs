@@ -9,12 +9,16 @@ use raskr_graph::{Builder, LayerId};
 use raskr_kernels::blocks::Target;
 
 use super::layer::OpLayer;
+use super::parts::sorted_input;
 use super::plan::{address, decide};
 use super::{Lowering, as_layer, needed};
 use crate::expr::{Expr, Kind};
 use crate::grid::Grid;
 use crate::ops::About;
 use crate::ops::store::{ProgramStoreOp, StoreOp};
+
+/// Shorter arrays are sorted block by block, which takes fewer tasks.
+const SORTED_WHOLE_MIN: u64 = 1 << 16;
 
 /// Where a result is when the tasks have run.
 pub enum Destination {
@@ -88,6 +92,9 @@ impl Lowering {
         if expr.grid().blocks() < 2 {
             return false;
         }
+        if let Some(input) = sorted_input(expr) {
+            return input.grid().elements().is_some_and(|elements| elements >= SORTED_WHOLE_MIN);
+        }
         match expr.kind() {
             Kind::Filter { input, mask } => self.decision.is_free(input) && self.decision.is_free(mask),
             Kind::Take { .. } | Kind::Scan { .. } => expr.grid().is_known(),
@@ -98,6 +105,10 @@ impl Lowering {
 
     fn write_whole(&self, expr: &Arc<Expr>, builder: &mut Builder) -> Result<Lowered, TaskError> {
         let no_target = || TaskError::internal("no array for a result");
+        if let Some(input) = sorted_input(expr) {
+            let (layer, tasks, sorted) = self.lower_sort_into(expr, input, builder)?;
+            return Ok(Lowered { layer, tasks, destination: Destination::Found(sorted) });
+        }
         match expr.kind() {
             Kind::Filter { input, mask } => {
                 let (layer, tasks, room) = self.lower_filter_into(expr, input, mask, builder)?;

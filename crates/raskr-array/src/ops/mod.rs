@@ -9,6 +9,7 @@ pub mod function;
 pub mod fused;
 pub mod order;
 pub mod ordering;
+pub mod parts;
 pub mod positions;
 pub mod reduce;
 pub mod scan;

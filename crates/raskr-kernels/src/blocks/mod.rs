@@ -15,11 +15,10 @@ pub mod matmul;
 pub mod number;
 pub mod quantile;
 pub mod sort;
-#[cfg(target_arch = "x86_64")]
-mod sort_deal;
 mod sort_keys;
 #[cfg(target_arch = "x86_64")]
 mod sort_lanes;
+pub mod sort_parts;
 pub mod sort_runs;
 #[cfg(target_arch = "x86_64")]
 mod sort_x86;

@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::copy::{into_owned, to_contiguous};
 use super::key::{KeyBits, Keyed, Keying, PlainKey, with_key};
 use super::number::{Number, dense, expect_like};
-#[cfg(target_arch = "x86_64")]
-use super::sort_deal;
 use super::sort_keys::{Ordered, VectorKey, sort_pairs, with_ordered};
 use super::take::gather;
 use super::view::transpose;
@@ -40,9 +38,6 @@ pub fn sort_axis(chunk: Chunk, axis: usize) -> Result<Chunk, KernelError> {
     drop(chunk);
     let len = line_length(&lines);
     let dtype = lines.dtype();
-    if let Some(sorted) = dealt(&lines) {
-        return Ok(sorted);
-    }
     let mut sorted = into_owned(lines);
     with_ordered!(dtype, T, K => {
         for line in sorted.as_mut_slice::<T>().chunks_exact_mut(len) {
@@ -50,26 +45,6 @@ pub fn sort_axis(chunk: Chunk, axis: usize) -> Result<Chunk, KernelError> {
         }
     });
     transpose(&sorted.freeze(), &back)
-}
-
-/// A long line of elements of 64 bits, sorted into memory of its own; `None` for other blocks.
-#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
-fn dealt(line: &Chunk) -> Option<Chunk> {
-    #[cfg(target_arch = "x86_64")]
-    if line.ndim() == 1 && line.is_contiguous() && line.len() >= sort_deal::DEALT_MIN {
-        let mut out = ChunkMut::new(line.dtype(), line.shape());
-        let done = match line.dtype() {
-            DType::F64 => sort_deal::sorted::<f64, PlainKey>(dense(line), out.as_mut_slice()),
-            DType::I64 => sort_deal::sorted::<i64, PlainKey>(dense(line), out.as_mut_slice()),
-            DType::U64 => sort_deal::sorted::<u64, PlainKey>(dense(line), out.as_mut_slice()),
-            DType::DateTime(_) | DType::TimeDelta(_) => {
-                sort_deal::sorted::<i64, super::key::TimeKey>(dense(line), out.as_mut_slice())
-            }
-            _ => false,
-        };
-        return done.then(|| out.freeze());
-    }
-    None
 }
 
 /// With the elements at some places of each line where a sort would put them, lesser or equal ones before and greater or

@@ -37,26 +37,31 @@ unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
+/// The shape of an array of blocks of these sizes, where they start, and that none has a writer.
+fn cut(sizes: &[Vec<usize>]) -> (Dims, Vec<Vec<usize>>, Vec<AtomicBool>) {
+    let starts = sizes
+        .iter()
+        .map(|axis| {
+            axis.iter()
+                .scan(0, |end, size| {
+                    let start = *end;
+                    *end += size;
+                    Some(start)
+                })
+                .collect()
+        })
+        .collect();
+    let blocks: usize = sizes.iter().map(Vec::len).product();
+    let claimed = (0..blocks).map(|_| AtomicBool::new(false)).collect();
+    (sizes.iter().map(|axis| axis.iter().sum()).collect(), starts, claimed)
+}
+
 impl Target {
     /// An array whose axes are cut into blocks of these sizes.
     pub fn new(dtype: DType, sizes: &[Vec<usize>]) -> Target {
-        let shape: Dims = sizes.iter().map(|axis| axis.iter().sum()).collect();
-        let starts = sizes
-            .iter()
-            .map(|axis| {
-                axis.iter()
-                    .scan(0, |end, size| {
-                        let start = *end;
-                        *end += size;
-                        Some(start)
-                    })
-                    .collect()
-            })
-            .collect();
-        let blocks = sizes.iter().map(Vec::len).product();
+        let (shape, starts, claimed) = cut(sizes);
         let mut array = ChunkMut::zeroed(dtype, &shape);
         let start = array.as_mut_ptr();
-        let claimed = (0..blocks).map(|_| AtomicBool::new(false)).collect();
         Target { array: array.freeze(), start, taken: RwLock::new(false), dtype, shape, starts, claimed }
     }
 
@@ -77,11 +82,53 @@ impl Target {
         shape: &[usize],
         write: impl FnOnce(Cell<'_>) -> Result<(), KernelError>,
     ) -> Result<bool, KernelError> {
-        if block.len() != self.shape.len() || shape.len() != self.shape.len() {
+        let taken = self.taken.read();
+        if *taken {
+            return Err(KernelError::Cancelled);
+        }
+        let Some((flat, cell)) = self.place(block)? else { return Ok(false) };
+        if cell.shape[..] != *shape {
             return Ok(false);
         }
+        if !shape.contains(&0) && self.claim(flat) {
+            write(cell)?;
+        }
+        Ok(true)
+    }
+
+    /// Hands out the places of several blocks together; none may have been handed out before.
+    pub fn fill_all<B: AsRef<[u32]>>(
+        &self,
+        blocks: &[B],
+        write: impl FnOnce(Vec<Cell<'_>>) -> Result<(), KernelError>,
+    ) -> Result<(), KernelError> {
+        let taken = self.taken.read();
+        if *taken {
+            return Err(KernelError::Cancelled);
+        }
+        let mut cells = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let block = block.as_ref();
+            match self.place(block)? {
+                Some((flat, cell)) if self.claim(flat) => cells.push(cell),
+                _ => return Err(KernelError::Value(format!("block {block:?} of an array was handed out before"))),
+            }
+        }
+        write(cells)
+    }
+
+    /// Is this the block's one writer?
+    fn claim(&self, flat: usize) -> bool {
+        self.claimed.get(flat).is_some_and(|claimed| !claimed.swap(true, Ordering::AcqRel))
+    }
+
+    /// The row-major number of a block and its place; `None` for one of another number of axes.
+    fn place(&self, block: &[u32]) -> Result<Option<(usize, Cell<'_>)>, KernelError> {
+        if block.len() != self.shape.len() {
+            return Ok(None);
+        }
         let strides = byte_strides(&contiguous_strides(&self.shape), self.dtype.itemsize());
-        let (mut flat, mut at) = (0usize, 0isize);
+        let (mut flat, mut at, mut shape) = (0usize, 0isize, Dims::new());
         for axis in 0..block.len() {
             let (starts, number) = (&self.starts[axis], block[axis] as usize);
             let Some(start) = starts.get(number) else {
@@ -90,23 +137,30 @@ impl Target {
                     got: number.to_string(),
                 });
             };
-            let end = starts.get(number + 1).copied().unwrap_or(self.shape[axis]);
-            if end - start != shape[axis] {
-                return Ok(false);
-            }
+            shape.push(self.size_of(axis, block[axis]));
             flat = flat * starts.len() + number;
             at += *start as isize * strides[axis];
         }
-        let taken = self.taken.read();
-        if *taken {
+        let start = self.start.wrapping_offset(at);
+        Ok(Some((flat, Cell { start, strides, shape, dtype: self.dtype, target: PhantomData })))
+    }
+
+    /// The same array, as it is now, to be written anew by other blocks; this target is closed.
+    pub fn recut(&self, sizes: &[Vec<usize>]) -> Result<Target, KernelError> {
+        let (shape, starts, claimed) = cut(sizes);
+        if shape != self.shape {
+            return Err(KernelError::Shape {
+                expected: format!("blocks of an array of shape {:?}", self.shape),
+                got: format!("{shape:?}"),
+            });
+        }
+        let mut taken = self.taken.write();
+        if std::mem::replace(&mut *taken, true) {
             return Err(KernelError::Cancelled);
         }
-        if shape.contains(&0) || self.claimed[flat].swap(true, Ordering::AcqRel) {
-            return Ok(true);
-        }
-        let start = self.start.wrapping_offset(at);
-        write(Cell { start, strides, shape: shape.into(), dtype: self.dtype, target: PhantomData })?;
-        Ok(true)
+        // Nobody writes through this target any more, and nobody was given the array.
+        let (array, start) = (self.array.clone(), self.start);
+        Ok(Target { array, start, taken: RwLock::new(false), dtype: self.dtype, shape, starts, claimed })
     }
 
     pub fn dtype(&self) -> DType {
