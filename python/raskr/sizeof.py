@@ -101,7 +101,10 @@ def register_scipy() -> None:
 
     @sizeof.register((sp.spmatrix, sp.sparray))
     def sizeof_sparse(x: Any) -> int:
-        return sys.getsizeof(x) + sum(part.nbytes for part in vars(x).values() if hasattr(part, "nbytes"))
+        held = [each if isinstance(each, tuple) else (each,) for each in vars(x).values()]
+        parts = [part for each in held for part in each if hasattr(part, "nbytes")]
+        # Small matrices are mostly the heads of the arrays that they consist of.
+        return sys.getsizeof(x) + sum(part.nbytes + 100 for part in parts)
 
 
 @sizeof.register_lazy("pandas")
@@ -110,18 +113,15 @@ def register_pandas() -> None:
 
     @sizeof.register(pd.DataFrame)
     def sizeof_frame(df: Any) -> int:
-        # Columns of one block share it, and a column may stand in a frame twice.
-        seen: set[int] = set()
-        columns = sum(_block(block.values, seen) for block in df._mgr.blocks)
-        return 1200 + sizeof(df.index) + sizeof(df.columns) + columns
+        return 1200 + sizeof(df.index) + sizeof(df.columns) + _blocks([block.values for block in df._mgr.blocks])
 
     @sizeof.register(pd.Series)
     def sizeof_series(s: Any) -> int:
-        return 1200 + sizeof(s.index) + _block(s.array, set())
+        return 600 + sizeof(s.index) + _blocks([s.array])
 
     @sizeof.register(pd.Index)
     def sizeof_index(i: Any) -> int:
-        return 400 + _block(i.array, set())
+        return 400 + _blocks([i.array])
 
     @sizeof.register(pd.RangeIndex)
     def sizeof_range_index(i: Any) -> int:
@@ -131,34 +131,59 @@ def register_pandas() -> None:
     def sizeof_multi_index(i: Any) -> int:
         return 400 + sum(sizeof(level) for level in i.levels) + sum(code.nbytes for code in i.codes)
 
-    def _block(values: Any, seen: set[int]) -> int:
-        if id(_owner(values)) in seen:
-            return 0
-        seen.add(id(_owner(values)))
-        if values.dtype.kind == "O" and not hasattr(values, "_pa_array"):
-            return _objects(values)
-        return 50 + int(values.nbytes)
+    def _blocks(blocks: list) -> int:
+        """Bytes of arrays; what several of them hold counts once."""
+        # A column may stand in a frame twice.
+        different = list({_place(values): values for values in blocks}.values())
+        held = [values for values in different if values.dtype.kind == "O" and not hasattr(values, "_pa_array")]
+        plain = sum(50 + int(values.nbytes) for values in different if all(values is not each for each in held))
+        return plain + _objects(held)
 
-    def _owner(values: Any) -> Any:
+    def _place(values: Any) -> Any:
         values = getattr(values, "_ndarray", values)
-        while getattr(values, "base", None) is not None:
-            values = values.base
-        return values
+        interface = getattr(values, "__array_interface__", None)
+        return id(values) if interface is None else (interface["data"][0], values.shape, values.strides)
 
-    def _objects(values: Any) -> int:
+    def _objects(arrays: list) -> int:
         """Pointers, and what they lead to: judged by a sample, in which an object that is met again counts once."""
         import numpy as np
 
-        flat = np.asarray(getattr(values, "_ndarray", values)).ravel()
-        count = len(flat)
+        flat = [np.asarray(getattr(values, "_ndarray", values)).ravel() for values in arrays]
+        count = sum(map(len, flat))
         if not count:
             return 0
-        places = np.random.default_rng(count).choice(count, min(count, 100), replace=False)
-        sample = {id(flat[place]): flat[place] for place in places}
-        each = sum(map(sizeof, sample.values())) / len(places)
-        return int(
-            flat.nbytes + (each * count if len(sample) > len(places) // 2 else sum(map(sizeof, sample.values())))
-        )
+        ends = np.cumsum([len(each) for each in flat])
+        places = np.sort(np.random.default_rng(count).choice(count, min(count, 100), replace=False))
+        owners = np.searchsorted(ends, places, side="right")
+        found = [flat[owner][place - ends[owner]] for owner, place in zip(owners, places)]
+        sample = sum(map(sizeof, {id(each): each for each in found}.values()))
+        is_varied = len(set(map(id, found))) > len(found) // 2
+        return sum(each.nbytes for each in flat) + (sample * count // len(found) if is_varied else sample)
+
+
+@sizeof.register_lazy("xarray")
+def register_xarray() -> None:
+    import xarray as xr
+
+    # Lazy variables know how large they would be.
+    def _variables(x: Any, variables: Any) -> int:
+        return sys.getsizeof(x) + sum(int(each.nbytes) for each in variables if each._in_memory)
+
+    @sizeof.register(xr.Dataset)
+    def sizeof_dataset(x: Any) -> int:
+        return _variables(x, x.variables.values())
+
+    @sizeof.register(xr.DataArray)
+    def sizeof_data_array(x: Any) -> int:
+        return _variables(x, [x.variable])
+
+    @sizeof.register(xr.Variable)
+    def sizeof_variable(x: Any) -> int:
+        return _variables(x, [x])
+
+    @sizeof.register(xr.core.indexes.Indexes)
+    def sizeof_indexes(x: Any) -> int:
+        return sys.getsizeof(x) + sum(sizeof(index) for index in x.values())
 
 
 @sizeof.register_lazy("pyarrow")
