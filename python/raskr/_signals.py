@@ -1,6 +1,6 @@
 """Signals: lazy Nones that are there once some collections have been computed, and collections that wait for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -51,19 +51,22 @@ class Signal:
     def __init__(self, collections: Sequence, every: int | None) -> None:
         self.collections = list(collections)
         self.every = every
-        self.name = f"checkpoint-{tokenize([tokenize(collection) for collection in self.collections])}"
+        self.token = tokenize([_token(collection) for collection in self.collections])
         arrays = [collection._expr for collection in self.collections if is_array(collection)]
         self._expr = _of_arrays(arrays) if arrays else None
-        others = [collection for collection in self.collections if not is_array(collection)]
-        self._nodes = [self._of_nodes(collection) for collection in others]
+        native: list = []
+        self._nodes: list = []
+        for collection in self.collections:
+            if isinstance(collection, core.Delayed):
+                native.append(collection)
+            elif is_frame(collection):
+                native.extend(collection._expr.nodes)
+            elif not is_array(collection):
+                signal = Listed.signal([Listed.of(collection)], every)
+                self._nodes += nodes_of(signal.graph.to_dict(), signal.keys)
+        if native:
+            self._nodes.append(self._reduced(native, f"checkpoint-{self.token}"))
         self._node: Any = None
-
-    def _of_nodes(self, collection: Any) -> Any:
-        if isinstance(collection, core.Delayed) or is_frame(collection):
-            nodes = [collection] if isinstance(collection, core.Delayed) else list(collection._expr.nodes)
-            return self._reduced(nodes, f"checkpoint-{tokenize(collection)}")
-        signal = Listed.signal([Listed.of(collection)], self.every)
-        return nodes_of(signal.graph.to_dict(), signal.keys)[0]
 
     def _reduced(self, nodes: list, name: str) -> Any:
         """One node that waits for all of these, by way of others that wait for a few."""
@@ -73,11 +76,7 @@ class Signal:
 
         if len(nodes) > 1:
             nodes = [seen([node], f"{name}-map-{number}") for number, node in enumerate(nodes)]
-        count = 0
-        while self.every and len(nodes) > self.every:
-            nodes = [*nodes[self.every :], seen(nodes[: self.every], f"{name}-{count}")]
-            count += 1
-        return seen(nodes, name)
+        return _tree(nodes, self.every, lambda part, number: seen(part, name if number is None else f"{name}-{number}"))
 
     def node(self) -> Any:
         """The signal as a node of the engine's."""
@@ -86,7 +85,8 @@ class Signal:
             if self._expr is not None:
                 whole = core.node_of_source(self._expr.node(), self._expr, f"finalize-{self._expr.name}")
                 nodes.append(self._reduced([whole], f"checkpoint-{self._expr.name}"))
-            self._node = nodes[0] if len(nodes) == 1 else self._reduced(nodes, self.name)
+            # There are several only where collections are of several kinds.
+            self._node = nodes[0] if len(nodes) == 1 else self._reduced(nodes, f"checkpoint-all-{self.token}")
         return self._node
 
     def arguments(self) -> list:
@@ -104,13 +104,28 @@ class Signal:
 
     def before_value(self, value: Any) -> Any:
         """A lazy value that comes after the signal."""
-        key = f"wait_on-{tokenize(value, self.name)}"
+        key = f"wait_on-{self.token}-{value.key}"
         node = core.node_of_call(chunks.bind, (value, self.node()), key=key, name="wait_on")
         return core.delayed_of_node(node, value._length)
 
     def listed(self) -> "Listed":
         """The signal as a graph of tasks."""
         return Listed.signal([Listed.of(collection) for collection in self.collections], self.every)
+
+
+def _tree(leaves: Sequence, every: int | None, combine: Callable) -> Any:
+    """Leaves combined a few at a time, by `combine(parts, number)`, until one is left; its number is None."""
+    parts = list(leaves)
+    first = count = 0
+    while every and len(parts) - first > every:
+        parts.append(combine(parts[first : first + every], count))
+        first += every
+        count += 1
+    return combine(parts[first:], None)
+
+
+def _token(collection: Any) -> str:
+    return collection.key if isinstance(collection, core.Delayed) else tokenize(collection)
 
 
 def _of_arrays(exprs: list) -> Any:
@@ -233,11 +248,13 @@ def _on(graph: HighLevelGraph, name: str, layer: Mapping, below: Sequence[str]) 
 
 def _reduction(name: str, keys: list, every: int | None) -> dict:
     tasks: dict = {}
-    while every and len(keys) > every:
-        part = (name, len(tasks))
-        tasks[part] = (chunks.checkpoint, keys[:every])
-        keys = [*keys[every:], part]
-    tasks[name] = (chunks.checkpoint, keys)
+
+    def put(part: list, number: int | None) -> Any:
+        key = name if number is None else (name, number)
+        tasks[key] = (chunks.checkpoint, part)
+        return key
+
+    _tree(keys, every, put)
     return tasks
 
 
