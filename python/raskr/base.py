@@ -240,14 +240,16 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
     names: dict = {}
     wanted: list = []
     engine = _NATIVE[schedule]
+    options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
     if foreign:
         graph = _foreign_graph(foreign, optimize_graph)
         wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
+        if engine == "processes":
+            graph = local.without_arrays(graph, wanted, **options)
         nodes, names = nodes_and_names(graph, wanted)
         if engine == "processes" and not own and _stays(graph):
             engine = "threads"
         own = own + nodes
-    options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
     computed = local.run_nodes(own, engine, names=names, **options)
     if not foreign:
         return computed

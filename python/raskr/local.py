@@ -10,7 +10,8 @@ from typing import Any
 from raskr import config
 from raskr._bridge import core
 from raskr.callbacks import Monitor, local_callbacks
-from raskr.graph import block_nodes, nest, nodes_and_names, wanted_keys
+from raskr.core import get_dependencies, literal
+from raskr.graph import block_nodes, nest, nodes_and_names, plain, wanted_keys
 
 __all__ = ["get_async", "get_sync", "run_nodes"]
 
@@ -118,8 +119,44 @@ def _on_nodes(items: Sequence, nodes: Sequence) -> list:
     ]
 
 
+def without_arrays(dsk: Any, keys: Sequence, **kwargs: Any) -> Any:
+    """A graph whose tasks can all be sent to processes: operations of arrays in it have been computed, on threads.
+
+    Parameters
+    ----------
+    dsk : mapping
+        Tasks by key.
+    keys : sequence
+        What is wanted of it.
+    **kwargs
+        For `run_nodes`.
+    """
+    graph = plain(dsk)
+    staying = [key for key, task in graph.items() if _is_of_arrays(task)]
+    if not staying:
+        return dsk
+    needs = {key: get_dependencies(graph, key) for key in graph}
+    here: set = set()
+    while staying:
+        key = staying.pop()
+        if key not in here:
+            here.add(key)
+            staying.extend(needs[key])
+    rest = needs.keys() - here
+    found = list(here.intersection(keys).union(*(needs[key] & here for key in rest)))
+    nodes, names = nodes_and_names(graph, found)
+    values = run_nodes(nodes, names=names, **kwargs)
+    return {**{key: graph[key] for key in rest}, **{key: (literal(value),) for key, value in zip(found, values)}}
+
+
+def _is_of_arrays(task: Any) -> bool:
+    return type(task) is tuple and bool(task) and isinstance(task[0], core.Task) and not task[0].movable
+
+
 def _get(dsk: Any, keys: Any, scheduler: str, **kwargs: Any) -> Any:
     wanted = wanted_keys(keys)
+    if scheduler == "processes":
+        dsk = without_arrays(dsk, wanted, **kwargs)
     nodes, names = nodes_and_names(dsk, wanted)
     values = run_nodes(nodes, scheduler=scheduler, names=names, **kwargs)
     return nest(keys, dict(zip(wanted, values)))

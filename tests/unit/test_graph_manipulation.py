@@ -432,6 +432,13 @@ def test_all_of_it_runs_in_processes(kind):
     assert checkpoint(collection).compute(scheduler="processes", num_workers=1) is None
 
 
+@pytest.mark.parametrize("scheduler", [None, "processes"])
+def test_bags_wait_for_arrays_wherever_they_run(scheduler):
+    bag, x = db.from_sequence([1, 2], npartitions=2).map(abs), array(abs)
+    for waiting in (bind(bag, x), wait_on(bag, x)[0], bind(bag, delayed(np.sum)(x))):
+        assert waiting.compute(scheduler=scheduler, num_workers=1) == [1, 2]
+
+
 def test_optimized_bags_hold_tasks():
     bag, item = raskr.optimize(db.range(4, npartitions=2).map(abs), db.range(4, npartitions=2).sum())
     assert raskr.compute(bag, item, scheduler="sync") == ([0, 1, 2, 3], 6)

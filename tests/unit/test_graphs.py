@@ -1,10 +1,12 @@
 """Raw task graphs: what is a task, a key or data; errors; callbacks; interruption."""
 
 import contextvars
+import os
 import signal
 import threading
 from operator import add, mul
 
+import numpy as np
 import pytest
 
 import raskr
@@ -208,3 +210,23 @@ def test_values_beyond_the_limit_of_memory_come_back_from_disk(tmp_path):
     with raskr.config.set({"temporary-directory": str(tmp_path), "memory-limit": "4MB"}):
         assert total.compute() == [1_000_000 + i for i in range(20)]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_operations_of_arrays_in_graphs_for_processes_run_once_and_here(tmp_path):
+    import raskr.array as da
+    import raskr.bag as db
+
+    def noted(value):
+        with open(tmp_path / "notes", "a") as file:
+            file.write(f"{os.getpid()}\n")
+        return value
+
+    source = raskr.delayed(noted)(np.arange(4))
+    x = da.from_delayed(source, (4,), int) + 1
+    bag = db.from_delayed([raskr.delayed(list)(x)] * 2).map(lambda y: (int(y), os.getpid()))
+    values = bag.compute(num_workers=1)
+    assert [value for value, _ in values] == [1, 2, 3, 4] * 2
+    assert os.getpid() not in {place for _, place in values}
+    assert (tmp_path / "notes").read_text() == f"{os.getpid()}\n"
+    keys = list(flatten(x.__dask_keys__()))
+    assert raskr.multiprocessing.get(x.dask, keys)[0].tolist() == [1, 2, 3, 4]
