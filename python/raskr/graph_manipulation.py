@@ -121,6 +121,10 @@ def bind(
     object
         The children, in the same shape.
 
+    Notes
+    -----
+    Sources of arrays that wait are made block by block, and sums of them are sums over blocks: the last bit may differ.
+
     Examples
     --------
     >>> import raskr

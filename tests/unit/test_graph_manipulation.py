@@ -366,6 +366,66 @@ def test_seeds_say_the_names_of_copies(kind, log):
     assert not keys_of(clone(collection)) & keys_of(clone(collection))
 
 
+def varied_arrays(folder):
+    """Arrays of most kinds of expressions, over one source."""
+    x = da.from_array(np.random.default_rng(0).normal(size=(12, 8)), chunks=(4, 4))
+    square, tall = x[:8] + 9 * da.eye(8, chunks=4), x.rechunk((3, 8))
+    numbers = (abs(x) * 3).astype(int).ravel()
+    da.to_zarr(x, f"{folder}/zarr")
+    da.to_npy_stack(f"{folder}/npy", x)
+    changed = x.copy()
+    changed[changed > 1] = 0
+    return x, [
+        (x + x.T.sum())[::-1, 1:5][[3, 1, 2]],
+        x[x > 0],
+        x.vindex[[0, 1], [2, 3]],
+        x.rechunk((5, 3)).reshape(96),
+        da.concatenate([x, da.stack([x, x])[0]], axis=1).mean(axis=0),
+        x.cumsum(axis=0).argmax(axis=1),
+        da.einsum("ij,kj->ik", x, x) @ da.tensordot(x, x, axes=([1], [1])),
+        *da.linalg.qr(tall),
+        da.linalg.solve(square, da.ones(8, chunks=4)),
+        da.fft.fft(x.rechunk((-1, 4)), axis=0),
+        da.histogram(x, bins=5, range=(-1, 1))[0],
+        da.bincount(numbers, minlength=30),
+        da.unique(numbers),
+        da.median(x, axis=0),
+        x.map_overlap(lambda block: block * 2, depth=1),
+        da.ma.masked_greater(x, 0),
+        x.astype(object),
+        da.broadcast_to(numbers, (3, 96)),
+        da.random.default_rng(1).normal(da.arange(4, chunks=2), 2.0, size=(4,)),
+        da.from_zarr(f"{folder}/zarr"),
+        da.from_npy_stack(f"{folder}/npy"),
+        x.blocks[1],
+        x.persist(),
+        changed,
+    ]
+
+
+def test_arrays_of_all_kinds_are_copied_and_wait(tmp_path):
+    x, arrays = varied_arrays(tmp_path)
+    changes = [
+        clone,
+        lambda each: clone(each, omit=x),
+        lambda each: bind(each, x),
+        lambda each: bind(each, delayed(1), omit=x),
+        wait_on,
+    ]
+    for each in arrays:
+        expected = each.compute()
+        for change in changes:
+            changed = change(each)
+            result = changed.compute()
+            assert type(result) is type(expected)
+            assert changed.dtype == each.dtype
+            # Sums of what waits are those of whole blocks.
+            if expected.dtype == object:
+                assert (result == expected).all()
+            else:
+                np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_copies_of_delayed_values_without_their_arrays(log):
     x = array(log)
     total = delayed(np.sum)(x)
