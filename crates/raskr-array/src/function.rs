@@ -25,9 +25,6 @@ pub trait BlockFunction: Send + Sync {
 
     /// Equal for functions that do the same.
     fn token(&self) -> Result<u128, TaskError>;
-
-    /// Bytes from which the function can be rebuilt in another process.
-    fn encode(&self) -> Result<Vec<u8>, TaskError>;
 }
 
 /// Reads boxes of elements from a store (a file, a Zarr array).
@@ -36,8 +33,6 @@ pub trait BlockReader: Send + Sync {
 
     /// Equal for readers of the same content.
     fn token(&self) -> Result<u128, TaskError>;
-
-    fn encode(&self) -> Result<Vec<u8>, TaskError>;
 }
 
 /// Takes blocks to a store, each when it is there.

@@ -1,12 +1,11 @@
 //! Affine maps: which element of an input each element of a view stands for.
 
-use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::grid::{Axis, UNKNOWN};
 
 /// A coordinate of the input, in terms of the view's axes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Coordinate {
     /// The same place for every element (a dropped or broadcast axis).
     Fixed(i64),

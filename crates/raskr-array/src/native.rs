@@ -5,13 +5,12 @@ use raskr_graph::Token;
 use raskr_kernels::blocks::{self, AxisSlice};
 use raskr_kernels::fft::{Scaling, Step, transform};
 use raskr_kernels::linalg::{self, Reflectors};
-use serde::{Deserialize, Serialize};
 
 use crate::function::{Argument, BlockFunction};
 use crate::ops::{chunks_of, kind_of, list_of};
 
 /// What is done to the blocks.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum NativeFunction {
     /// Fourier transforms along several axes, one after another.
     Transform {
@@ -22,7 +21,7 @@ pub enum NativeFunction {
 }
 
 /// A step of linear algebra with whole blocks. Several results are a list, of which `Part` takes one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Linear {
     /// R of a block.
     Triangle,
@@ -76,15 +75,10 @@ impl BlockFunction for NativeFunction {
     }
 
     fn token(&self) -> Result<u128, TaskError> {
-        let bytes = self.encode()?;
         Ok(Token::of("native-function", |hasher| {
-            hasher.bytes(&bytes);
+            hasher.str(&format!("{self:?}"));
         })
         .0)
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, TaskError> {
-        postcard::to_allocvec(self).map_err(|error| TaskError::internal(format!("{self:?} has no bytes: {error}")))
     }
 }
 

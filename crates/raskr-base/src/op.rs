@@ -51,11 +51,6 @@ pub trait Op: Send + Sync {
         0
     }
 
-    /// Bytes from which the same operation can be rebuilt elsewhere; `None` when it can't leave this process.
-    fn encode(&self) -> Option<Vec<u8>> {
-        None
-    }
-
     /// Where the user built the operation (`script.py:12`), when known.
     fn origin(&self) -> Option<&str> {
         None

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use raskr_base::DType;
 use raskr_graph::Call;
 use raskr_kernels::blocks::{ArgKind, CumulativeKind};
-use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{BlockArgument, ElementType, Expr, Kind};
@@ -14,7 +13,7 @@ use crate::function::BlockFunction;
 use crate::grid::{Axis, Grid, unify_axes};
 
 /// Which axes two arrays are summed over, pairwise.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Contraction {
     pub axes_a: SmallVec<[usize; 2]>,
     pub axes_b: SmallVec<[usize; 2]>,

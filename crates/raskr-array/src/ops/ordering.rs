@@ -8,13 +8,12 @@ use raskr_graph::Token;
 use raskr_kernels::KernelError;
 use raskr_kernels::blocks::unique::{self, Unique, Wanted};
 use raskr_kernels::blocks::{self, QuantileMethod, Side};
-use serde::{Deserialize, Serialize};
 
 use super::{kind_of, list_of};
 use crate::function::{Argument, BlockFunction};
 
 /// What is done with blocks.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Ordering {
     Sort {
         axis: usize,
@@ -249,10 +248,6 @@ impl BlockFunction for Ordering {
             hasher.str(&format!("{self:?}"));
         })
         .0)
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, TaskError> {
-        Err(TaskError::internal("functions of order go by their recipe"))
     }
 
     fn kind(&self) -> OpKind {

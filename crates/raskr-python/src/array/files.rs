@@ -31,10 +31,6 @@ impl BlockReader for ZarrReader {
     fn token(&self) -> Result<u128, TaskError> {
         file_token("zarr", self.array.path())
     }
-
-    fn encode(&self) -> Result<Vec<u8>, TaskError> {
-        Ok(self.array.path().as_os_str().as_encoded_bytes().to_vec())
-    }
 }
 
 /// Reads blocks of an npy stack.
@@ -52,10 +48,6 @@ impl BlockReader for StackReader {
 
     fn token(&self) -> Result<u128, TaskError> {
         file_token("npy-stack", &self.folder)
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, TaskError> {
-        Ok(self.folder.as_os_str().as_encoded_bytes().to_vec())
     }
 }
 

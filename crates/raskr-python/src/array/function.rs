@@ -11,7 +11,7 @@ use raskr_base::{TaskError, Value};
 use super::convert::block_value;
 use crate::error::from_python;
 use crate::hooks::hook;
-use crate::object::{PyForeign, dumps, to_object};
+use crate::object::{PyForeign, to_object};
 
 /// Where a positional or keyword argument comes from.
 pub enum Slot {
@@ -128,13 +128,6 @@ impl BlockFunction for PyBlockFunction {
                 hasher.str(&text);
             })
             .0)
-        })
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, TaskError> {
-        Python::attach(|py| {
-            let dumped = dumps(self.function.bind(py)).map_err(|error| from_python(py, error))?;
-            Ok(dumped.as_bytes().to_vec())
         })
     }
 }

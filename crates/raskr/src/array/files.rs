@@ -37,10 +37,6 @@ impl BlockReader for ZarrReader {
         })
         .0)
     }
-
-    fn encode(&self) -> std::result::Result<Vec<u8>, TaskError> {
-        Ok(self.0.path().as_os_str().as_encoded_bytes().to_vec())
-    }
 }
 
 /// An array stored as Zarr, version 2 or 3, in a folder. Its chunks are those of the file; `rechunk` cuts it otherwise.
