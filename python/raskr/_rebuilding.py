@@ -1,12 +1,14 @@
 """Copies of collections under new names, whose tasks may be made to wait for a signal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import Any
 
 from raskr._bridge import core
 from raskr._names import clone_key, get_collection_names
 from raskr._signals import Listed, Signal, chunks, is_array, is_frame
+from raskr.annotations import annotate
 from raskr.core import toposort
 from raskr.highlevelgraph import HighLevelGraph
 
@@ -66,8 +68,9 @@ class Omitted:
 
     @cached_property
     def nodes(self) -> dict:
-        """Lazy values by key, which are taken as they are."""
-        return {collection.key: collection for collection in self.collections if isinstance(collection, core.Delayed)}
+        """The nodes of lazy values by key, which are taken as they are."""
+        values = [collection for collection in self.collections if isinstance(collection, core.Delayed)]
+        return {value.key: value._node for value in values}
 
 
 class Rebuilder:
@@ -156,10 +159,18 @@ class Rebuilder:
     # --- nodes -----------------------------------------------------------------------------------------------------
     def _copied(self, nodes: Sequence) -> list:
         graph, wanted = core.graph_of(list(nodes))
-        sources = {key: source for node in nodes for key, source in _sources_of(node)}
+        sources: dict = {}
+        hints: dict = {}
+        for node in nodes:
+            for key, _, kind, _, function, *_, found in _calls_of(node):
+                if kind == "source":
+                    sources[key] = function
+                elif found is not None:
+                    hints[key] = {"priority": found[0], "retries": found[1]}
         for key in _needed(graph, wanted, sources):
             if key not in self._nodes:
-                self._nodes[key] = self._node(key, *graph[key], source=sources.get(key))
+                with annotate(**hints[key]) if key in hints else nullcontext():
+                    self._nodes[key] = self._node(key, *graph[key], source=sources.get(key))
         return [self._nodes[key] for key in wanted]
 
     def _node(self, key: str, task: Any, *inputs: str, source: Any = None) -> Any:
@@ -214,22 +225,17 @@ class Rebuilder:
         return Listed(child, HighLevelGraph(layers, needs), [], rename).rebuilt()
 
 
-def _sources_of(node: Any) -> Iterator[tuple[str, Any]]:
-    """The arrays that a node stands on as wholes, by the keys of their values."""
+def _calls_of(node: Any) -> list:
+    """The calls that a node stands on, with arrays as they are: key, inputs, kind, name, function, ..., annotations."""
     try:
         _, content = node.__reduce__()
     except TypeError:
         # It stands on blocks of an array, which are copied one by one.
-        return
-    if len(content) > 1:
-        kind, *content = content
-        if kind == "attr":
-            yield from _sources_of(content[0])
-        if kind != "value":
-            return
-    for key, _, kind, _, source, *_ in content[0]:
-        if kind == "source":
-            yield key, source
+        return []
+    if len(content) == 1:
+        return content[0]
+    kind, value, *_ = content
+    return _calls_of(value) if kind == "attr" else value if kind == "value" else []
 
 
 def _needed(graph: Mapping, wanted: Sequence, sources: Mapping) -> list:
@@ -261,6 +267,8 @@ def _replaced(value: Any, expression: Any, nodes: Any) -> Any:
         return expression(value)
     if isinstance(value, (core.Node, core.Delayed)):
         return nodes([value])[0]
+    if type(value) is list and value and all(isinstance(item, core.Node) for item in value):
+        return nodes(value)
     if type(value) in (list, tuple):
         return type(value)(_replaced(item, expression, nodes) for item in value)
     if isinstance(value, Mapping):

@@ -437,6 +437,29 @@ def test_copies_of_delayed_values_without_their_arrays(log):
     assert raskr.compute(clone(blocks), bind(blocks, total), scheduler="sync") == (6, 6)
 
 
+def test_copies_of_arrays_without_the_values_in_them(log):
+    value = delayed(log)(np.arange(4))
+    x = da.from_delayed(value, (4,), int) + 1
+    assert [each.tolist() for each in raskr.compute(x, clone(x, omit=value), scheduler="sync")] == [[1, 2, 3, 4]] * 2
+    assert len(log.taken()) == 1
+
+
+def test_copies_are_tried_again_as_often():
+    tries = []
+
+    def fail_twice():
+        tries.append(1)
+        if len(tries) % 3:
+            raise OSError("not yet")
+        return len(tries)
+
+    with raskr.annotate(retries=2):
+        value = delayed(fail_twice)()
+    assert (value + 1).compute(scheduler="sync") == 4
+    assert clone(value + 1).compute(scheduler="sync") == 7
+    assert bind(value, delayed(1)).compute(scheduler="sync") == 9
+
+
 def test_copies_of_random_arrays_have_the_same_numbers():
     x = da.random.default_rng(1).normal(size=10, chunks=5)
     assert np.array_equal(clone(x).compute(), x.compute())
