@@ -34,6 +34,17 @@ def test_sort_across_blocks(name):
     result = da.sort(d)
     assert result.chunks == d.chunks and result.dtype == d.dtype
     np.testing.assert_array_equal(result.compute(), np.sort(x))
+    # Whole results are sorted where they end up; blocks that are kept are joined from runs.
+    np.testing.assert_array_equal(result.persist().compute(), np.sort(x))
+
+
+def test_sorts_of_what_is_computed_and_cut_anew():
+    x = LINES["floats"]
+    d = da.from_array(x, chunks=400_000)
+    for computed in (2 * d, d.map_blocks(lambda block: 2 * block, dtype=float)):
+        np.testing.assert_array_equal(da.sort(computed).rechunk(700_000).compute(), np.sort(2 * x))
+    drawn = da.random.default_rng(3).random(LONG, chunks=300_000)
+    np.testing.assert_array_equal(da.sort(drawn).compute(), np.sort(drawn.compute()))
 
 
 @pytest.mark.parametrize("name", ["floats", "few values", "one value", "nan", "int8", "times", "complex"])
