@@ -302,12 +302,13 @@ def run(
     monitor: object | None = None,
     keep_blocks: bool = False,
     children: tuple[str, list[str], list[tuple[str, str]], bytes, int] | None = None,
+    chunksize: int | None = None,
 ) -> list[Any]:
     """Computes all items in one go. An `Expr` gives its NumPy array (or what NumPy-like blocks concatenate to), or, with
     `keep_blocks`, an `Expr` that holds its computed blocks; a Node its value, or with `keep_blocks` a Node that holds it.
 
     `scheduler` is `threads`, `sync` or `processes`, which needs `children`: program, arguments, environment, pickled setup
-    and purpose (children of another one are not used). `monitor` hears `run_started(keys, known keys)`, `task_started(key, worker, at)`,
+    and purpose (children of another one are not used); `chunksize` tasks are sent to a child at a time at most. `monitor` hears `run_started(keys, known keys)`, `task_started(key, worker, at)`,
     `task_finished(key, worker, at, took, bytes, value)`, `task_failed(key, worker)` and `run_finished(failed)`.
     """
 
@@ -389,7 +390,7 @@ def child_main() -> None:
     """Serves the process at the other end of the standard input, until that one is gone."""
 
 def close_children() -> None:
-    """Ends the child processes that wait for work."""
+    """Ends the child processes and the threads that wait for work."""
 
 def idle_children() -> list[int]:
     """Process ids of the child processes that wait for work."""
@@ -410,8 +411,11 @@ class Task:
     def __call__(self, *values: Any) -> Any: ...
     def __reduce__(self) -> Any: ...
 
-def nodes_of_graph(dsk: object, keys: Sequence[Any]) -> tuple[list[Node], dict[str, Any]]:
-    """The nodes of some keys of a raw graph, and the keys by the names that their tasks go under."""
+def nodes_of_graph(
+    dsk: object, keys: Sequence[Any], annotations: dict[Any, dict[str, int]] | None = None
+) -> tuple[list[Node], dict[str, Any]]:
+    """The nodes of some keys of a raw graph, and the keys by the names that their tasks go under. Keys without annotations
+    have those in force."""
 
 def graph_of(items: Sequence[Node | Delayed]) -> tuple[dict[str, tuple[Any, ...]], list[str]]:
     """The tasks that items need, as `{key: (task, *keys of its inputs)}`, and the key of each item."""

@@ -58,10 +58,9 @@ def node_of_graph(dsk, key, layer):
 
 def engine_annotations():
     """What the annotations in force mean to the engine."""
-    from raskr.annotations import get_annotations
+    from raskr.annotations import for_engine, get_annotations
 
-    found = get_annotations()
-    return {name: found[name] for name in ("priority", "retries") if found.get(name) is not None}
+    return for_engine(get_annotations())
 
 
 def warn_visualise():

@@ -57,7 +57,7 @@ def _culprit(value: Any, path: str, depth: int, seen: set[int]) -> tuple[str, An
     return path, value
 
 
-def explained(value: Any, error: BaseException) -> BaseException:
+def explained(value: Any, error: BaseException, place: str | None = None) -> BaseException:
     """An error that says which part of `value` can't be sent to another process.
 
     Parameters
@@ -66,6 +66,8 @@ def explained(value: Any, error: BaseException) -> BaseException:
         What could not be pickled.
     error : BaseException
         What pickling it raised.
+    place : str, optional
+        What `value` is, where that says more than its type.
 
     Examples
     --------
@@ -74,11 +76,14 @@ def explained(value: Any, error: BaseException) -> BaseException:
     >>> print(explained({"lock": threading.Lock()}, TypeError("cannot pickle")))
     a dict['lock'] holds a _thread.lock, which can't be sent to another process (TypeError: cannot pickle)
     """
-    path, part = _culprit(value, _name(value), 0, set())
+    name = place or _name(value)
+    path, part = _culprit(value, name, 0, set())
     cause = f"({type(error).__name__}: {error})"
-    if part is value:
-        message = f"{_name(value)} can't be sent to another process {cause}"
+    if part is value and not place:
+        message = f"{name} can't be sent to another process {cause}"
     else:
-        message = f"{path} holds {_name(part)}, which can't be sent to another process {cause}"
+        message = (
+            f"{path} {'is' if part is value else 'holds'} {_name(part)}, which can't be sent to another process {cause}"
+        )
     kind = type(error) if isinstance(error, (TypeError, AttributeError, ValueError)) else TypeError
     return kind(message)

@@ -1,7 +1,7 @@
 """Annotations: hints for the tasks that are built within a `with` block."""
 
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,12 @@ def get_annotations() -> dict[str, Any]:
     {'priority': 2}
     """
     return _CURRENT.get({})
+
+
+def for_engine(annotations: Mapping[str, Any]) -> dict[str, int]:
+    """Those of some annotations that the engine knows."""
+    found = {name: annotations.get(name) for name in ("priority", "retries")}
+    return {name: value for name, value in found.items() if isinstance(value, int)}
 
 
 def _check(name: str, value: Any) -> None:

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,7 @@ from raskr._names import clone_key, get_collection_names, get_name_from_key, rep
 from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.annotations import annotate, get_annotations
 from raskr.core import flatten
-from raskr.graph import nodes_and_names, plain, wanted_keys
+from raskr.graph import Graph, nodes_and_names, plain, wanted_keys
 from raskr.highlevelgraph import HighLevelGraph
 from raskr.tokenize import TokenizationError, normalize_token, tokenize
 
@@ -51,7 +50,7 @@ named_schedulers: dict[str, Callable] = {
 
 # The schedulers that the engine runs by itself, without a graph being spelled out.
 _NATIVE: dict[Any, str] = {local.get_sync: "sync", threaded.get: "threads", multiprocessing.get: "processes"}
-_OPTIONS = ("num_workers", "pool", "memory_limit", "callbacks", "initializer", "mp_context")
+_OPTIONS = ("num_workers", "pool", "memory_limit", "callbacks", "initializer", "mp_context", "chunksize")
 
 _GET_REMOVED = """The get= keyword has been removed.
 
@@ -127,9 +126,9 @@ def _named(scheduler: Any) -> Callable:
         near = difflib.get_close_matches(scheduler.lower(), named_schedulers, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(named_schedulers))}"
         raise ValueError(f"unknown scheduler {scheduler!r}: {hint}")
-    if isinstance(scheduler, Executor):
-        workers = local.pool_size(scheduler) or config.checked("num_workers") or 1
-        return partial(local.get_async, scheduler.submit, workers)
+    executor = local.executor_of(scheduler)
+    if executor is not None:
+        return partial(multiprocessing.get_on_executor, executor)
     if callable(scheduler):
         return scheduler
     # A client of a cluster brings its own `get`.
@@ -149,21 +148,19 @@ def _native_item(collection: Any) -> Any:
     return expr if type(expr) is getattr(core, "Expr", None) else None
 
 
-def _foreign_graph(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> dict:
+def _foreign_graph(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> Graph:
     """One graph of the tasks of foreign collections, each kind optimized by its own rules."""
     groups: dict[Any, list] = {}
     for collection in collections:
         groups.setdefault(getattr(collection, "__dask_optimize__", None), []).append(collection)
-    merged: dict = {}
+    merged = Graph()
     for rewrite, members in groups.items():
-        graph: dict = {}
+        graph = Graph()
         keys = []
         for member in members:
-            graph.update(plain(member.__dask_graph__()))
+            graph.add(plain(member.__dask_graph__()))
             keys.append(member.__dask_keys__())
-        if rewrite is not None and optimize_graph:
-            graph = dict(plain(rewrite(graph, keys, **kwargs)))
-        merged.update(graph)
+        merged.add(plain(rewrite(graph, keys, **kwargs)) if rewrite is not None and optimize_graph else graph)
     return merged
 
 
@@ -233,7 +230,7 @@ def _from_the_users_code(error: Exception) -> Exception:
 
 def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: Any) -> list:
     items = [_native_item(collection) for collection in collections]
-    if schedule not in _NATIVE or isinstance(kwargs.get("pool") or config.get("pool", None), Executor):
+    if schedule not in _NATIVE or _has_own_workers(schedule, kwargs.get("pool")):
         return _run_elsewhere(collections, schedule, optimize_graph, **kwargs)
     own = [item for item in items if item is not None]
     foreign = [collection for collection, item in zip(collections, items) if item is None]
@@ -244,8 +241,6 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
     if foreign:
         graph = _foreign_graph(foreign, optimize_graph)
         wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
-        if engine == "processes":
-            graph = local.without_arrays(graph, wanted, **options)
         nodes, names = nodes_and_names(graph, wanted)
         if engine == "processes" and not own and _stays(graph):
             engine = "threads"
@@ -259,6 +254,14 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         next(results) if item is not None else _postcompute(collection, _as_lists(collection.__dask_keys__(), values))
         for collection, item in zip(collections, items)
     ]
+
+
+def _has_own_workers(schedule: Callable, pool: Any) -> bool:
+    """Are tasks for workers of the user's, rather than the engine's?"""
+    executor = local.executor_of(config.get("pool", None) if pool is None else pool)
+    if executor is None or schedule is local.get_sync:
+        return False
+    return schedule is multiprocessing.get or not local.is_only_threads(executor)
 
 
 def _stays(graph: Mapping) -> bool:

@@ -3,15 +3,17 @@
 import concurrent.futures
 import functools
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Container, Sequence
+from multiprocessing.pool import Pool, ThreadPool
 from typing import Any
 
 from raskr import config
 from raskr._bridge import core
 from raskr.callbacks import Monitor, local_callbacks
-from raskr.core import get_dependencies, literal
-from raskr.graph import block_nodes, nest, nodes_and_names, plain, wanted_keys
+from raskr.graph import block_nodes, nest, nodes_and_names, wanted_keys
+from raskr.system import CPU_COUNT
 
 __all__ = ["get_async", "get_sync", "run_nodes"]
 
@@ -30,10 +32,44 @@ def _workers(num_workers: Any, pool: Any) -> int | None:
     return config.checked("num_workers", num_workers)
 
 
+def tasks_at_a_time(chunksize: int | None) -> int | None:
+    """How many tasks go to a worker together at most, by an argument or the setting `chunksize`; None where nothing says.
+
+    The ready tasks are always divided evenly among the workers; -1 asks for nothing else.
+    """
+    size = config.checked("chunksize", chunksize)
+    if size is None or size >= 1:
+        return size
+    if size == -1:
+        return sys.maxsize
+    raise ValueError(f"chunksize must be a positive int, or -1 for an even share of what is ready, got {size!r}")
+
+
+def executor_of(pool: Any) -> concurrent.futures.Executor | None:
+    """A pool of the user's own as an executor; None for what is no pool, such as a number."""
+    if isinstance(pool, concurrent.futures.Executor):
+        return pool
+    return MultiprocessingPoolExecutor(pool) if isinstance(pool, Pool) else None
+
+
+def is_only_threads(executor: concurrent.futures.Executor) -> bool:
+    """Is this a pool of plain threads, for which as many of raskr's own can stand?"""
+    if isinstance(executor, MultiprocessingPoolExecutor):
+        return type(executor.pool) is ThreadPool and not executor.pool._initializer
+    return type(executor) is concurrent.futures.ThreadPoolExecutor and not executor._initializer
+
+
 def pool_size(pool: Any) -> int | None:
     """How many workers an executor or a multiprocessing pool has."""
     size = getattr(pool, "_max_workers", None) or getattr(pool, "_processes", None)
     return size if isinstance(size, int) else None
+
+
+def worker_count(executor: concurrent.futures.Executor, num_workers: Any = None) -> int:
+    """How many tasks an executor is handed at a time."""
+    if num_workers is None:
+        return pool_size(executor) or config.checked("num_workers") or CPU_COUNT
+    return config.checked("num_workers", num_workers)
 
 
 def run_nodes(
@@ -47,6 +83,7 @@ def run_nodes(
     memory_limit: int | str | None = None,
     initializer: Callable | None = None,
     mp_context: Any = None,
+    chunksize: int | None = None,
     **kwargs: Any,
 ) -> list:
     """Compute nodes and array expressions with the engine.
@@ -73,6 +110,8 @@ def run_nodes(
         Called in each process before its first task.
     mp_context : context, optional
         How processes are started.
+    chunksize : int, optional
+        How many tasks are sent to a process at a time.
     """
     if scheduler == "processes":
         from raskr import multiprocessing
@@ -86,6 +125,7 @@ def run_nodes(
     }
     if scheduler == "processes":
         options["children"] = multiprocessing.children(initializer, mp_context)
+        options["chunksize"] = tasks_at_a_time(chunksize)
     if scheduler != "sync":
         options["num_workers"] = _workers(num_workers, pool if pool is not None else config.get("pool", None))
     with local_callbacks(callbacks) as active:
@@ -119,44 +159,8 @@ def _on_nodes(items: Sequence, nodes: Sequence) -> list:
     ]
 
 
-def without_arrays(dsk: Any, keys: Sequence, **kwargs: Any) -> Any:
-    """A graph whose tasks can all be sent to processes: operations of arrays in it have been computed, on threads.
-
-    Parameters
-    ----------
-    dsk : mapping
-        Tasks by key.
-    keys : sequence
-        What is wanted of it.
-    **kwargs
-        For `run_nodes`.
-    """
-    graph = plain(dsk)
-    staying = [key for key, task in graph.items() if _is_of_arrays(task)]
-    if not staying:
-        return dsk
-    needs = {key: get_dependencies(graph, key) for key in graph}
-    here: set = set()
-    while staying:
-        key = staying.pop()
-        if key not in here:
-            here.add(key)
-            staying.extend(needs[key])
-    rest = needs.keys() - here
-    found = list(here.intersection(keys).union(*(needs[key] & here for key in rest)))
-    nodes, names = nodes_and_names(graph, found)
-    values = run_nodes(nodes, names=names, **kwargs)
-    return {**{key: graph[key] for key in rest}, **{key: (literal(value),) for key, value in zip(found, values)}}
-
-
-def _is_of_arrays(task: Any) -> bool:
-    return type(task) is tuple and bool(task) and isinstance(task[0], core.Task) and not task[0].movable
-
-
 def _get(dsk: Any, keys: Any, scheduler: str, **kwargs: Any) -> Any:
     wanted = wanted_keys(keys)
-    if scheduler == "processes":
-        dsk = without_arrays(dsk, wanted, **kwargs)
     nodes, names = nodes_and_names(dsk, wanted)
     values = run_nodes(nodes, scheduler=scheduler, names=names, **kwargs)
     return nest(keys, dict(zip(wanted, values)))
@@ -199,6 +203,34 @@ class SynchronousExecutor(concurrent.futures.Executor):
 synchronous_executor = SynchronousExecutor()
 
 
+class MultiprocessingPoolExecutor(concurrent.futures.Executor):
+    """A `multiprocessing.Pool` as an executor.
+
+    Parameters
+    ----------
+    pool : multiprocessing.Pool
+        The pool. It stays the caller's to close.
+
+    Examples
+    --------
+    >>> from multiprocessing.pool import ThreadPool
+    >>> from raskr.local import MultiprocessingPoolExecutor
+    >>> with ThreadPool(2) as pool:
+    ...     MultiprocessingPoolExecutor(pool).submit(abs, -1).result()
+    1
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+        self._max_workers = pool_size(pool)
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> concurrent.futures.Future:
+        """Have the pool call a function."""
+        future: concurrent.futures.Future = concurrent.futures.Future()
+        self.pool.apply_async(fn, args, kwargs, future.set_result, future.set_exception)
+        return future
+
+
 def get_async(
     submit: Callable,
     num_workers: int | None,
@@ -207,9 +239,10 @@ def get_async(
     callbacks: Any = None,
     wrap: Callable | None = None,
     here: Container[str] = (),
+    chunksize: int | None = None,
     **kwargs: Any,
 ) -> Any:
-    """The values of keys of a graph, computed by tasks that are handed to an executor one by one.
+    """The values of keys of a graph, computed by tasks that are handed to an executor.
 
     This serves executors of others; raskr's own threads are many times faster.
 
@@ -227,50 +260,49 @@ def get_async(
         Makes of a task and its arguments a function without arguments for the executor.
     here : container of str, optional
         Keys, as text, of tasks that run on threads of this process instead.
+    chunksize : int, optional
+        How many tasks are handed over together, 1 by default; -1 divides those that are ready evenly.
     """
+    together = tasks_at_a_time(chunksize) or 1
     wanted = wanted_keys(keys)
     nodes, names = nodes_and_names(dsk, wanted)
+    graph, outputs = core.graph_of(nodes)
     with local_callbacks(callbacks) as active:
-        values = run_on_executor(submit, num_workers or 1, nodes, names, active, wrap or functools.partial, here)
+        monitor = Monitor(active, graph, outputs, names)
+        failed = True
+        try:
+            monitor.start()
+            changed = monitor.changed_nodes(outputs)
+            if changed is not None:
+                graph, outputs = core.graph_of(changed)
+            with concurrent.futures.ThreadPoolExecutor(num_workers or 1) as threads:
+
+                def start(calls: dict[str, Callable]) -> concurrent.futures.Future:
+                    if here and next(iter(calls)) in here:
+                        return threads.submit(_call_all, [*calls.values()])
+                    return submit((wrap or functools.partial)(_call_all, [*calls.values()]))
+
+                values = _handed_over(start, num_workers or 1, together, graph, outputs, monitor, here)
+            failed = False
+        finally:
+            monitor.finish(failed)
     return nest(keys, dict(zip(wanted, values)))
 
 
-def run_on_executor(
-    submit: Callable,
+def _call_all(calls: Sequence[Callable]) -> list:
+    return [call() for call in calls]
+
+
+def _handed_over(
+    start: Callable,
     num_workers: int,
-    nodes: Sequence,
-    names: dict,
-    callbacks: Any,
-    wrap: Callable,
-    here: Container[str] = (),
+    together: int,
+    graph: dict,
+    outputs: list,
+    monitor: Monitor,
+    here: Container[str],
 ) -> list:
-    """Compute nodes with an executor that is not raskr's, but for some keys, whose tasks run on threads."""
-    with concurrent.futures.ThreadPoolExecutor(num_workers) as threads:
-
-        def start(key: str, task: Callable, *args: Any) -> concurrent.futures.Future:
-            return threads.submit(task, *args) if key in here else submit(wrap(task, *args))
-
-        return _run_in_order(start, num_workers, nodes, names, callbacks)
-
-
-def _run_in_order(start: Callable, num_workers: int, nodes: Sequence, names: dict, callbacks: Any) -> list:
-    """Compute nodes by handing tasks to `start(key, task, *arguments)` as soon as their inputs are there."""
-    graph, outputs = core.graph_of(nodes)
-    monitor = Monitor(callbacks, graph, outputs, names)
-    failed = True
-    try:
-        monitor.start()
-        changed = monitor.changed_nodes(outputs)
-        if changed is not None:
-            graph, outputs = core.graph_of(changed)
-        values = _handed_over(start, num_workers, graph, outputs, monitor)
-        failed = False
-        return values
-    finally:
-        monitor.finish(failed)
-
-
-def _handed_over(start: Callable, num_workers: int, graph: dict, outputs: list, monitor: Monitor) -> list:
+    """The values of outputs, after `start({key: call})` for what is ready; tasks that stay here come alone."""
     dependents: dict[str, list[str]] = {key: [] for key in graph}
     missing = {}
     for key, (_, *inputs) in graph.items():
@@ -282,27 +314,33 @@ def _handed_over(start: Callable, num_workers: int, graph: dict, outputs: list, 
         uses[key] += 1
     ready = deque(key for key, count in missing.items() if not count)
     values: dict[str, Any] = {}
-    running: dict[concurrent.futures.Future, str] = {}
+    running: dict[concurrent.futures.Future, list[str]] = {}
     monitor.run_started(list(graph), [])
     try:
         while ready or running:
             while ready and len(running) < num_workers:
-                key = ready.popleft()
-                task, *inputs = graph[key]
-                monitor.task_started(key, 0, 0.0)
-                running[start(key, task, *(values[needed] for needed in inputs))] = key
-                for needed in inputs:
-                    uses[needed] -= 1
-                    if not uses[needed]:
-                        del values[needed]
+                share = min(together, -(len(ready) // (len(running) - num_workers)))
+                calls: dict[str, Callable] = {}
+                while ready and len(calls) < share and not (calls and ready[0] in here):
+                    key = ready.popleft()
+                    task, *inputs = graph[key]
+                    monitor.task_started(key, 0, 0.0)
+                    calls[key] = functools.partial(task, *(values[needed] for needed in inputs))
+                    for needed in inputs:
+                        uses[needed] -= 1
+                        if not uses[needed]:
+                            del values[needed]
+                    if key in here:
+                        break
+                running[start(calls)] = list(calls)
             for future in concurrent.futures.wait(running, return_when="FIRST_COMPLETED").done:
-                key = running.pop(future)
-                value = values[key] = future.result()
-                monitor.task_finished(key, 0, 0.0, 0.0, 0, value)
-                for user in dependents[key]:
-                    missing[user] -= 1
-                    if not missing[user]:
-                        ready.append(user)
+                for key, value in zip(running.pop(future), future.result()):
+                    values[key] = value
+                    monitor.task_finished(key, 0, 0.0, 0.0, 0, value)
+                    for user in dependents[key]:
+                        missing[user] -= 1
+                        if not missing[user]:
+                            ready.append(user)
         return [values[key] for key in outputs]
     finally:
         for future in running:

@@ -10,7 +10,9 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import cloudpickle
@@ -19,14 +21,35 @@ from raskr import config
 from raskr._bridge import core
 from raskr.compat import imports
 from raskr.graph import plain
-from raskr.local import _get, get_async, pool_size
+from raskr.local import MultiprocessingPoolExecutor, _get, executor_of, get_async, worker_count
 
-__all__ = ["get", "get_context"]
+__all__ = ["close", "get", "get_context"]
 
 
 def get_context() -> Any:
-    """How processes are started: the setting `multiprocessing.context`, `spawn` by default."""
-    return multiprocessing.get_context(config.get("multiprocessing.context", "spawn"))
+    """The context of `multiprocessing` that the setting `multiprocessing.context` names, `spawn` by default.
+
+    It is checked and given to who asks; raskr's own processes are always started afresh, as by `spawn`.
+
+    Examples
+    --------
+    >>> import raskr
+    >>> with raskr.config.set({"multiprocessing.context": "forkserver"}):
+    ...     raskr.multiprocessing.get_context().get_start_method()
+    'forkserver'
+    """
+    return _context(config.checked("multiprocessing.context") or "spawn")
+
+
+def _context(context: Any) -> Any:
+    if not isinstance(context, str):
+        if hasattr(context, "get_start_method"):
+            return context
+        raise TypeError(f"expected the name of a context of multiprocessing, or a context, got {context!r}")
+    known = multiprocessing.get_all_start_methods()
+    if context not in known:
+        raise ValueError(f"cannot find context for {context!r}: multiprocessing has {', '.join(known)} on this system")
+    return multiprocessing.get_context(context)
 
 
 def _dumps(obj: Any) -> bytes:
@@ -55,6 +78,7 @@ def get(
     pool: Any = None,
     initializer: Callable | None = None,
     mp_context: Any = None,
+    chunksize: int | None = None,
     **kwargs: Any,
 ) -> Any:
     """The values of keys of a graph, computed by processes.
@@ -67,12 +91,17 @@ def get(
         What is wanted.
     num_workers : int, optional
         How many processes; the setting `num_workers`, or one a processor, by default.
-    pool : executor, optional
-        An executor to use.
+    pool : executor or multiprocessing pool, optional
+        Who runs the tasks in place of raskr's own processes; the setting `pool` by default.
     initializer : callable, optional
-        Called in every process before its first task; the setting `multiprocessing.initializer` by default.
-    mp_context : context, optional
-        How processes are started; see `multiprocessing.get_context`.
+        Called in every process before its first task; the setting `multiprocessing.initializer` by default. Executors
+        have their own.
+    mp_context : str or context, optional
+        A context of `multiprocessing`. It must exist; processes are started afresh by all of them.
+    chunksize : int, optional
+        The most tasks that are sent to a process together; the setting `chunksize` by default. -1 divides the tasks that
+        are ready evenly. Where nothing says, tasks are sent together that take some milliseconds, as far as they were
+        measured.
 
     Examples
     --------
@@ -80,10 +109,16 @@ def get(
     >>> get({"x": -1, "y": (abs, "x")}, "y")  # doctest: +SKIP
     1
     """
-    pool = pool or config.get("pool", None)
-    if isinstance(pool, concurrent.futures.Executor):
-        workers = config.checked("num_workers", num_workers) or pool_size(pool) or 1
-        return _on(pool, workers, dsk, keys, **kwargs)
+    pool = config.get("pool", None) if pool is None else pool
+    executor = executor_of(pool)
+    if executor is not None:
+        if initializer is not None:
+            warnings.warn(
+                "initializer is for raskr's own processes: give it to the pool when that is made",
+                UserWarning,
+                stacklevel=2,
+            )
+        return _get_packed(executor, dsk, keys, num_workers=num_workers, chunksize=chunksize, **kwargs)
     return _get(
         dsk,
         keys,
@@ -92,8 +127,22 @@ def get(
         pool=pool,
         initializer=initializer,
         mp_context=mp_context,
+        chunksize=chunksize,
         **kwargs,
     )
+
+
+def close() -> None:
+    """End the processes that wait for work, and the threads.
+
+    Later computes start new ones. Nothing needs to be closed before the interpreter ends.
+
+    Examples
+    --------
+    >>> import raskr
+    >>> raskr.multiprocessing.close()
+    """
+    core.close_children()
 
 
 def in_child() -> bool:
@@ -119,9 +168,13 @@ m.child_main()
 def _start(maps_imports: bool) -> tuple[str, list[str], list[tuple[str, str]]]:
     """The program of a child, its arguments, and what it finds in its environment beside the parent's."""
     modules = [imports.__name__, imports.__file__] if maps_imports else []
+    variables = [("RASKR_CHILD", "1")]
+    if os.environ.get("PYTHONHASHSEED", "random") == "random":
+        # Text has the same hash in all children: users divide work by it.
+        variables.append(("PYTHONHASHSEED", "1729"))
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     program = os.fsdecode(multiprocessing.spawn.get_executable() or sys.executable)
-    return program, [*flags, "-c", _BOOT, *modules, core.__name__, core.__file__], [("RASKR_CHILD", "1")]
+    return program, [*flags, "-c", _BOOT, *modules, core.__name__, core.__file__], variables
 
 
 def children(initializer: Callable | None = None, mp_context: Any = None) -> tuple:
@@ -131,11 +184,13 @@ def children(initializer: Callable | None = None, mp_context: Any = None) -> tup
     ----------
     initializer : callable, optional
         Called in every process before its first task; the setting `multiprocessing.initializer` by default.
-    mp_context : context, optional
+    mp_context : str or context, optional
         Only checked: children are always started afresh, never forked.
     """
     if mp_context is None:
         get_context()
+    else:
+        _context(mp_context)
     program, arguments, variables = _start(imports.installed())
     initializer = initializer or config.get("multiprocessing.initializer", None)
     pickled = None if initializer is None else _dumps(initializer)
@@ -163,24 +218,54 @@ def _is_plain(value: Any) -> bool:
 atexit.register(core.close_children)
 
 
-def _on(executor: concurrent.futures.Executor, workers: int, dsk: Any, keys: Any, **kwargs: Any) -> Any:
+def get_on_executor(
+    executor: concurrent.futures.Executor, dsk: Any, keys: Any, num_workers: int | None = None, **kwargs: Any
+) -> Any:
+    """The values of keys of a graph, computed by an executor of the user's.
+
+    Parameters
+    ----------
+    executor : executor
+        Where it is known to have other processes, functions of `__main__`, lambdas and closures travel all the same.
+    dsk : mapping
+        Tasks by key.
+    keys : key, or nested list of keys
+        What is wanted.
+    num_workers : int, optional
+        How many tasks it gets at a time; as many as it has workers by default.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from raskr.multiprocessing import get_on_executor
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     get_on_executor(executor, {"x": -1, "y": (abs, "x")}, "y")
+    1
+    """
+    own = isinstance(executor, concurrent.futures.ProcessPoolExecutor)
+    pool = isinstance(executor, MultiprocessingPoolExecutor) and not isinstance(executor.pool, ThreadPool)
+    if own or pool:
+        return _get_packed(executor, dsk, keys, num_workers=num_workers, **kwargs)
+    return get_async(executor.submit, worker_count(executor, num_workers), dsk, keys, **kwargs)
+
+
+def _get_packed(
+    executor: concurrent.futures.Executor, dsk: Any, keys: Any, num_workers: int | None = None, **kwargs: Any
+) -> Any:
     def submit(packed: _Packed) -> concurrent.futures.Future:
         future = executor.submit(packed)
         unpacked: concurrent.futures.Future = concurrent.futures.Future()
 
         def done(future: concurrent.futures.Future) -> None:
-            if future.cancelled():
-                unpacked.cancel()
-                return
-            error = future.exception()
-            if error is not None:
-                unpacked.set_exception(error)
-            else:
+            try:
                 unpacked.set_result(pickle.loads(future.result()))
+            except BaseException as error:
+                unpacked.set_exception(error)
 
         future.add_done_callback(done)
         return unpacked
 
+    workers = worker_count(executor, num_workers)
     return get_async(submit, workers, dsk, keys, wrap=_Packed, here=_keys_that_stay(dsk), **kwargs)
 
 

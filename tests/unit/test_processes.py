@@ -1,42 +1,21 @@
-"""Child processes: what travels, what is shared, how they die, and that nothing remains of them."""
+"""Child processes: what travels, what is shared, and who runs it."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
+from children import wait_until_gone
 
 import raskr
+import raskr.array as da
 from raskr._bridge import core
 
 OPTIONS = {"scheduler": "processes", "num_workers": 2}
-
-
-def run_script(text, *arguments, **options):
-    """Runs a script in an interpreter of its own, as a user would: without a guard."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(text), *arguments], capture_output=True, text=True, timeout=50, **options
-    )
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until_gone(pids):
-    deadline = time.monotonic() + 20
-    while any(alive(pid) for pid in pids):
-        assert time.monotonic() < deadline, "processes remain"
-        threading.Event().wait(0.02)
 
 
 def pid_after(x, *others):
@@ -77,7 +56,7 @@ def test_children_are_other_processes_and_stay_warm():
 
 
 def test_large_arrays_arrive_read_only_and_come_back_writable():
-    x = np.arange(1_000_003.0)[1:]
+    x = np.arange(5_000_003.0)[1:]
     kept = x.copy()
 
     def look(array, i):
@@ -132,78 +111,126 @@ def test_exceptions_arrive_with_the_place_where_they_were_raised():
     assert raskr.delayed(abs)(-1).compute(**OPTIONS) == 1
 
 
-def test_what_cannot_travel_is_named():
-    held = {"deep": [1, threading.Lock()]}
-    with pytest.raises(TypeError, match=r"'held'\['deep'\]\[1\] holds a _thread.lock"):
-        raskr.delayed(lambda: held)().compute(**OPTIONS)
-    with pytest.raises(TypeError, match="_thread.lock"):
+class Holder:
+    def __init__(self, **parts):
+        self.__dict__.update(parts)
+
+
+@pytest.mark.parametrize(
+    "make,path",
+    [
+        (lambda lock, call: lambda: lock, r"closure variable 'lock' holds a _thread.lock"),
+        (lambda lock, call: partial(call, lock), r"id: argument 0 is a _thread.lock"),
+        (lambda lock, call: partial(call, 1, {"a": [1, lock]}), r"id: argument 1\['a'\]\[1\] holds a _thread.lock"),
+        (lambda lock, call: partial(call, x=Holder(y=Holder(z=lock))), r"id: argument \"x\".y.z holds a _thread.lock"),
+        (
+            lambda lock, call: partial(call, [raskr.delayed(abs)(1), (lock,)]),
+            r"id: argument 0\[1\]\[0\] holds a _thread.lock",
+        ),
+        (lambda lock, call: partial(call, raskr.delayed(Holder(y=lock))), r"id: argument 0.y holds a _thread.lock"),
+        (lambda lock, call: partial(call, [lock] * 100_000), r"id: argument 0\[0\] holds a _thread.lock"),
+    ],
+)
+def test_an_argument_that_cannot_travel_is_named_with_the_way_to_it(make, path):
+    made = make(threading.Lock(), raskr.delayed(id))
+    lazy = made() if isinstance(made, partial) else raskr.delayed(made)()
+    others = [raskr.delayed(abs)(-i) for i in range(3)]
+    with pytest.raises(TypeError, match=path + ".*can't be sent to another process"):
+        raskr.compute(*others, lazy, **OPTIONS)
+
+
+def test_a_result_that_cannot_travel_is_named_with_the_way_to_it():
+    with pytest.raises(TypeError, match="allocate_lock: the result is a _thread.lock, which can't be sent"):
         raskr.delayed(threading.Lock)().compute(**OPTIONS)
-    calls = [raskr.delayed(abs)(-1), raskr.delayed(id)(threading.Lock())]
-    with pytest.raises(TypeError, match="can't be sent to another process"):
-        raskr.compute(*calls, **OPTIONS)
+
+    def make():
+        return {"deep": [1, threading.Lock()]}
+
+    with pytest.raises(TypeError, match=r"make: the result\['deep'\]\[1\] holds a _thread.lock"):
+        raskr.delayed(make)().compute(**OPTIONS)
 
 
-def die_once(folder, i):
-    marker = os.path.join(folder, "died")
-    if i == 7 and not os.path.exists(marker):
-        open(marker, "w").close()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return i
+def test_a_task_of_arrays_in_a_raw_graph_runs_here():
+    total = da.ones(4, chunks=2).sum()
+    graph, [key] = core.graph_of([raskr.delayed(total)])
+    assert raskr.multiprocessing.get({**graph, "pid": (pid_after, key), "here": (os.getpid,)}, [key, "pid"])[0] == 4.0
+    calls, [key] = core.graph_of([raskr.delayed(pid_after)(1)])
+    assert raskr.multiprocessing.get(calls, key) != os.getpid()
 
 
-def test_a_task_whose_process_died_is_run_again(tmp_path):
-    calls = [raskr.delayed(die_once)(str(tmp_path), i) for i in range(200)]
-    assert list(raskr.compute(*calls, **OPTIONS)) == list(range(200))
+def test_a_computed_argument_of_many_calls_travels_once():
+    shared = raskr.delayed(list(range(100_000)))
+    calls = [raskr.delayed(lambda items, i: (len(items), i))(shared, i) for i in range(50)]
+    assert list(raskr.compute(*calls, **OPTIONS)) == [(100_000, i) for i in range(50)]
+    array = np.ones(1_000_000)
+    held = raskr.delayed(array)
+    sums = [raskr.delayed(lambda x, i: float(x.sum()) + i)(held, i) for i in range(6)]
+    assert list(raskr.compute(*sums, **OPTIONS)) == [1e6 + i for i in range(6)]
+    array[0] = 2
+    assert sums[0].compute(**OPTIONS) == 1e6 + 1
 
 
-def test_a_task_that_kills_its_processes_is_the_only_one_to_blame():
-    with pytest.raises(raskr.KilledWorker, match=r"_exit ended its process 4 times: exit code 7, exit code 7"):
-        raskr.delayed(os._exit)(7).compute(**OPTIONS)
-    assert raskr.delayed(abs)(-1).compute(**OPTIONS) == 1
+def open_files():
+    return len(os.listdir("/proc/self/fd"))
 
 
-def use_memory():
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-    return len(bytearray(4 << 30))
-
-
-def test_a_call_without_enough_memory_is_an_error_of_its_own():
-    with pytest.raises(MemoryError):
-        raskr.delayed(use_memory)().compute(**OPTIONS)
-    # The child's own limit is not for others.
-    core.close_children()
+def test_thousands_of_results_in_shared_memory_need_few_open_files():
+    before = open_files()
+    calls = [raskr.delayed(np.full)(10_000, i) for i in range(3000)]
+    results = raskr.compute(*calls, **OPTIONS)
+    assert open_files() < before + 100
+    assert all(each[0] == i and each[-1] == i for i, each in enumerate(results))
 
 
-def test_children_killed_from_outside_while_many_tasks_run():
-    def slowly(i):
-        time.sleep(0.002)
-        return i
+def test_children_give_back_what_they_were_sent():
+    def blocks_held(*arrays):
+        with open("/proc/self/maps") as maps:
+            return sum("memfd:raskr" in line for line in maps)
 
-    seen, stop = set(), threading.Event()
+    held = raskr.delayed(blocks_held)(raskr.delayed(np.ones)(200_000))
+    for i in range(20):
+        held = raskr.delayed(blocks_held)(raskr.delayed(np.full)(200_000, i), held)
+    assert held.compute(scheduler="processes", num_workers=1) <= 8
 
-    def kill_some():
-        me = os.getpid()
-        while not stop.wait(0.15) and len(seen) < 4:
-            for thread in os.listdir(f"/proc/{me}/task"):
-                try:
-                    with open(f"/proc/{me}/task/{thread}/children") as file:
-                        children = [int(pid) for pid in file.read().split()]
-                except FileNotFoundError:
-                    continue
-                for pid in children[:1]:
-                    seen.add(pid)
-                    os.kill(pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_some)
-    killer.start()
-    try:
-        results = raskr.compute(*[raskr.delayed(slowly)(i) for i in range(600)], **OPTIONS)
-    finally:
-        stop.set()
-        killer.join()
-    assert list(results) == list(range(600)) and seen
+@pytest.mark.parametrize("chunksize", [1, 7, -1])
+def test_chunksize_says_how_many_tasks_travel_together(chunksize):
+    calls = [raskr.delayed(abs)(-i) for i in range(200)]
+    assert list(raskr.compute(*calls, chunksize=chunksize, **OPTIONS)) == list(range(200))
+    with raskr.config.set(chunksize=chunksize):
+        assert raskr.multiprocessing.get({f"x{i}": (abs, -i) for i in range(10)}, ["x3", "x9"]) == (3, 9)
+
+
+def test_bad_options_are_refused():
+    call = raskr.delayed(abs)(-1)
+    for wrong, kind in [(0, ValueError), (-2, ValueError), ("six", TypeError)]:
+        with pytest.raises(kind, match="chunksize"):
+            call.compute(chunksize=wrong, **OPTIONS)
+    with raskr.config.set({"multiprocessing.context": "telepathy"}):
+        with pytest.raises(ValueError, match="cannot find context for 'telepathy': multiprocessing has .*spawn"):
+            call.compute(**OPTIONS)
+    with pytest.raises(ValueError, match="telepathy"):
+        call.compute(mp_context="telepathy", **OPTIONS)
+    with pytest.raises(TypeError, match="context"):
+        call.compute(mp_context=3, **OPTIONS)
+
+
+@pytest.mark.parametrize("context", ["spawn", "fork", "forkserver"])
+def test_processes_are_started_afresh_whatever_the_context(context, monkeypatch):
+    monkeypatch.setitem(sys.modules, "module_of_the_parent", raskr)
+    with raskr.config.set({"multiprocessing.context": context}):
+        assert raskr.multiprocessing.get_context().get_start_method() == context
+        assert not raskr.delayed(lambda: "module_of_the_parent" in sys.modules)().compute(**OPTIONS)
+    assert raskr.delayed(abs)(-1).compute(mp_context=multiprocessing.get_context(context), **OPTIONS) == 1
+
+
+def test_text_has_one_hash_in_all_children():
+    def look(i):
+        time.sleep(0.05)
+        return os.getpid(), hash("text")
+
+    found = raskr.compute(*[raskr.delayed(look)(i) for i in range(8)], **OPTIONS)
+    assert len({pid for pid, _ in found}) > 1 and len({each for _, each in found}) == 1
 
 
 def test_computes_within_a_child_run_there():
@@ -224,58 +251,3 @@ def test_an_initializer_runs_in_each_child_before_anything_else():
     calls = [raskr.delayed(look)() for _ in range(4)]
     assert set(raskr.compute(*calls, initializer=prepare, **OPTIONS)) == {"yes"}
     assert set(raskr.compute(*calls, **OPTIONS)) == {None}
-
-
-SCRIPT = """
-import os, sys, raskr
-class Point:
-    def __init__(self, x):
-        self.x = x
-def double(point):
-    return Point(2 * point.x)
-results = raskr.compute(*[raskr.delayed(double)(Point(i)) for i in range(5)], scheduler="processes")
-assert all(type(point) is Point for point in results)
-print([point.x for point in results], *raskr._bridge.core.idle_children())
-raskr.delayed(print)("from a child").compute(scheduler="processes")
-"""
-
-
-def test_a_script_needs_no_guard_and_leaves_no_process():
-    done = run_script(SCRIPT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[0, 2, 4, 6, 8]") and "from a child" in done.stdout
-    wait_until_gone([int(pid) for pid in done.stdout.splitlines()[0].rpartition("]")[2].split()])
-
-
-def test_an_interrupt_ends_the_run_and_its_children():
-    script = """
-        import os, sys, time, raskr
-        def slow(i):
-            os.write(1, f"{os.getpid()}\\n".encode())
-            time.sleep(600)
-        try:
-            raskr.compute(*[raskr.delayed(slow)(i) for i in range(2)], scheduler="processes", num_workers=2)
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
-    pids = [int(process.stdout.readline()) for _ in range(2)]
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
-    assert "interrupted" in rest
-    wait_until_gone(pids)
-
-
-def test_children_end_when_their_parent_is_killed():
-    script = """
-        import os, time, raskr
-        def slow(i):
-            os.write(1, f"{os.getpid()}\\n".encode())
-            time.sleep(600)
-        raskr.compute(*[raskr.delayed(slow)(i) for i in range(2)], scheduler="processes", num_workers=2)
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
-    pids = [int(process.stdout.readline()) for _ in range(2)]
-    process.kill()
-    process.communicate(timeout=30)
-    wait_until_gone(pids)

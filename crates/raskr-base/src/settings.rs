@@ -71,12 +71,37 @@ pub const SETTINGS: &[Setting] = &[
         "Who runs tasks: threads, sync (also synchronous, single-threaded), or a function like raskr.threaded.get. \
          Unset: each collection's own choice, which is threads for arrays and delayed calls.",
     ),
-    setting("num_workers", Kind::Int, Preset::Unset, "How many threads run tasks. Unset: one for each processor."),
+    setting(
+        "num_workers",
+        Kind::Int,
+        Preset::Unset,
+        "How many threads, or processes, run tasks. Unset: one for each processor.",
+    ),
     setting(
         "pool",
         Kind::WordOrObject,
         Preset::Unset,
-        "A concurrent.futures executor or multiprocessing pool whose number of workers is used.",
+        "A concurrent.futures executor or multiprocessing pool that runs tasks. For one of plain threads, as many of \
+         raskr's own do.",
+    ),
+    setting(
+        "chunksize",
+        Kind::Int,
+        Preset::Unset,
+        "The most tasks that are handed to another process together; -1 divides those that are ready evenly. Unset: as \
+         many as take some milliseconds.",
+    ),
+    setting(
+        "multiprocessing.context",
+        Kind::Text,
+        Preset::Text("spawn"),
+        "A context of Python's multiprocessing. It must exist on this system; processes are started afresh by all of them.",
+    ),
+    setting(
+        "multiprocessing.initializer",
+        Kind::WordOrObject,
+        Preset::Unset,
+        "A function that is called in each process before its first task.",
     ),
     setting(
         "memory-limit",

@@ -28,6 +28,8 @@ pub struct RunOptions {
     pub codec: Arc<dyn ForeignCodec>,
     /// Runs interpreted operations elsewhere, where it accepts them.
     pub remote: Option<Arc<dyn Remote>>,
+    /// How many tasks are handed to it at a time, at most; by their measured durations when not given.
+    pub remote_tasks: Option<usize>,
     /// Takes outputs over; the run's result then holds [`Value::Unit`] in their place.
     pub on_output: Option<OutputHandler>,
 }
@@ -43,6 +45,7 @@ impl Default for RunOptions {
             interpreter: Arc::new(NoInterpreter),
             codec: Arc::new(NoCodec),
             remote: None,
+            remote_tasks: None,
             on_output: None,
         }
     }

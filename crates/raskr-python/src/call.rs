@@ -21,15 +21,25 @@ use crate::template::Arg;
 pub struct Function {
     object: Py<PyAny>,
     name: OnceLock<String>,
+    stays: bool,
 }
 
 impl Function {
     pub fn new(object: Py<PyAny>) -> Function {
-        Function { object, name: OnceLock::new() }
+        Function { object, name: OnceLock::new(), stays: false }
     }
 
     pub fn named(object: Py<PyAny>, name: impl Into<String>) -> Function {
-        Function { object, name: OnceLock::from(name.into()) }
+        Function { object, name: OnceLock::from(name.into()), stays: false }
+    }
+
+    /// A function that can't go to another process.
+    pub fn staying(object: Py<PyAny>, name: impl Into<String>) -> Function {
+        Function { object, name: OnceLock::from(name.into()), stays: true }
+    }
+
+    pub fn stays(&self) -> bool {
+        self.stays
     }
 
     pub fn object(&self) -> &Py<PyAny> {

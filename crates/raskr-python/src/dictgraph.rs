@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
 use raskr_base::{Op, OpKind, TaskContext, TaskError, Value};
-use raskr_graph::{Builder, Call, Input, Plan, PlanOptions};
+use raskr_graph::{Annotations, Builder, Call, Input, Plan, PlanOptions};
 use smallvec::SmallVec;
 
 use crate::call::{Callee, Function, Identity, Known, PyCall};
@@ -38,6 +38,8 @@ struct Reader<'py> {
     places: Bound<'py, PyDict>,
     entries: Vec<Entry>,
     names: Bound<'py, PyDict>,
+    /// Annotations of keys that have some of their own.
+    annotations: Option<Bound<'py, PyDict>>,
 }
 
 /// One key being read, with the keys that it needs.
@@ -51,16 +53,18 @@ struct Frame<'py> {
 
 /// The nodes of some keys of a raw graph, and the keys by the names that their tasks go under.
 #[pyfunction]
+#[pyo3(signature = (dsk, keys, annotations=None))]
 pub fn nodes_of_graph<'py>(
     dsk: &Bound<'py, PyAny>,
     keys: Vec<Bound<'py, PyAny>>,
+    annotations: Option<Bound<'py, PyDict>>,
 ) -> PyResult<(Vec<Node>, Bound<'py, PyDict>)> {
     let py = dsk.py();
     let dsk = match dsk.cast_exact::<PyDict>() {
         Ok(dict) => dict.clone(),
         Err(_) => py.get_type::<PyDict>().call1((dsk,))?.cast_into()?,
     };
-    let mut reader = Reader { dsk, places: PyDict::new(py), entries: Vec::new(), names: PyDict::new(py) };
+    let mut reader = Reader { dsk, places: PyDict::new(py), entries: Vec::new(), names: PyDict::new(py), annotations };
     let mut nodes = Vec::with_capacity(keys.len());
     for key in keys {
         let call = reader.read(&key)?;
@@ -168,23 +172,26 @@ impl<'py> Reader<'py> {
             return self.done(task);
         }
         let arg = self.arg(task, &mut inputs)?;
+        let mut own = None;
         let op: Arc<dyn Op> = match arg {
             Arg::Constant(object) => Arc::new(Known::new(label, PyForeign::value(object.into_bound(py)))),
             Arg::Build(build) => match *build {
                 Build::Call { function: Arg::Constant(function), args, keywords } if keywords.is_empty() => {
-                    Arc::new(PyCall {
-                        callee: Callee::Function(Arc::new(Function::named(function, label))),
-                        args: SmallVec::from_vec(args),
-                        keywords: None,
-                        identity: Identity::Unique,
-                        origin: Origin::unknown(),
-                    })
+                    own = function.bind(py).cast::<Task>().ok().and_then(|task| task.get().annotations.clone());
+                    operation(py, function, args, label)
                 }
                 build => Arc::new(PyCall::identity(Arg::Build(Box::new(build)), label, Origin::unknown())),
             },
             input => Arc::new(PyCall::identity(input, label, Origin::unknown())),
         };
-        let call = Call::new(op, inputs, crate::node::current_annotations(py)?);
+        if let Some(found) =
+            self.annotations.as_ref().map(|annotations| annotations.get_item(key)).transpose()?.flatten()
+        {
+            own = crate::node::annotations_of(&found)?;
+        } else if own.is_none() {
+            own = crate::node::current_annotations(py)?;
+        }
+        let call = Call::new(op, inputs, own);
         call.key_or_init(|| name);
         Ok(call)
     }
@@ -230,6 +237,26 @@ impl<'py> Reader<'py> {
             Build::Set(items)
         })))
     }
+}
+
+/// What a task of a raw graph runs. A task of the engine's own is no function that has to be called: its operation is known.
+fn operation(py: Python<'_>, function: Py<PyAny>, args: Vec<Arg>, label: String) -> Arc<dyn Op> {
+    let task = function.bind(py).cast::<Task>().ok().map(|task| Arc::clone(&task.get().op));
+    let interpreted =
+        task.as_ref().is_some_and(|op| op.as_any().is_some_and(|op| op.is::<PyCall>() || op.is::<Known>()));
+    let in_order = || args.iter().zip(0..).all(|(arg, place)| matches!(arg, Arg::Input(input) if *input == place));
+    let function = match task {
+        Some(op) if interpreted && in_order() => return op,
+        Some(_) if !interpreted => Function::staying(function, label),
+        _ => Function::named(function, label),
+    };
+    Arc::new(PyCall {
+        callee: Callee::Function(Arc::new(function)),
+        args: SmallVec::from_vec(args),
+        keywords: None,
+        identity: Identity::Unique,
+        origin: Origin::unknown(),
+    })
 }
 
 fn is_sequence(object: &Bound<'_, PyAny>) -> bool {
@@ -285,6 +312,7 @@ fn cycle(path: &[Frame<'_>], again: &Bound<'_, PyAny>) -> PyErr {
 pub struct Task {
     op: Arc<dyn Op>,
     index: u32,
+    annotations: Option<Arc<Annotations>>,
 }
 
 #[pymethods]
@@ -326,13 +354,13 @@ impl Task {
     fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
         let py = slf.py();
         let this = slf.get();
-        crate::transfer::reduce_operation(py, &this.op, this.index)
+        crate::transfer::reduce_operation(py, &this.op, this.index, this.annotations.clone())
     }
 }
 
 impl Task {
-    pub fn new(op: Arc<dyn Op>, index: u32) -> Task {
-        Task { op, index }
+    pub fn new(op: Arc<dyn Op>, index: u32, annotations: Option<Arc<Annotations>>) -> Task {
+        Task { op, index, annotations }
     }
 }
 
@@ -364,7 +392,8 @@ pub fn graph_of<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult
     let keys = different_keys(&plan);
     let graph = PyDict::new(py);
     for task in 0..plan.len() as u32 {
-        let function = Task::new(Arc::clone(plan.op(task)), plan.task(task).index).into_py_any(py)?;
+        let annotations = plan.annotations(task).cloned();
+        let function = Task::new(Arc::clone(plan.op(task)), plan.task(task).index, annotations).into_py_any(py)?;
         let mut fields = vec![function];
         for &input in plan.inputs(task) {
             fields.push(keys[input as usize].as_str().into_py_any(py)?);

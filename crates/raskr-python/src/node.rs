@@ -164,7 +164,11 @@ pub fn current_annotations(py: Python<'_>) -> PyResult<Option<Arc<Annotations>>>
     if ANNOTATED.load(Ordering::Relaxed) == 0 {
         return Ok(None);
     }
-    let found = hook(py, "engine_annotations")?.call0()?;
+    annotations_of(&hook(py, "engine_annotations")?.call0()?)
+}
+
+/// What a dictionary of annotations means to the engine.
+pub fn annotations_of(found: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Annotations>>> {
     let Ok(found) = found.cast::<PyDict>() else { return Ok(None) };
     let number =
         |name: &str| -> PyResult<Option<i64>> { found.get_item(name)?.map(|value| value.extract()).transpose() };

@@ -1,5 +1,6 @@
 //! Running nodes: from Python's items to one plan, through the engine, and back to Python objects.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use raskr_array::Expr;
 use raskr_base::{TaskError, Value};
-use raskr_exec::pool::Start;
+use raskr_exec::pool::{Encoded, Start};
 use raskr_exec::{RunError, RunOptions, run_on_caller, start};
 use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef};
 
@@ -42,7 +43,7 @@ pub fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
 #[pyfunction]
 #[pyo3(signature = (
     items, *, scheduler="threads", num_workers=None, memory_limit=None, spill_directory=None, monitor=None,
-    keep_blocks=false, children=None
+    keep_blocks=false, children=None, chunksize=None
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn run(
@@ -55,6 +56,7 @@ pub fn run(
     monitor: Option<Py<PyAny>>,
     keep_blocks: bool,
     children: Option<Children>,
+    chunksize: Option<NonZeroUsize>,
 ) -> PyResult<Vec<Py<PyAny>>> {
     let threads = match scheduler {
         "sync" => 0,
@@ -86,6 +88,7 @@ pub fn run(
         interpreter: Arc::new(Lock::new(py)?),
         codec: Arc::new(Unpickle),
         remote: remote.map(|remote| remote as Arc<dyn raskr_exec::Remote>),
+        remote_tasks: chunksize.map(NonZeroUsize::get),
         ..RunOptions::default()
     };
     let outcome = if threads == 0 { on_caller(py, plan, options)? } else { on_threads(py, plan, options, &monitor)? };
@@ -125,7 +128,7 @@ impl Children {
             arguments: arguments.into_iter().map(Into::into).collect(),
             variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         };
-        Conditions { start, setup, purpose }
+        Conditions { start, setup: Encoded::new(setup, Vec::new()), purpose }
     }
 }
 

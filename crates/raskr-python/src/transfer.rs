@@ -100,8 +100,13 @@ pub fn is_movable(op: &Arc<dyn Op>) -> bool {
 }
 
 /// `__reduce__` of one operation, for a task that is sent to another process.
-pub fn reduce_operation(py: Python<'_>, op: &Arc<dyn Op>, index: u32) -> Reduced {
-    let call = Call::new(Arc::clone(op), Vec::new(), None);
+pub fn reduce_operation(
+    py: Python<'_>,
+    op: &Arc<dyn Op>,
+    index: u32,
+    annotations: Option<Arc<Annotations>>,
+) -> Reduced {
+    let call = Call::new(Arc::clone(op), Vec::new(), annotations);
     let entries = PyList::new(py, [entry(py, &call, &HashMap::new())?])?;
     Ok((rebuild(py, "restore_task")?, (entries, index).into_py_any(py)?))
 }
@@ -109,7 +114,8 @@ pub fn reduce_operation(py: Python<'_>, op: &Arc<dyn Op>, index: u32) -> Reduced
 /// Rebuilds a task that was sent.
 #[pyfunction]
 pub fn restore_task(calls: &Bound<'_, PyAny>, index: u32) -> PyResult<Task> {
-    Ok(Task::new(Arc::clone(unflatten(calls)?.op()), index))
+    let call = unflatten(calls)?;
+    Ok(Task::new(Arc::clone(call.op()), index, call.annotations().cloned()))
 }
 
 /// `(key, inputs, kind, name, function, pure, keywords, args, annotations)`.

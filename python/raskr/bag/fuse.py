@@ -5,7 +5,7 @@ from typing import Any
 
 from raskr.bag.steps import Fused, Pick, Several, Step
 from raskr.core import flatten, get_dependencies, literal
-from raskr.graph import plain
+from raskr.graph import Graph, plain
 from raskr.system import CPU_COUNT
 
 __all__ = ["dont_optimize", "optimize"]
@@ -16,7 +16,7 @@ def dont_optimize(dsk: Any, keys: Any, **kwargs: Any) -> Any:
     return dsk
 
 
-def optimize(dsk: Any, keys: Any, fuse_keys: Iterable | None = None, **kwargs: Any) -> dict:
+def optimize(dsk: Any, keys: Any, fuse_keys: Iterable | None = None, **kwargs: Any) -> Graph:
     """A graph of bags with all steps that stand on each other alone put into one task.
 
     A partition that several steps want is made once: in a task of its own, or, where only reductions of single
@@ -61,6 +61,7 @@ class _Fusion:
 
     def __init__(self, dsk: Mapping, kept: list) -> None:
         self.dsk = dsk
+        self.annotations: Mapping = getattr(dsk, "annotations", {})
         self.kept = set(kept)
         # Keys, each after those it needs.
         self.order: list = []
@@ -75,6 +76,7 @@ class _Fusion:
         self.depths: dict[Any, int] = {}
         self.programs: dict[Any, tuple] = {}
         self.made: dict[Any, Any] = {}
+        self.made_annotations: dict[Any, Mapping] = {}
         self.functions: dict[Any, Any] = {}
         self._walk(kept)
 
@@ -100,7 +102,12 @@ class _Fusion:
             needed = get_dependencies(dsk, task=task, as_list=True)
         elif isinstance(task[0], Step):
             args = [arg if type(arg) is literal else self._source(arg) for arg in task[1:]]
-            if len(args) == 1 and type(args[0]) is not literal and _is_program(dsk[args[0]]):
+            if (
+                len(args) == 1
+                and type(args[0]) is not literal
+                and _is_program(dsk[args[0]])
+                and self._alike(args[0], key)
+            ):
                 task = task[0].replace(dsk[args[0]]) or task
                 args = list(task[1:]) if task is not dsk[key] else args
             self.steps[key] = task[0]
@@ -134,13 +141,21 @@ class _Fusion:
             arg = task
         return arg
 
-    def graph(self) -> dict:
+    def _alike(self, one: Any, other: Any) -> bool:
+        """Do two keys have the same annotations, so that they may be one task?"""
+        return not self.annotations or self.annotations.get(one) == self.annotations.get(other)
+
+    def graph(self) -> Graph:
         for key in self.order:
             args = self.arguments.get(key)
             if args is not None:
                 self._fuse(key, self.steps[key], args)
         self._gather()
-        return {key: self._task(key) for key in self._live()} | self.made
+        graph = Graph()
+        graph.add({key: self._task(key) for key in self._live()} | self.made)
+        graph.annotations.update((key, found) for key, found in self.annotations.items() if key in graph)
+        graph.annotations.update(self.made_annotations)
+        return graph
 
     def _fuse(self, key: Any, step: Step, args: list) -> None:
         if step.blockwise or sum(type(arg) is not literal for arg in args) == 1:
@@ -150,7 +165,13 @@ class _Fusion:
             for place, arg in enumerate(args):
                 if type(arg) is literal:
                     continue
-                if uses[arg] == 1 and arg in programs and arg not in kept and self.depths.get(arg, 1) < _DEPTH_MAX:
+                if (
+                    uses[arg] == 1
+                    and arg in programs
+                    and arg not in kept
+                    and self.depths.get(arg, 1) < _DEPTH_MAX
+                    and self._alike(arg, key)
+                ):
                     args[place] = programs[arg]
                     leaves.extend(self.leaves[arg])
                     depth = max(depth, self.depths.get(arg, 1))
@@ -169,7 +190,10 @@ class _Fusion:
         shared = [
             (key, who)
             for key, who in users.items()
-            if len(who) > 1 and key in self.programs and key not in self.kept and all(map(self._is_reduction, who))
+            if len(who) > 1
+            and key in self.programs
+            and key not in self.kept
+            and all(self._is_reduction(user) and self._alike(user, key) for user in who)
         ]
         # Fewer partitions than processors: users side by side are faster than one after another.
         if len(shared) < CPU_COUNT:
@@ -183,6 +207,8 @@ class _Fusion:
                 programs.append(_numbered(self.programs[user], inputs, shared=key))
             together = (f"{key[0]}-users", *key[1:]) if isinstance(key, tuple) else f"{key}-users"
             self.made[together] = (self._once(Several, (base, tuple(programs))), *inputs)
+            if key in self.annotations:
+                self.made_annotations[together] = self.annotations[key]
             self.leaves[together] = [arg for arg in inputs if type(arg) is not literal]
             for index, user in enumerate(who):
                 moved[user] = (Pick(index), together)

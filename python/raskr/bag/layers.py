@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raskr._bridge import core
+from raskr.annotations import get_annotations
 from raskr.bag.steps import Step, Whole
 from raskr.base import is_dask_collection, node_of
 from raskr.core import literal
-from raskr.graph import plain
+from raskr.graph import Graph, plain
 
 __all__ = ["Blocks", "Layer", "Tasks", "graph_of_layers"]
 
@@ -16,10 +17,11 @@ __all__ = ["Blocks", "Layer", "Tasks", "graph_of_layers"]
 class Layer:
     """Some tasks by key, and the layers that they stand on."""
 
-    __slots__ = ("parents",)
+    __slots__ = ("annotations", "parents")
 
-    def __init__(self, parents: Iterable["Layer"] = ()) -> None:
+    def __init__(self, parents: Iterable["Layer"] = (), annotations: Mapping | None = None) -> None:
         self.parents = tuple(dict.fromkeys(parents))
+        self.annotations = get_annotations() if annotations is None else annotations
 
     def tasks(self) -> Mapping:
         """The tasks of this layer alone."""
@@ -31,12 +33,9 @@ class Tasks(Layer):
 
     __slots__ = ("dsk",)
 
-    def __init__(self, dsk: Mapping, parents: Iterable[Layer] = ()) -> None:
-        super().__init__(parents)
+    def __init__(self, dsk: Mapping, parents: Iterable[Layer] = (), annotations: Mapping | None = None) -> None:
+        super().__init__(parents, annotations)
         self.dsk = dsk
-
-    def __reduce__(self) -> tuple:
-        return Tasks, (self.dsk, self.parents)
 
     def tasks(self) -> Mapping:
         return self.dsk
@@ -67,9 +66,6 @@ class Blocks(Layer):
         self.step = step
         self.inputs = tuple(inputs)
 
-    def __reduce__(self) -> tuple:
-        return Blocks, (self.name, self.npartitions, self.step, self.inputs, self.parents)
-
     def tasks(self) -> dict:
         name, step, count = self.name, self.step, self.npartitions
         if len(self.inputs) == 1 and type(self.inputs[0]) is str:
@@ -92,17 +88,11 @@ class Stack(Layer):
     __slots__ = ("layers",)
 
     def __init__(self, layers: Iterable[Layer]) -> None:
-        super().__init__()
+        super().__init__(annotations={})
         self.layers = tuple(layers)
 
-    def __reduce__(self) -> tuple:
-        return Stack, (self.layers,)
-
     def tasks(self) -> dict:
-        graph: dict = {}
-        for layer in self.layers:
-            graph.update(layer.tasks())
-        return graph
+        return graph_of_layers(self.layers)
 
 
 def stacked(layer: Layer) -> Layer:
@@ -127,11 +117,11 @@ def _below(layers: Iterable[Layer]) -> Iterator[Layer]:
             waiting.extend(layer.parents)
 
 
-def graph_of_layers(layers: Iterable[Layer]) -> dict:
+def graph_of_layers(layers: Iterable[Layer]) -> Graph:
     """The tasks of layers and of all that they stand on."""
-    graph: dict = {}
+    graph = Graph()
     for layer in _below(layers):
-        graph.update(layer.tasks())
+        graph.add(layer.tasks(), layer.annotations)
     return graph
 
 
@@ -144,12 +134,12 @@ def graph_layer(values: Sequence) -> tuple[list, Layer]:
     """The keys of lazy values, and a layer with their tasks."""
     if all(isinstance(value, core.Delayed) for value in values):
         graph, keys = core.graph_of(list(values))
-        return keys, Tasks(graph)
+        return keys, Tasks(graph, annotations={})
     graph = {}
     for value in values:
         graph.update(core.graph_of([value])[0] if isinstance(value, core.Delayed) else plain(value.__dask_graph__()))
     keys = [core.graph_of([value])[1][0] if isinstance(value, core.Delayed) else value.key for value in values]
-    return keys, Tasks(graph)
+    return keys, Tasks(graph, annotations={})
 
 
 def whole_value(value: Any, any_collection: bool = False) -> tuple[Any, Layer] | None:
@@ -164,7 +154,7 @@ def whole_value(value: Any, any_collection: bool = False) -> tuple[Any, Layer] |
     if any_collection and is_dask_collection(value):
         node = node_of(value)
         graph, [key] = core.graph_of([node])
-        return key, Tasks(graph)
+        return key, Tasks(graph, annotations={})
     return None
 
 

@@ -2,16 +2,17 @@
 // `unsafe` is allowed here: a child's end is waited for.
 #![allow(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::message::{self, CallMessage, Message, Received};
 use super::serve::{Encoded, NO_CALL};
@@ -32,7 +33,6 @@ pub struct Start {
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
-    pub pid: u32,
     pub signal: Option<i32>,
     pub code: Option<i32>,
     /// The most memory that it was seen to have at a time; 0 when nobody looked.
@@ -40,10 +40,10 @@ pub struct Exit {
 }
 
 /// One call to be sent.
-pub struct CallOut<'a> {
+pub struct CallOut {
     pub id: u32,
     pub call: Vec<u8>,
-    pub inputs: Vec<&'a Encoded>,
+    pub inputs: Vec<Arc<Encoded>>,
 }
 
 /// A running child process. Dropping it ends it.
@@ -51,7 +51,8 @@ pub struct Child {
     pid: u32,
     stream: UnixStream,
     status: Arc<SharedBuffer>,
-    sent_buffers: HashSet<u64>,
+    /// What the process holds until it is told otherwise.
+    sent_buffers: HashMap<u64, Weak<SharedBuffer>>,
     known: HashSet<u64>,
     peak_bytes: u64,
     ended: Option<Exit>,
@@ -59,6 +60,7 @@ pub struct Child {
 
 impl Child {
     pub fn start(start: &Start) -> io::Result<Child> {
+        raise_limit_of_files();
         let (here, there) = UnixStream::pair()?;
         let mut command = Command::new(&start.program);
         // The socket comes as the standard input: nothing has to be done between fork and exec then, so that the system's
@@ -74,7 +76,7 @@ impl Child {
             pid,
             stream: here,
             status,
-            sent_buffers: HashSet::new(),
+            sent_buffers: HashMap::new(),
             known: HashSet::new(),
             peak_bytes: 0,
             ended: None,
@@ -93,10 +95,6 @@ impl Child {
         message::send(&self.stream, &Message::Setup(setup.body()))
     }
 
-    pub fn knows(&self, id: u64) -> bool {
-        self.known.contains(&id)
-    }
-
     /// Makes something known under an id, unless it is already.
     pub fn make_known(&mut self, id: u64, encoded: &Encoded) -> io::Result<()> {
         if self.known.insert(id) {
@@ -106,17 +104,20 @@ impl Child {
         Ok(())
     }
 
-    pub fn send_batch(&mut self, shared: &Encoded, calls: Vec<CallOut<'_>>) -> io::Result<()> {
+    pub fn send_batch(&mut self, shared: &Encoded, calls: Vec<CallOut>) -> io::Result<()> {
+        if self.peak_bytes == 0 {
+            self.look_at_memory();
+        }
+        self.forget_dropped()?;
         self.send_buffers(&shared.buffers)?;
         for call in &calls {
             for input in &call.inputs {
                 self.send_buffers(&input.buffers)?;
             }
         }
-        let each = |call: CallOut<'_>| CallMessage {
-            id: call.id,
-            call: call.call,
-            inputs: call.inputs.into_iter().map(Encoded::body).collect(),
+        let each = |call: CallOut| {
+            let inputs = call.inputs.iter().map(|input| input.body()).collect();
+            CallMessage { id: call.id, call: call.call, inputs }
         };
         let calls = calls.into_iter().map(each).collect();
         message::send(&self.stream, &Message::Batch { shared: shared.body(), calls })
@@ -129,17 +130,30 @@ impl Child {
     /// Lets the child drop all buffers that were sent, and what is known under `ids`.
     pub fn forget(&mut self, ids: &[u64]) -> io::Result<()> {
         let known: Vec<u64> = ids.iter().copied().filter(|id| self.known.remove(id)).collect();
-        let status = self.status.id();
-        let buffers: Vec<u64> = self.sent_buffers.drain().filter(|&id| id != status).collect();
-        self.sent_buffers.insert(status);
+        let buffers: Vec<u64> = self.sent_buffers.drain().map(|(id, _)| id).collect();
         if known.is_empty() && buffers.is_empty() {
             return Ok(());
         }
         message::send(&self.stream, &Message::Forget { known, buffers })
     }
 
+    /// Lets the child drop buffers that nobody has here any more.
+    fn forget_dropped(&mut self) -> io::Result<()> {
+        let dropped = self.sent_buffers.extract_if(|_, buffer| buffer.strong_count() == 0);
+        let buffers: Vec<u64> = dropped.map(|(id, _)| id).collect();
+        if buffers.is_empty() {
+            return Ok(());
+        }
+        message::send(&self.stream, &Message::Forget { known: Vec::new(), buffers })
+    }
+
     fn send_buffers(&mut self, buffers: &[Arc<SharedBuffer>]) -> io::Result<()> {
-        let new: Vec<_> = buffers.iter().filter(|buffer| self.sent_buffers.insert(buffer.id())).cloned().collect();
+        let mut new = Vec::new();
+        for buffer in buffers {
+            if self.sent_buffers.insert(buffer.id(), Arc::downgrade(buffer)).is_none() {
+                new.push(Arc::clone(buffer));
+            }
+        }
         if new.is_empty() { Ok(()) } else { message::send_buffers(&self.stream, &new) }
     }
 
@@ -200,7 +214,7 @@ impl Child {
     }
 
     fn how_ended(&self) -> Exit {
-        self.ended.unwrap_or(Exit { pid: self.pid, signal: None, code: None, peak_bytes: 0 })
+        self.ended.unwrap_or(Exit { signal: None, code: None, peak_bytes: self.peak_bytes })
     }
 
     /// Asks for the process' end; true when it has ended.
@@ -220,7 +234,6 @@ impl Child {
         let exited = found > 0 && libc::WIFEXITED(status);
         let signaled = found > 0 && libc::WIFSIGNALED(status);
         self.ended = Some(Exit {
-            pid: self.pid,
             signal: signaled.then(|| libc::WTERMSIG(status)),
             code: exited.then(|| libc::WEXITSTATUS(status)),
             peak_bytes: self.peak_bytes,
@@ -233,6 +246,17 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Lets this process, and those that it starts, have as many files open as the system allows: each large result that waits
+/// is one.
+fn raise_limit_of_files() {
+    static RAISED: Once = Once::new();
+    RAISED.call_once(|| {
+        let limit = getrlimit(Resource::Nofile);
+        // Where it can't be raised, fewer large results fit.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    });
 }
 
 /// The stream to the parent, which is this process' standard input; that becomes empty.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use serde_bytes::ByteBuf;
 
 use super::message::{self, Body, CallMessage, Ended, Message};
 use super::shared::SharedBuffer;
@@ -22,13 +23,18 @@ pub const NO_CALL: u32 = u32::MAX;
 /// An encoded value that is about to travel.
 #[derive(Clone, Default)]
 pub struct Encoded {
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<ByteBuf>,
     pub buffers: Vec<Arc<SharedBuffer>>,
 }
 
 impl Encoded {
+    pub fn new(bytes: Vec<u8>, buffers: Vec<Arc<SharedBuffer>>) -> Encoded {
+        Encoded { bytes: Arc::new(ByteBuf::from(bytes)), buffers }
+    }
+
+    /// The value as a part of a message, and its buffers, which are sent before.
     pub fn body(&self) -> Body {
-        Body { bytes: self.bytes.clone(), buffers: self.buffers.iter().map(|buffer| buffer.id()).collect() }
+        Body { bytes: Arc::clone(&self.bytes), buffers: self.buffers.iter().map(|buffer| buffer.id()).collect() }
     }
 
     pub fn nbytes(&self) -> usize {
@@ -105,12 +111,15 @@ struct Waiting {
 impl Outbox {
     fn add(&self, id: u32, took: Duration, outcome: Result<Encoded, Encoded>) {
         let mut waiting = self.waiting.lock();
-        let (Ok(encoded) | Err(encoded)) = &outcome;
-        waiting.bytes += encoded.bytes.len();
-        waiting.buffers.extend(encoded.buffers.iter().cloned());
-        let outcome = match &outcome {
-            Ok(encoded) => Ok(encoded.body()),
-            Err(encoded) => Err(encoded.body()),
+        let mut take = |encoded: Encoded| {
+            let body = encoded.body();
+            waiting.bytes += encoded.bytes.len();
+            waiting.buffers.extend(encoded.buffers);
+            body
+        };
+        let outcome = match outcome {
+            Ok(result) => Ok(take(result)),
+            Err(failure) => Err(take(failure)),
         };
         waiting.ended.push(Ended { id, nanoseconds: took.as_nanos() as u64, outcome });
         let since = *waiting.since.get_or_insert_with(Instant::now);

@@ -12,6 +12,8 @@ use memmap2::{MmapOptions, MmapRaw};
 
 /// Buffers from this size on travel in memory files; below it a copy through the socket is cheaper.
 pub const SHARED_BYTES_MIN: usize = 64 << 10;
+/// Shorter buffers that were received give their file back: their copy costs less than a file that stays open.
+const FILE_BYTES_MIN: usize = 1 << 20;
 /// How much is copied before the pages that it came from are given back, when memory is moved.
 const MOVE_BYTES: usize = 16 << 20;
 
@@ -20,7 +22,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Bytes in a memory file that lives as long as a process has it open or mapped.
 pub struct SharedBuffer {
     id: u64,
-    file: OwnedFd,
+    file: Option<OwnedFd>,
     map: MmapRaw,
     /// Where in the file the bytes begin.
     start: usize,
@@ -30,10 +32,14 @@ pub struct SharedBuffer {
 impl SharedBuffer {
     /// A copy of bytes.
     pub fn copy_of(bytes: &[u8]) -> io::Result<Arc<SharedBuffer>> {
-        let buffer = SharedBuffer::blank(0, bytes.len(), bytes.len())?;
+        Ok(Arc::new(SharedBuffer::filled(fresh_id(), bytes)?))
+    }
+
+    fn filled(id: u64, bytes: &[u8]) -> io::Result<SharedBuffer> {
+        let (file, map) = blank(bytes.len())?;
         // SAFETY: the file has this length, and nobody else has it yet.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.map.as_mut_ptr(), bytes.len()) };
-        Ok(Arc::new(buffer))
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), map.as_mut_ptr(), bytes.len()) };
+        Ok(SharedBuffer { id, file: Some(file), map, start: 0, len: bytes.len() })
     }
 
     /// The bytes moved to a memory file whose pages then stand in their place, so that they are in memory only once.
@@ -50,34 +56,25 @@ impl SharedBuffer {
         }
         // Within the file the bytes lie as they lie within their pages.
         let start = first % page;
-        let buffer = SharedBuffer::blank(start, bytes.len(), (start + bytes.len()).next_multiple_of(page))?;
+        let (file, map) = blank((start + bytes.len()).next_multiple_of(page))?;
         let mut done = 0;
         while done < bytes.len() {
             let part = MOVE_BYTES.min(bytes.len() - done);
             // SAFETY: both ranges are mapped, of these lengths, and apart from each other.
             unsafe {
-                let target = buffer.map.as_mut_ptr().add(start + done);
+                let target = map.as_mut_ptr().add(start + done);
                 std::ptr::copy_nonoverlapping(bytes.as_ptr().add(done), target, part);
             }
             let copied = (first + done).max(whole.start)..(first + done + part).min(whole.end);
             let pages = copied.start.next_multiple_of(page)..copied.end / page * page;
             if pages.start < pages.end {
                 // SAFETY: whole pages of the caller's private memory, whose bytes the file holds at the same place.
-                unsafe {
-                    replace_pages(&buffer.file, pages.start, pages.end - pages.start, start + pages.start - first)?
-                };
+                unsafe { replace_pages(&file, pages.start, pages.end - pages.start, start + pages.start - first)? };
             }
             // The next part begins where pages were not replaced yet.
             done = if pages.start < pages.end && done + part < bytes.len() { pages.end - first } else { done + part };
         }
-        Ok(Arc::new(buffer))
-    }
-
-    fn blank(start: usize, len: usize, room: usize) -> io::Result<SharedBuffer> {
-        let file = File::from(memory_file()?);
-        file.set_len(room as u64)?;
-        let map = MmapOptions::new().len(room.max(1)).map_raw(&file)?;
-        Ok(SharedBuffer { id: fresh_id(), file: file.into(), map, start, len })
+        Ok(Arc::new(SharedBuffer { id: fresh_id(), file: Some(file), map, start, len: bytes.len() }))
     }
 
     /// A buffer that another process made. What is written to it here is seen by nobody else.
@@ -91,14 +88,24 @@ impl SharedBuffer {
         }
         // SAFETY: private pages; the process that made the file does not write to it once it is sent.
         let map = unsafe { MmapOptions::new().len(room.max(1)).map_copy(&file)? };
-        Ok(Arc::new(SharedBuffer { id, file: file.into(), map: map.into(), start, len }))
+        // Buffers that are too short to be values are words that processes write to, and are mapped again.
+        let kept = !(SHARED_BYTES_MIN..FILE_BYTES_MIN).contains(&len);
+        Ok(Arc::new(SharedBuffer { id, file: kept.then(|| file.into()), map: map.into(), start, len }))
+    }
+
+    /// This buffer, or a copy under its id where the file was given back.
+    pub(super) fn to_send(self: &Arc<SharedBuffer>) -> io::Result<Arc<SharedBuffer>> {
+        match self.file {
+            Some(_) => Ok(Arc::clone(self)),
+            None => Ok(Arc::new(SharedBuffer::filled(self.id, self.as_slice())?)),
+        }
     }
 
     /// The same memory, mapped so that what is written here is seen by all.
     pub(super) fn seen_by_all(&self) -> io::Result<Arc<SharedBuffer>> {
-        let file = self.file.try_clone()?;
+        let file = self.descriptor()?.try_clone_to_owned()?;
         let map = MmapOptions::new().len((self.start + self.len).max(1)).map_raw(&file)?;
-        Ok(Arc::new(SharedBuffer { id: self.id, file, map, start: self.start, len: self.len }))
+        Ok(Arc::new(SharedBuffer { id: self.id, file: Some(file), map, start: self.start, len: self.len }))
     }
 
     /// Unique among the processes that exchange buffers.
@@ -145,9 +152,18 @@ impl SharedBuffer {
         unsafe { AtomicU32::from_ptr(self.as_ptr().cast()) }.load(Ordering::Acquire)
     }
 
-    pub(super) fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    pub(super) fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        let given_back = || io::Error::other("the memory file of a buffer was given back");
+        Ok(self.file.as_ref().ok_or_else(given_back)?.as_fd())
     }
+}
+
+/// A memory file of zeros, mapped so that what is written is seen by all.
+fn blank(len: usize) -> io::Result<(OwnedFd, MmapRaw)> {
+    let file = File::from(memory_file()?);
+    file.set_len(len as u64)?;
+    let map = MmapOptions::new().len(len.max(1)).map_raw(&file)?;
+    Ok((file.into(), map))
 }
 
 /// Maps part of a file privately over pages that hold the same bytes.
@@ -221,13 +237,26 @@ mod tests {
     #[test]
     fn what_is_received_is_private_and_must_be_whole() {
         let buffer = SharedBuffer::copy_of(&[7; 10_000]).expect("a copy");
-        let file = buffer.file.try_clone().expect("a descriptor");
-        let other = SharedBuffer::received(buffer.id(), file, 0, 10_000).expect("received");
+        let descriptor = || buffer.descriptor().expect("a file").try_clone_to_owned().expect("a descriptor");
+        let other = SharedBuffer::received(buffer.id(), descriptor(), 0, 10_000).expect("received");
         assert_eq!(other.as_slice(), buffer.as_slice());
         // SAFETY: nobody looks at the byte now.
         unsafe { *other.as_ptr() = 1 };
         assert_eq!(buffer.as_slice()[0], 7);
-        let file = buffer.file.try_clone().expect("a descriptor");
-        assert!(SharedBuffer::received(1, file, 0, 10_001).is_err());
+        assert!(SharedBuffer::received(1, descriptor(), 0, 10_001).is_err());
+        assert!(SharedBuffer::received(1, descriptor(), usize::MAX, 2).is_err());
+    }
+
+    #[test]
+    fn what_is_received_can_be_sent_on_whether_its_file_stays_open_or_not() {
+        for (len, stays_open) in [(4, true), (SHARED_BYTES_MIN, false), (FILE_BYTES_MIN, true)] {
+            let buffer = SharedBuffer::copy_of(&vec![9; len]).expect("a copy");
+            let file = buffer.descriptor().expect("a file").try_clone_to_owned().expect("a descriptor");
+            let other = SharedBuffer::received(buffer.id(), file, 0, len).expect("received");
+            assert_eq!(other.descriptor().is_ok(), stays_open);
+            let sent = other.to_send().expect("sent");
+            assert_eq!((sent.id(), sent.as_slice()), (buffer.id(), buffer.as_slice()));
+            assert!(sent.descriptor().is_ok());
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use raskr_base::{ErrorClass, TaskError, Value};
 
 use super::{
-    BATCH_BYTES, BATCH_TASKS_MAX, BATCH_TIME, Done, Local, REMOTE_BYTES, REMOTE_OVERDUE, REMOTE_TASKS_MAX, REMOTE_TIME,
-    Run, State, Step, Taken,
+    BATCH_BYTES, BATCH_TASKS_MAX, BATCH_TIME, Local, REMOTE_BYTES, REMOTE_OVERDUE, REMOTE_TASKS_MAX, REMOTE_TIME, Run,
+    State, Step, Taken,
 };
 use crate::options::{RemoteControl, RemoteTask, TaskEvent};
 use crate::store::Measure;
@@ -15,10 +15,20 @@ use crate::store::Measure;
 /// How much a worker takes at once.
 pub(super) struct Limits {
     pub tasks: usize,
-    pub time: Duration,
+    /// What a batch may take by what was measured before; without a limit, tasks that were never measured come along.
+    pub time: Option<Duration>,
     pub bytes: u64,
     /// A worker leaves this many times what it takes for each worker.
     pub shares: usize,
+}
+
+/// A task that was handed over.
+struct Out {
+    taken: Taken,
+    /// How often it is run again when it fails.
+    retries: u32,
+    /// It failed, and is to be run again.
+    again: bool,
 }
 
 /// Tells the run what became of the tasks of a batch.
@@ -26,19 +36,18 @@ struct Control<'a> {
     run: &'a Run,
     local: &'a mut Local,
     /// The tasks that were handed over, until they end.
-    out: &'a mut [Option<Taken>],
-    /// Tasks that failed and are tried again, with how often more.
-    again: &'a mut Vec<(Taken, u32)>,
-    retries: &'a [u32],
+    out: &'a mut [Option<Out>],
     since: Instant,
 }
 
 impl Run {
     pub(super) fn limits(&self, interpreted: bool) -> Limits {
-        if interpreted && self.options.remote.is_some() {
-            Limits { tasks: REMOTE_TASKS_MAX, time: REMOTE_TIME, bytes: REMOTE_BYTES, shares: 2 }
-        } else {
-            Limits { tasks: BATCH_TASKS_MAX, time: BATCH_TIME, bytes: BATCH_BYTES, shares: 1 }
+        match (&self.options.remote, self.options.remote_tasks) {
+            (Some(_), Some(tasks)) if interpreted => Limits { tasks, time: None, bytes: u64::MAX, shares: 1 },
+            (Some(_), None) if interpreted => {
+                Limits { tasks: REMOTE_TASKS_MAX, time: Some(REMOTE_TIME), bytes: REMOTE_BYTES, shares: 2 }
+            }
+            _ => Limits { tasks: BATCH_TASKS_MAX, time: Some(BATCH_TIME), bytes: BATCH_BYTES, shares: 1 },
         }
     }
 
@@ -68,61 +77,42 @@ impl Run {
         let batch = std::mem::take(&mut local.batch);
         let (away, here): (Vec<Taken>, Vec<Taken>) =
             batch.into_iter().partition(|taken| remote.accepts(self.plan.op(taken.task).as_ref()));
-        for mut taken in here {
-            if local.failed.is_some() || self.stop.load(Ordering::Relaxed) {
-                local.batch.push(taken);
-                continue;
-            }
-            let start = Instant::now();
-            match self.run_task(&mut taken, local.worker, start) {
-                Ok((value, measure)) => {
-                    let Taken { task, inputs, accounts, reserved } = taken;
-                    local.spare.push(inputs);
-                    local.done.push(Done { task, value, measure, took: start.elapsed(), accounts, reserved });
-                }
-                Err(error) => local.failed = Some(error),
-            }
+        if !here.is_empty() {
+            local.batch = here;
+            self.options.interpreter.scoped(&mut || self.run_batch(local));
         }
-        let retries = |taken: &Taken| self.plan.annotations(taken.task).map_or(0, |found| found.retries);
-        let retried = |taken: Taken| {
-            let retries = retries(&taken);
-            (taken, retries)
-        };
-        let mut away: Vec<(Taken, u32)> = away.into_iter().map(retried).collect();
+        let handed = |taken: Taken| Out { retries: self.retries(taken.task), taken, again: false };
+        let mut away: Vec<Out> = away.into_iter().map(handed).collect();
         while !away.is_empty() && local.failed.is_none() && !self.stop.load(Ordering::Relaxed) {
             away = self.run_away(away, local);
         }
-        local.batch.extend(away.into_iter().map(|(taken, _)| taken));
+        local.batch.extend(away.into_iter().map(|out| out.taken));
     }
 
-    /// Gives the tasks that failed and are to be tried again.
-    fn run_away(&self, away: Vec<(Taken, u32)>, local: &mut Local) -> Vec<(Taken, u32)> {
+    /// Gives the tasks that failed and are to be run again.
+    fn run_away(&self, mut away: Vec<Out>, local: &mut Local) -> Vec<Out> {
         let Some(remote) = &self.options.remote else { return away };
-        let started = Instant::now();
-        let (away, retries): (Vec<Taken>, Vec<u32>) = away.into_iter().unzip();
+        let since = Instant::now();
         if let Some(listener) = &self.options.listener {
-            for taken in &away {
-                listener.task_started(&self.event(taken.task, local.worker, started));
+            for out in &away {
+                listener.task_started(&self.event(out.taken.task, local.worker, since));
             }
         }
-        // Inputs stay with the engine while tasks are under way, so that a task can be run again.
-        let inputs: Vec<Vec<Value>> = away.iter().map(|taken| taken.inputs.clone()).collect();
-        let tasks: Vec<RemoteTask<'_>> = away
-            .iter()
-            .zip(&inputs)
-            .map(|(taken, inputs)| RemoteTask {
-                op: self.plan.op(taken.task),
-                index: self.plan.task(taken.task).index,
-                inputs,
-            })
-            .collect();
+        // Inputs stay here while tasks are under way, so that a task can be run again.
+        let inputs: Vec<Vec<Value>> = away.iter_mut().map(|out| std::mem::take(&mut out.taken.inputs)).collect();
+        let task_of = |(out, inputs): (&Out, _)| {
+            let task = out.taken.task;
+            RemoteTask { op: self.plan.op(task), index: self.plan.task(task).index, inputs }
+        };
+        let tasks: Vec<RemoteTask<'_>> = away.iter().zip(inputs.iter().map(Vec::as_slice)).map(task_of).collect();
+        let mut out: Vec<Option<Out>> = away.into_iter().map(Some).collect();
+        remote.run(local.worker, &tasks, &mut Control { run: self, local, out: &mut out, since });
         let mut again = Vec::new();
-        let worker = local.worker;
-        let mut out: Vec<Option<Taken>> = away.into_iter().map(Some).collect();
-        let mut control =
-            Control { run: self, local, out: &mut out, again: &mut again, retries: &retries, since: started };
-        remote.run(worker, &tasks, &mut control);
-        local.batch.extend(out.into_iter().flatten());
+        for (out, inputs) in out.into_iter().zip(inputs) {
+            let Some(mut out) = out else { continue };
+            out.taken.inputs = inputs;
+            if std::mem::take(&mut out.again) { again.push(out) } else { local.batch.push(out.taken) }
+        }
         again
     }
 
@@ -133,34 +123,31 @@ impl Run {
 
 impl RemoteControl for Control<'_> {
     fn ended(&mut self, place: usize, result: Result<Value, TaskError>, took: Duration) {
-        let Some(mut taken) = self.out.get_mut(place).and_then(Option::take) else { return };
-        let run = self.run;
+        let Some(mut out) = self.out.get_mut(place).and_then(Option::take) else { return };
+        let (run, task) = (self.run, out.taken.task);
         let begun = Instant::now().checked_sub(took).unwrap_or(self.since);
-        let event = run.event(taken.task, self.local.worker, begun);
+        let event = run.event(task, self.local.worker, begun);
         match result {
             Ok(value) => {
-                taken.inputs.clear();
                 let measure = Measure::of(&value);
                 if let Some(listener) = &run.options.listener {
                     listener.task_finished(&event, took, measure.bytes(), &value);
                 }
-                if let Err(error) = run.hand_over(taken.task, &value) {
-                    self.local.failed = Some(run.explain(taken.task, error));
-                    return;
+                match run.hand_over(task, &value) {
+                    Ok(()) => self.local.note_done(out.taken, value, measure, took),
+                    Err(error) => self.local.failed = Some(run.explain(task, error)),
                 }
-                let Taken { task, inputs, accounts, reserved } = taken;
-                self.local.spare.push(inputs);
-                self.local.done.push(Done { task, value, measure, took, accounts, reserved });
             }
             Err(error) => {
                 if let Some(listener) = &run.options.listener {
                     listener.task_failed(&event, took, &error);
                 }
-                let retries = self.retries[place];
-                if retries > 0 && error.class != ErrorClass::Cancelled {
-                    self.again.push((taken, retries - 1));
+                if out.retries > 0 && error.class != ErrorClass::Cancelled {
+                    out.retries -= 1;
+                    out.again = true;
+                    self.out[place] = Some(out);
                 } else if self.local.failed.is_none() {
-                    self.local.failed = Some(run.explain(taken.task, error));
+                    self.local.failed = Some(run.explain(task, error));
                 }
             }
         }

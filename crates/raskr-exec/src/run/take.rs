@@ -96,7 +96,7 @@ impl Run {
     /// Takes a batch of one kind (rule 6), beginning with its most urgent task.
     pub(super) fn fill(&self, state: &mut State, local: &mut Local, interpreted: bool, first: u32) -> Step {
         let mut expected = Duration::ZERO;
-        let mut bytes = 0;
+        let mut bytes = 0u64;
         let limits = self.limits(interpreted);
         let share = state.ready.queue(interpreted).len().div_ceil(limits.shares * self.width).min(limits.tasks);
         let mut next = Some(first);
@@ -105,11 +105,11 @@ impl Run {
             let profile = state.profiles.of(cost_class(&self.plan, task)).map(Profile::duration);
             let estimate = self.estimate(state, task);
             if begun {
-                let Some(duration) = profile else { break };
                 let other = state.ready.queue(!interpreted).peek();
+                let too_long = |most| profile.is_none_or(|duration| expected + duration > most);
                 if local.batch.len() >= share
                     || other.is_some_and(|other| other < task)
-                    || expected + duration > limits.time
+                    || limits.time.is_some_and(too_long)
                     || bytes + estimate > limits.bytes
                 {
                     break;
@@ -130,9 +130,9 @@ impl Run {
             let taken = self.hand_out(state, local, task, reserved, spare);
             local.batch.push(taken);
             bytes += estimate;
-            match profile {
-                Some(duration) if duration < limits.time => expected += duration,
-                _ => break,
+            expected += profile.unwrap_or_default();
+            if limits.time.is_some_and(|most| profile.is_none_or(|duration| duration >= most)) {
+                break;
             }
             next = state.ready.queue(interpreted).peek();
         }

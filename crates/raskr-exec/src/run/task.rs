@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use raskr_base::{ErrorClass, TaskContext, TaskError, Value};
 
@@ -10,6 +10,16 @@ use super::{BATCH_OVERDUE, Done, Local, Run, Taken};
 use crate::error::RunError;
 use crate::options::TaskEvent;
 use crate::store::Measure;
+
+impl Local {
+    /// Notes that a task ran, to be booked. Its emptied inputs serve the next one.
+    pub(super) fn note_done(&mut self, taken: Taken, value: Value, measure: Measure, took: Duration) {
+        let Taken { task, mut inputs, accounts, reserved } = taken;
+        inputs.clear();
+        self.spare.push(inputs);
+        self.done.push(Done { task, value, measure, took, accounts, reserved });
+    }
+}
 
 impl Run {
     /// Runs the batch without the lock; what it leaves in the batch is handed back.
@@ -30,11 +40,7 @@ impl Run {
             let took = after - before;
             before = after;
             match result {
-                Ok((value, measure)) => {
-                    let Taken { task, inputs, accounts, reserved } = taken;
-                    local.spare.push(inputs);
-                    local.done.push(Done { task, value, measure, took, accounts, reserved });
-                }
+                Ok((value, measure)) => local.note_done(taken, value, measure, took),
                 Err(error) => local.failed = Some(error),
             }
             if alone {
@@ -52,7 +58,7 @@ impl Run {
     pub(super) fn run_task(&self, taken: &mut Taken, worker: u32, at: Instant) -> Result<(Value, Measure), RunError> {
         let task = taken.task;
         let index = self.plan.task(task).index;
-        let mut retries = self.plan.annotations(task).map_or(0, |annotations| annotations.retries);
+        let mut retries = self.retries(task);
         let event = TaskEvent { run: self.id, plan: &self.plan, task, worker, at };
         loop {
             // An operation may consume its inputs, so a copy is kept while another try is possible.
@@ -87,6 +93,11 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// How often a task that failed is run again.
+    pub(super) fn retries(&self, task: u32) -> u32 {
+        self.plan.annotations(task).map_or(0, |annotations| annotations.retries)
     }
 
     fn call(&self, task: u32, index: u32, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {

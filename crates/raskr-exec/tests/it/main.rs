@@ -3,6 +3,7 @@
 
 mod failures;
 mod memory;
+mod messages;
 mod results;
 mod support;
 mod workers;

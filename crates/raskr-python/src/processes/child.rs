@@ -81,7 +81,7 @@ impl Handler for Server {
                 && !initializer.is_none()
                 && !self.initialised
             {
-                unpickle(py, &Encoded { bytes: initializer.extract()?, buffers: Vec::new() }, false)?.call0()?;
+                unpickle(py, &Encoded::new(initializer.extract()?, Vec::new()), false)?.call0()?;
                 self.initialised = true;
             }
             Ok(())
@@ -122,7 +122,8 @@ impl Handler for Server {
             let value = operation.run(&context, &mut inputs).map_err(|error| to_python(py, error))?;
             let object = to_object(py, &value)?;
             drop(value);
-            pickle(&object, false).map_err(|error| explained(py, &object, error))
+            let place = || format!("{}: the result", operation.name());
+            pickle(&object, false).map_err(|error| explained(&object, error, Some(place())))
         })
     }
 
@@ -138,10 +139,12 @@ impl Handler for Server {
     }
 }
 
-/// Says which part of an object can't be pickled.
-pub fn explained(py: Python<'_>, object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+/// Says which part of an object can't be pickled, and what it is, when `place` has better words than its type.
+pub fn explained(object: &Bound<'_, PyAny>, error: PyErr, place: Option<String>) -> PyErr {
+    let py = object.py();
     let explain = || -> PyResult<Bound<'_, PyAny>> {
-        py.import(intern!(py, "raskr._pickling"))?.call_method1(intern!(py, "explained"), (object, error.value(py)))
+        let explain = py.import(intern!(py, "raskr._pickling"))?.getattr(intern!(py, "explained"))?;
+        explain.call1((object, error.value(py), place))
     };
     match explain() {
         Ok(better) => PyErr::from_value(better),

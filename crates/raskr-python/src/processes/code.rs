@@ -107,6 +107,60 @@ fn code_of(py: Python<'_>, arg: &Arg, sink: &mut dyn Sink) -> PyResult<Code> {
     })
 }
 
+/// The constants of a call, each with the place where it stands, in words.
+pub fn constants<'py>(py: Python<'py>, call: &PyCall) -> Vec<(String, Bound<'py, PyAny>)> {
+    let names: Vec<String> = call.keywords.as_ref().and_then(|names| names.extract(py).ok()).unwrap_or_default();
+    let positional = call.args.len() - names.len();
+    let mut found = Vec::new();
+    if let Callee::Value(function, _) = &call.callee {
+        collect_constants(py, function, "its function".to_owned(), &mut found);
+    }
+    for (place, arg) in call.args.iter().enumerate() {
+        let label = match place.checked_sub(positional) {
+            Some(place) => format!("argument {:?}", names[place]),
+            None => format!("argument {place}"),
+        };
+        collect_constants(py, arg, label, &mut found);
+    }
+    found
+}
+
+fn collect_constants<'py>(py: Python<'py>, arg: &Arg, label: String, found: &mut Vec<(String, Bound<'py, PyAny>)>) {
+    let build = match arg {
+        Arg::Input(_) => return,
+        Arg::Constant(object) => return found.push((label, object.bind(py).clone())),
+        Arg::Build(build) => build.as_ref(),
+    };
+    let items: &[Arg] = match build {
+        Build::List(items) | Build::Tuple(items) | Build::Set(items) => items,
+        Build::Slice(parts) => parts,
+        Build::Call { args, .. } => args,
+        Build::Dict(_) => &[],
+    };
+    for (place, item) in items.iter().enumerate() {
+        collect_constants(py, item, format!("{label}[{place}]"), found);
+    }
+    match build {
+        Build::Dict(items) => {
+            for (key, value) in items {
+                let name = match key {
+                    Arg::Constant(key) => key.bind(py).repr().map_or_else(|_| "?".to_owned(), |name| name.to_string()),
+                    _ => "?".to_owned(),
+                };
+                collect_constants(py, key, format!("{label}, a key"), found);
+                collect_constants(py, value, format!("{label}[{name}]"), found);
+            }
+        }
+        Build::Call { function, keywords, .. } => {
+            collect_constants(py, function, format!("{label}, a function"), found);
+            for (name, value) in keywords {
+                collect_constants(py, value, format!("{label}.{}", name.bind(py)), found);
+            }
+        }
+        Build::List(_) | Build::Tuple(_) | Build::Set(_) | Build::Slice(_) => {}
+    }
+}
+
 /// Where a child finds the objects of calls.
 pub trait Source {
     fn known<'py>(&mut self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>>;

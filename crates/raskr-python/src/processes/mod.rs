@@ -2,6 +2,7 @@
 
 mod child;
 mod code;
+mod gather;
 mod pickle;
 mod run;
 
@@ -10,10 +11,13 @@ use pyo3::prelude::*;
 pub use pickle::{PACKED_KIND, Packed};
 pub use run::{Conditions, Processes};
 
-/// Ends the child processes that wait for work.
+/// Ends the child processes and the threads that wait for work.
 #[pyfunction]
 fn close_children(py: Python<'_>) {
-    py.detach(raskr_exec::pool::close);
+    py.detach(|| {
+        raskr_exec::pool::close();
+        raskr_exec::threads::close();
+    });
 }
 
 /// Process ids of the child processes that wait for work.

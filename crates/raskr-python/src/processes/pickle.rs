@@ -21,8 +21,9 @@ use crate::error::from_python;
 
 /// What [`Foreign::kind`] says of pickled objects.
 pub const PACKED_KIND: &str = "pickled";
-/// Arrays from this size on are moved to shared memory rather than copied, so that they are in memory once.
-const MOVED_BYTES_MIN: usize = 1 << 20;
+/// Arrays from this size on are moved to shared memory rather than copied, so that they are in memory once. glibc maps each
+/// allocation of this size by itself, and unmaps it when it is freed; what was moved within its heap would stay.
+const MOVED_BYTES_MIN: usize = 32 << 20;
 /// How the system names the pages of memory that was moved.
 const MOVED_NAME: &str = "/memfd:raskr";
 const PROTOCOL: u8 = 5;
@@ -53,7 +54,7 @@ impl Collector {
         } else {
             SharedBuffer::copy_of(bytes)
         };
-        self.buffers.lock().push(shared.map_err(|error| PyOSError::new_err(format!("shared memory: {error}")))?);
+        self.buffers.lock().push(shared.map_err(no_memory)?);
         Ok(false)
     }
 }
@@ -96,7 +97,8 @@ fn is_anonymous(start: usize, len: usize) -> bool {
     false
 }
 
-/// Pickles an object, functions of `__main__` and closures included; large buffers apart.
+/// Pickles an object, functions of `__main__` and closures included; large buffers apart. A long stream is the first of
+/// the buffers itself, and travels as they do.
 pub fn pickle(object: &Bound<'_, PyAny>, moving: bool) -> PyResult<Encoded> {
     let py = object.py();
     let collector = Bound::new(py, Collector { buffers: Mutex::default(), moving })?;
@@ -105,21 +107,31 @@ pub fn pickle(object: &Bound<'_, PyAny>, moving: bool) -> PyResult<Encoded> {
     options.set_item(intern!(py, "buffer_callback"), &collector)?;
     let dumps = py.import(intern!(py, "cloudpickle"))?.getattr(intern!(py, "dumps"))?;
     let bytes = dumps.call((object,), Some(&options))?;
-    let bytes = bytes.cast::<PyBytes>()?.as_bytes().to_vec();
-    let buffers = std::mem::take(&mut *collector.get().buffers.lock());
-    Ok(Encoded { bytes, buffers })
+    let bytes = bytes.cast::<PyBytes>()?.as_bytes();
+    let mut buffers = std::mem::take(&mut *collector.get().buffers.lock());
+    if bytes.len() < SHARED_BYTES_MIN {
+        return Ok(Encoded::new(bytes.to_vec(), buffers));
+    }
+    buffers.insert(0, SharedBuffer::copy_of(bytes).map_err(no_memory)?);
+    Ok(Encoded::new(Vec::new(), buffers))
+}
+
+fn no_memory(error: std::io::Error) -> PyErr {
+    PyOSError::new_err(format!("shared memory: {error}"))
 }
 
 /// The object that [`pickle`] encoded. Its buffers are not copied; they may be written to when they are `writable`.
 pub fn unpickle<'py>(py: Python<'py>, encoded: &Encoded, writable: bool) -> PyResult<Bound<'py, PyAny>> {
-    let buffers = PyList::empty(py);
-    for buffer in &encoded.buffers {
-        buffers.append(Bound::new(py, SharedMemory { buffer: Arc::clone(buffer), writable })?)?;
-    }
+    let shared = |buffer: &Arc<SharedBuffer>| Bound::new(py, SharedMemory { buffer: Arc::clone(buffer), writable });
+    let (stream, buffers) = match encoded.buffers.split_first() {
+        Some((stream, buffers)) if encoded.bytes.is_empty() => (shared(stream)?.into_any(), buffers),
+        _ => (PyBytes::new(py, &encoded.bytes).into_any(), encoded.buffers.as_slice()),
+    };
+    let buffers = PyList::new(py, buffers.iter().map(shared).collect::<PyResult<Vec<_>>>()?)?;
     let options = PyDict::new(py);
     options.set_item(intern!(py, "buffers"), buffers)?;
     let loads = py.import(intern!(py, "pickle"))?.getattr(intern!(py, "loads"))?;
-    loads.call((PyBytes::new(py, &encoded.bytes),), Some(&options))
+    loads.call((stream,), Some(&options))
 }
 
 /// Shared memory as Python sees it.
@@ -176,7 +188,7 @@ impl Packed {
             .map(|bytes| SharedBuffer::copy_of(bytes))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|error| TaskError::internal(format!("shared memory: {error}")))?;
-        Ok(Packed(Arc::new(Encoded { bytes: stream, buffers })))
+        Ok(Packed(Arc::new(Encoded::new(stream, buffers))))
     }
 }
 

@@ -1,27 +1,22 @@
 //! The parent's side: batches of calls are pickled, sent, and their results taken in.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
-use pyo3::types::PyList;
 use raskr_base::sizes::format_bytes;
-use raskr_base::{ErrorClass, Op, TaskError, Value};
+use raskr_base::{ErrorClass, Op, TaskError};
 use raskr_exec::pool::message::{Body, Message, buffers_of};
-use raskr_exec::pool::{self, CallOut, Child, Encoded, Exit, SHARED_BYTES_MIN, SharedBuffer, Start};
+use raskr_exec::pool::{self, Child, Encoded, Exit, SharedBuffer, Start};
 use raskr_exec::{Remote, RemoteControl, RemoteTask};
 
-use super::child::explained;
-use super::code::{self, Sink};
-use super::pickle::{Packed, failure, pickle};
+use super::gather::{Prepared, Store, bytes_of_arguments};
+use super::pickle::{Packed, failure};
 use crate::call::{Callee, PyCall};
 use crate::error::from_python;
-use crate::object::{PyForeign, to_object};
 
 /// How often a worker that waits for a child looks whether it should stop.
 const POLL: Duration = Duration::from_millis(20);
@@ -35,8 +30,8 @@ const SETUP_TIME: Duration = Duration::from_secs(30);
 /// What all children of a run are told.
 pub struct Conditions {
     pub start: Start,
-    /// A pickled dictionary: `path`, `folder`, `initializer`.
-    pub setup: Vec<u8>,
+    /// A pickled dictionary: `path`, `folder`, `initializer`, `settings`.
+    pub setup: Encoded,
     /// Children that were set up for another purpose are not used.
     pub purpose: u64,
 }
@@ -45,103 +40,19 @@ pub struct Conditions {
 pub struct Processes {
     conditions: Conditions,
     children: Vec<Mutex<Option<Child>>>,
-    known: Mutex<KnownObjects>,
-    /// Held while an object is pickled that travels once, so that two workers don't do it twice.
-    pickling: std::sync::Mutex<()>,
+    store: Store,
     /// How processes ended while they ran a task, by the task's operation and index.
     deaths: Mutex<HashMap<(usize, u32), Vec<Exit>>>,
-}
-
-/// Objects that travel once to each child: by their address, while they are kept alive here.
-#[derive(Default)]
-struct KnownObjects {
-    by_address: HashMap<usize, (u64, Py<PyAny>)>,
-    encoded: HashMap<u64, Arc<Encoded>>,
-    /// Ids of constants, which mean nothing to later runs. Those of functions do, since they are made of their content.
-    constants: Vec<u64>,
-}
-
-/// Collects the objects of a batch.
-struct Gathering<'a, 'py> {
-    processes: &'a Processes,
-    constants: Bound<'py, PyList>,
-    known: Vec<u64>,
-}
-
-impl Sink for Gathering<'_, '_> {
-    fn function(&mut self, function: &Bound<'_, PyAny>) -> PyResult<u64> {
-        self.know(function, true)
-    }
-
-    fn large(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
-        if PyForeign::new(object.clone()).size() < SHARED_BYTES_MIN as u64 {
-            return Ok(None);
-        }
-        self.know(object, false).map(Some)
-    }
-
-    fn constant(&mut self, object: &Bound<'_, PyAny>) -> PyResult<u32> {
-        self.constants.append(object)?;
-        Ok(self.constants.len() as u32 - 1)
-    }
-}
-
-impl Gathering<'_, '_> {
-    fn know(&mut self, object: &Bound<'_, PyAny>, by_content: bool) -> PyResult<u64> {
-        let address = object.as_ptr() as usize;
-        let known = || self.processes.known.lock().by_address.get(&address).map(|(id, _)| *id);
-        let mut found = known();
-        // Waits without the interpreter, which the other one may need.
-        let pickling = found.is_none().then(|| self.processes.pickling.lock_py_attached(object.py()));
-        found = found.or_else(known);
-        let id = match found {
-            Some(id) => id,
-            None => {
-                let encoded = pickle(object, true).map_err(|error| explained(object.py(), object, error))?;
-                let mut known = self.processes.known.lock();
-                let id = if by_content { content_id(&encoded) } else { pool::fresh_id() };
-                if !by_content {
-                    known.constants.push(id);
-                }
-                known.by_address.insert(address, (id, object.clone().unbind()));
-                known.encoded.insert(id, Arc::new(encoded));
-                id
-            }
-        };
-        drop(pickling);
-        if !self.known.contains(&id) {
-            self.known.push(id);
-        }
-        Ok(id)
-    }
-}
-
-/// The same for equal content; never that of a fresh id.
-fn content_id(encoded: &Encoded) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    encoded.bytes.hash(&mut hasher);
-    for buffer in &encoded.buffers {
-        buffer.as_slice().hash(&mut hasher);
-    }
-    hasher.finish() | 1 << 63
-}
-
-/// A batch that is ready to be sent.
-struct Prepared {
-    shared: Encoded,
-    calls: Vec<Vec<u8>>,
-    inputs: Vec<Vec<Arc<Encoded>>>,
-    known: Vec<(u64, Arc<Encoded>)>,
 }
 
 /// How a conversation with a child ended.
 enum End {
     /// It is free again.
     Free,
-    /// The batch has to be sent call by call.
-    Unreadable(TaskError),
     /// The child was ended, or ended itself.
     Lost,
+    /// The batch has to be sent call by call; a single call fails with this.
+    Spoiled(TaskError),
 }
 
 impl Processes {
@@ -149,43 +60,22 @@ impl Processes {
         Processes {
             conditions,
             children: (0..width.max(1)).map(|_| Mutex::new(None)).collect(),
-            known: Mutex::default(),
-            pickling: std::sync::Mutex::new(()),
+            store: Store::default(),
             deaths: Mutex::default(),
         }
     }
 
-    fn prepare(&self, py: Python<'_>, tasks: &[RemoteTask<'_>], places: &[usize]) -> PyResult<Prepared> {
-        let mut gathering = Gathering { processes: self, constants: PyList::empty(py), known: Vec::new() };
-        let (mut calls, mut inputs) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
-        for &place in places {
-            let task = &tasks[place];
-            let Some(call) = task.op.as_any().and_then(|op| op.downcast_ref::<PyCall>()) else { continue };
-            calls.push(code::encode(py, call, &mut gathering)?);
-            inputs.push(task.inputs.iter().map(|input| encoded_input(py, input)).collect::<PyResult<Vec<_>>>()?);
-        }
-        let constants = gathering.constants.as_any();
-        let shared = pickle(constants, true).map_err(|error| explained(py, constants, error))?;
-        let known = self.known.lock();
-        let known =
-            gathering.known.iter().filter_map(|id| known.encoded.get(id).map(|one| (*id, Arc::clone(one)))).collect();
-        Ok(Prepared { shared, calls, inputs, known })
-    }
-
     /// Runs the tasks at some places in one batch, and alone those that spoil it.
     fn run_some(&self, worker: u32, tasks: &[RemoteTask<'_>], places: &[usize], control: &mut dyn RemoteControl) {
-        let prepared = Python::attach(|py| self.prepare(py, tasks, places).map_err(|error| from_python(py, error)));
+        let prepared =
+            Python::attach(|py| self.store.prepare(py, tasks, places).map_err(|error| from_python(py, error)));
         let end = match prepared {
-            Ok(prepared) => match self.converse(worker, tasks, places, &prepared, control) {
-                Ok(End::Unreadable(error)) => Err(error),
-                Ok(End::Free | End::Lost) => Ok(()),
-                Err(error) => {
-                    Err(TaskError::new(ErrorClass::Os, format!("a child process could not be used: {error}")))
-                }
-            },
-            Err(error) => Err(error),
+            Ok(prepared) => self.converse(worker, tasks, prepared, control).unwrap_or_else(|error| {
+                End::Spoiled(TaskError::new(ErrorClass::Os, format!("a child process could not be used: {error}")))
+            }),
+            Err(error) => End::Spoiled(error),
         };
-        let Err(error) = end else { return };
+        let End::Spoiled(error) = end else { return };
         if let [place] = places {
             control.ended(*place, Err(error), Duration::ZERO);
             return;
@@ -213,7 +103,7 @@ impl Processes {
     }
 
     fn set_up(&self, child: &mut Child) -> io::Result<()> {
-        child.set_up(&Encoded { bytes: self.conditions.setup.clone(), buffers: Vec::new() })?;
+        child.set_up(&self.conditions.setup)?;
         let begun = Instant::now();
         while begun.elapsed() < SETUP_TIME {
             match child.receive(POLL) {
@@ -239,8 +129,7 @@ impl Processes {
         &self,
         worker: u32,
         tasks: &[RemoteTask<'_>],
-        places: &[usize],
-        prepared: &Prepared,
+        prepared: Prepared,
         control: &mut dyn RemoteControl,
     ) -> io::Result<End> {
         let mut slot = self.children[worker as usize % self.children.len()].lock();
@@ -248,15 +137,13 @@ impl Processes {
             Some(child) => child,
             None => self.child()?,
         };
-        let sent = send(&mut child, places, prepared);
-        let end = match sent {
-            Ok(()) => self.listen(&mut child, tasks, places, control),
-            // It has gone in the meantime; the tasks are handed back.
-            Err(_) => Ok(End::Lost),
-        }?;
-        match end {
-            End::Lost => drop(child),
-            End::Free | End::Unreadable(_) => *slot = Some(child),
+        let places: Vec<usize> = prepared.calls.iter().map(|call| call.id as usize).collect();
+        let end = match send(&mut child, prepared) {
+            Ok(()) => self.listen(&mut child, tasks, &places, control)?,
+            Err(error) => self.mourn(&mut child, tasks, &places, &error, control),
+        };
+        if child.is_alive() {
+            *slot = Some(child);
         }
         Ok(end)
     }
@@ -272,13 +159,15 @@ impl Processes {
         let mut left = places.len();
         let (mut retracted, mut answered) = (false, false);
         let mut stopping: Option<Instant> = None;
+        let mut end = End::Free;
         let mut buffers: HashMap<u64, Arc<SharedBuffer>> = HashMap::new();
         while left > 0 {
             let received = match child.receive(POLL) {
                 Ok(received) => received,
-                Err(_) => {
-                    self.mourn(child, tasks, control);
-                    return Ok(End::Lost);
+                Err(error) => {
+                    // Before any call has ended, the batch itself may be what it died of.
+                    let untouched = if left == places.len() { places } else { &[] };
+                    return Ok(self.mourn(child, tasks, untouched, &error, control));
                 }
             };
             let stop = control.is_stopped();
@@ -286,6 +175,7 @@ impl Processes {
                 retracted = child.retract().is_ok();
             }
             if stop && stopping.get_or_insert_with(Instant::now).elapsed() > GRACE {
+                child.end();
                 return Ok(End::Lost);
             }
             let Some(received) = received else {
@@ -316,7 +206,8 @@ impl Processes {
                 }
                 Message::Unreadable(body) => {
                     let encoded = encoded_of(body, &mut buffers);
-                    return Ok(End::Unreadable(Python::attach(|py| failure(py, &encoded))));
+                    end = End::Spoiled(Python::attach(|py| failure(py, &encoded)));
+                    break;
                 }
                 other => return Err(unexpected(&other)),
             }
@@ -325,45 +216,71 @@ impl Processes {
         while retracted && !answered {
             match child.receive(SETUP_TIME)? {
                 Some(received) => answered = matches!(received.message, Message::Retracted(_)),
-                None => return Ok(End::Lost),
+                None => {
+                    child.end();
+                    return Ok(End::Lost);
+                }
             }
         }
-        Ok(End::Free)
+        Ok(end)
     }
 
-    /// Finds the task that a child died of, and fails it when it did so too often.
-    fn mourn(&self, child: &mut Child, tasks: &[RemoteTask<'_>], control: &mut dyn RemoteControl) {
+    /// Finds the task that a child died of, and fails it when that happened too often. `untouched` are the tasks of a
+    /// batch of which none has run.
+    fn mourn(
+        &self,
+        child: &mut Child,
+        tasks: &[RemoteTask<'_>],
+        untouched: &[usize],
+        error: &io::Error,
+        control: &mut dyn RemoteControl,
+    ) -> End {
         let running = child.running().map(|id| id as usize).filter(|&place| place < tasks.len());
         let exit = child.wait();
-        // Between calls nobody is to blame: the child was ended from outside.
-        let Some(place) = running else { return };
+        let place = match (running, untouched) {
+            (Some(place), _) | (None, &[place]) => place,
+            // Between calls nobody is to blame: the child was ended from outside.
+            (None, []) => return End::Lost,
+            (None, _) => {
+                let message =
+                    format!("a child process ended when it was sent a batch of calls ({error}): {}", how(&exit));
+                return End::Spoiled(TaskError::new(ErrorClass::Killed, message));
+            }
+        };
         let task = &tasks[place];
         let key = (Arc::as_ptr(task.op).cast::<()>() as usize, task.index);
-        let mut deaths = self.deaths.lock();
-        let history = deaths.entry(key).or_default();
-        history.push(exit);
+        let history = {
+            let mut deaths = self.deaths.lock();
+            let history = deaths.entry(key).or_default();
+            history.push(exit);
+            history.clone()
+        };
         if history.len() > DEATHS_ALLOWED {
             let endings: Vec<String> = history.iter().map(how).collect();
             let peak = history.iter().map(|exit| exit.peak_bytes).max().unwrap_or_default();
-            let arguments: u64 = task.inputs.iter().map(Value::nbytes).sum();
+            let arguments = Python::attach(|py| bytes_of_arguments(py, task));
             let message = format!(
-                "{} ended its process {} times: {}; {}inputs {}",
+                "{} ended its process {} times: {}; peak memory {}, arguments {}",
                 task.op.describe(task.index),
                 history.len(),
                 endings.join(", "),
-                if peak == 0 { String::new() } else { format!("peak memory {}, ", format_bytes(peak as f64)) },
+                if peak == 0 { "unknown".to_owned() } else { format_bytes(peak as f64) },
                 format_bytes(arguments as f64),
             );
-            drop(deaths);
             control.ended(place, Err(TaskError::new(ErrorClass::Killed, message)), Duration::ZERO);
         }
+        End::Lost
     }
 }
 
 impl Remote for Processes {
     fn accepts(&self, op: &dyn Op) -> bool {
         let call = op.as_any().and_then(|op| op.downcast_ref::<PyCall>());
-        call.is_some_and(|call| !matches!(call.callee, Callee::Identity(_)))
+        call.is_some_and(|call| match &call.callee {
+            Callee::Identity(_) => false,
+            Callee::Function(function) => !function.stays(),
+            Callee::Value(..) | Callee::Method(..) => true,
+        })
     }
 
     fn run(&self, worker: u32, tasks: &[RemoteTask<'_>], control: &mut dyn RemoteControl) {
@@ -372,43 +289,27 @@ impl Remote for Processes {
     }
 
     fn finish(&self) {
-        let known = std::mem::take(&mut *self.known.lock());
+        let constants = self.store.clear();
         for slot in &self.children {
             if let Some(mut child) = slot.lock().take()
-                && child.forget(&known.constants).is_ok()
+                && child.forget(&constants).is_ok()
             {
                 pool::give_back(&self.conditions.start, self.conditions.purpose, child);
             }
         }
-        Python::attach(|_| drop(known));
     }
 }
 
-fn send(child: &mut Child, places: &[usize], prepared: &Prepared) -> io::Result<()> {
+fn send(child: &mut Child, prepared: Prepared) -> io::Result<()> {
     for (id, encoded) in &prepared.known {
         child.make_known(*id, encoded)?;
     }
-    let calls = places.iter().zip(&prepared.calls).zip(&prepared.inputs);
-    let calls = calls.map(|((&place, call), inputs)| CallOut {
-        id: place as u32,
-        call: call.clone(),
-        inputs: inputs.iter().map(Arc::as_ref).collect(),
-    });
-    child.send_batch(&prepared.shared, calls.collect())
-}
-
-fn encoded_input(py: Python<'_>, value: &Value) -> PyResult<Arc<Encoded>> {
-    match Packed::of(value) {
-        Some(packed) => Ok(Arc::clone(packed.encoded())),
-        None => {
-            let object = to_object(py, value)?;
-            pickle(&object, false).map(Arc::new).map_err(|error| explained(py, &object, error))
-        }
-    }
+    child.send_batch(&prepared.shared, prepared.calls)
 }
 
 fn encoded_of(body: Body, buffers: &mut HashMap<u64, Arc<SharedBuffer>>) -> Encoded {
-    Encoded { buffers: body.buffers.iter().filter_map(|id| buffers.get(id).cloned()).collect(), bytes: body.bytes }
+    // Each buffer belongs to one value, and goes with it.
+    Encoded { buffers: body.buffers.iter().filter_map(|id| buffers.remove(id)).collect(), bytes: body.bytes }
 }
 
 fn unexpected(message: &Message) -> io::Error {
