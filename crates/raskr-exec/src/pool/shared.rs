@@ -88,6 +88,11 @@ impl SharedBuffer {
         }
         // SAFETY: private pages; the process that made the file does not write to it once it is sent.
         let map = unsafe { MmapOptions::new().len(room.max(1)).map_copy(&file)? };
+        #[cfg(target_os = "linux")]
+        if len >= FILE_BYTES_MIN {
+            // All pages at once, rather than a fault for every few of them. Where the system can't, they come one by one.
+            let _ = map.advise(memmap2::Advice::PopulateRead);
+        }
         // Buffers that are too short to be values are words that processes write to, and are mapped again.
         let kept = !(SHARED_BYTES_MIN..FILE_BYTES_MIN).contains(&len);
         Ok(Arc::new(SharedBuffer { id, file: kept.then(|| file.into()), map: map.into(), start, len }))
