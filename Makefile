@@ -11,8 +11,10 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv/bin
 # Extra arguments for one run: make test PYTEST="tests/unit -k rechunk"
 PYTEST ?=
+# How many cases of each property `make fuzz` tries.
+CASES ?= 1000000
 
-.PHONY: help setup test test-rust test-python demo check layers stubs format bench conformance docs lock clean
+.PHONY: help setup test test-rust test-python fuzz demo check layers stubs format bench conformance docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +29,9 @@ test-rust: setup ## run the Rust tests
 
 test-python: setup ## run the Python tests (PYTEST="tests/unit -k name" for some)
 	@$(VENV)/python -m pytest $(PYTEST)
+
+fuzz: ## read damaged messages of other processes, far more of them than the tests do (CASES=1000000)
+	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-exec --test it messages::
 
 demo: setup ## see it work: arrays larger than memory, and a hundred thousand small tasks
 	@$(VENV)/python demo/demo.py

@@ -74,6 +74,9 @@ impl SharedBuffer {
             // The next part begins where pages were not replaced yet.
             done = if pages.start < pages.end && done + part < bytes.len() { pages.end - first } else { done + part };
         }
+        // The owner looks at its own pages: these would only count as memory of this process as well.
+        // SAFETY: the file keeps what was written; its pages are mapped again when somebody looks.
+        let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
         Ok(Arc::new(SharedBuffer { id: fresh_id(), file: Some(file), map, start, len: bytes.len() }))
     }
 
@@ -88,11 +91,6 @@ impl SharedBuffer {
         }
         // SAFETY: private pages; the process that made the file does not write to it once it is sent.
         let map = unsafe { MmapOptions::new().len(room.max(1)).map_copy(&file)? };
-        #[cfg(target_os = "linux")]
-        if len >= FILE_BYTES_MIN {
-            // All pages at once, rather than a fault for every few of them. Where the system can't, they come one by one.
-            let _ = map.advise(memmap2::Advice::PopulateRead);
-        }
         // Buffers that are too short to be values are words that processes write to, and are mapped again.
         let kept = !(SHARED_BYTES_MIN..FILE_BYTES_MIN).contains(&len);
         Ok(Arc::new(SharedBuffer { id, file: kept.then(|| file.into()), map: map.into(), start, len }))
