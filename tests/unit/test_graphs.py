@@ -216,17 +216,20 @@ def test_operations_of_arrays_in_graphs_for_processes_run_once_and_here(tmp_path
     import raskr.array as da
     import raskr.bag as db
 
-    def noted(value):
-        with open(tmp_path / "notes", "a") as file:
+    def noted(value, name):
+        with open(tmp_path / name, "a") as file:
             file.write(f"{os.getpid()}\n")
         return value
 
-    source = raskr.delayed(noted)(np.arange(4))
-    x = da.from_delayed(source, (4,), int) + 1
+    source = raskr.delayed(noted)(np.arange(4), "call")
+    x = da.from_delayed(source, (4,), int).map_blocks(noted, "block", dtype=int, meta=np.empty(0, int)) + 1
     bag = db.from_delayed([raskr.delayed(list)(x)] * 2).map(lambda y: (int(y), os.getpid()))
     values = bag.compute(num_workers=1)
     assert [value for value, _ in values] == [1, 2, 3, 4] * 2
     assert os.getpid() not in {place for _, place in values}
-    assert (tmp_path / "notes").read_text() == f"{os.getpid()}\n"
+    assert (tmp_path / "block").read_text() == f"{os.getpid()}\n"
+    # The call that the array stands on is one like all others.
+    assert (tmp_path / "call").read_text().split() != [str(os.getpid())]
+    assert len((tmp_path / "call").read_text().split()) == 1
     keys = list(flatten(x.__dask_keys__()))
     assert raskr.multiprocessing.get(x.dask, keys)[0].tolist() == [1, 2, 3, 4]
