@@ -24,6 +24,8 @@ pub trait Lanes: Copy {
     unsafe fn at(at: Self::At, index: usize) -> Self::At;
     unsafe fn key(at: Self::At) -> Self::Key;
     unsafe fn put(at: Self::At, key: Self::Key);
+    /// Brings a register's keys nearer.
+    unsafe fn prefetch(at: Self::At);
     unsafe fn splat(key: Self::Key) -> Self;
     unsafe fn greatest() -> Self;
     unsafe fn load(at: Self::At) -> Self;
@@ -149,6 +151,12 @@ impl Lanes for Wide {
     unsafe fn put(at: *mut i64, key: i64) {
         // SAFETY: as above.
         unsafe { *at = key }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *mut i64) {
+        // SAFETY: prefetching touches nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
     #[inline(always)]
@@ -281,6 +289,15 @@ impl Lanes for Paired {
     #[inline(always)]
     unsafe fn put(at: Self::At, key: (i64, i64)) {
         unsafe { (*at.0, *at.1) = key }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: Self::At) {
+        // SAFETY: prefetching touches nothing.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(at.0.cast());
+            _mm_prefetch::<_MM_HINT_T0>(at.1.cast());
+        }
     }
 
     #[inline(always)]
@@ -421,6 +438,12 @@ impl Lanes for Narrow {
     #[inline(always)]
     unsafe fn put(at: *mut i32, key: i32) {
         unsafe { *at = key }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *mut i32) {
+        // SAFETY: prefetching touches nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
     #[inline(always)]

@@ -16,6 +16,8 @@ use super::sort_lanes::{Lanes, Narrow, Paired, Wide};
 pub(super) const NETWORK: usize = 16;
 /// How many times deeper than balanced halves a quicksort may go before it gives up on its pivots.
 const DEPTH_FACTOR: u32 = 3;
+/// How many registers before they are read keys are asked for.
+const AHEAD: usize = 32;
 /// Candidates for a pivot.
 pub(super) const CANDIDATES: usize = 32;
 
@@ -301,13 +303,17 @@ unsafe fn partition<V: Lanes, const STRICT: bool>(at: V::At, count: usize, pivot
             place!(keys);
         }
         while next < last {
-            let from = if next - low <= high - last {
+            // The processor itself does not foresee which end is read from next.
+            let (from, then) = if next - low <= high - last {
                 next += kept;
-                next - kept
+                (next - kept, (next + AHEAD * V::LANES).min(count - kept))
             } else {
                 last -= kept;
-                last
+                (last, last.saturating_sub(AHEAD * V::LANES + kept))
             };
+            for i in 0..V::READ {
+                V::prefetch(V::at(at, then + i * V::LANES));
+            }
             let mut read = [V::greatest(); NETWORK / 2];
             for i in 0..V::READ {
                 read[i] = V::load(V::at(at, from + i * V::LANES));
