@@ -52,12 +52,8 @@ def _context(context: Any) -> Any:
     return multiprocessing.get_context(context)
 
 
-def _dumps(obj: Any) -> bytes:
-    return cloudpickle.dumps(obj, protocol=pickle.HIGHEST_PROTOCOL)
-
-
-def _loads(data: bytes) -> Any:
-    return pickle.loads(data)
+_dumps = functools.partial(cloudpickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
+_loads = pickle.loads
 
 
 class _Packed:
@@ -67,7 +63,7 @@ class _Packed:
         self.data = _dumps((task, args))
 
     def __call__(self) -> bytes:
-        task, args = pickle.loads(self.data)
+        task, args = _loads(self.data)
         return _dumps(task(*args))
 
 
@@ -258,7 +254,7 @@ def _get_packed(
 
         def done(future: concurrent.futures.Future) -> None:
             try:
-                unpacked.set_result(pickle.loads(future.result()))
+                unpacked.set_result(_loads(future.result()))
             except BaseException as error:
                 unpacked.set_exception(error)
 

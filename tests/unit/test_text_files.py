@@ -129,28 +129,38 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 
-@pytest.mark.parametrize("name", COMPRESS)
-def test_truncated_files_raise_and_say_where(tmp_path, name):
-    whole = COMPRESS[name]("".join(f"{i * i}\n" for i in range(2000)).encode())
+def compressed(path, text, name):
+    """Bytes of a file that raskr wrote."""
+    core.text_write(path, text.splitlines(), compression=name, last_newline=True)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["gzip", "bz2", "xz", "lzma", "zstd", "lz4", "snappy"])
+@pytest.mark.parametrize("cut", [1, 5, 1000])
+def test_truncated_files_raise_and_say_where(tmp_path, name, cut):
     path = tmp_path / "x.data"
-    path.write_bytes(whole[:-5])
+    whole = compressed(path, "".join(f"{i * i}\n" for i in range(2000)), name)
+    path.write_bytes(whole[:-cut])
     for read in (TextFile.lines, TextFile.count, lambda file: list(file)):
-        with pytest.raises(EOFError, match=rf"x\.data: the {name} data end at byte {len(whole) - 5},"):
+        with pytest.raises(EOFError, match=rf"x\.data: the {name} data end at byte {len(whole) - cut},"):
             read(TextFile(path, compression=name))
 
 
-def test_damaged_files_raise_and_say_where(tmp_path):
-    path = tmp_path / "x.gz"
-    path.write_bytes(b"no gzip at all")
-    with pytest.raises(OSError, match=r"x\.gz: bad gzip data at byte \d+"):
-        TextFile(path, compression="gzip").count()
+@pytest.mark.parametrize("name", ["gzip", "bz2", "xz", "lzma", "zstd", "lz4", "snappy"])
+def test_damaged_files_raise_and_say_where(tmp_path, name):
+    path = tmp_path / "x.data"
+    whole = compressed(path, "".join(f"{i * i}\n" for i in range(20_000)), name)
+    for damaged in (b"nothing of the kind", whole[:500] + bytes(100) + whole[600:]):
+        path.write_bytes(damaged)
+        with pytest.raises((OSError, EOFError), match=rf"x\.data: .*{name} data .*at byte \d+"):
+            TextFile(path, compression=name).count()
 
 
-@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("compression", [None, *COMPRESS, "zstd"])
 def test_undecodable_bytes_raise_and_say_where(tmp_path, compression):
     data = b"good\n" * 100_000 + b"caf\xe9\n"
     path = tmp_path / "x.txt"
-    path.write_bytes(gzip.compress(data) if compression else data)
+    core.text_write(path, [data[:-1]], compression=compression, last_newline=True)
     for read in (TextFile.lines, TextFile.count):
         with pytest.raises(UnicodeDecodeError, match=r"at byte 500003 of the text of .*x\.txt") as caught:
             read(TextFile(path, compression=compression))

@@ -4,6 +4,7 @@
 mod failures;
 mod memory;
 mod messages;
+mod remote;
 mod results;
 mod support;
 mod workers;
