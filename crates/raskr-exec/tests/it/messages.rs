@@ -15,7 +15,7 @@ use raskr_exec::pool::message::{
 fn cases() -> ProptestConfig {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default(),
-        None => ProptestConfig::with_cases(5_000),
+        None => ProptestConfig::with_cases(20_000),
     }
 }
 
