@@ -1,6 +1,5 @@
 """The classes `DataFrame`, `Series` and `Index`: pandas' objects in partitions."""
 
-import operator
 import warnings
 from typing import Any
 
@@ -9,8 +8,10 @@ import pandas as pd
 from raskr._bridge import core
 from raskr.base import DaskMethodsMixin, compute, named_schedulers, replace_name_in_key
 from raskr.dataframe.expressions import Expression, FromNodes, PartitionCalls, Rows, SelectedPartitions
-from raskr.dataframe.mapping import array_of, common_divisions, map_partitions, new_collection
-from raskr.utils import M
+from raskr.dataframe.mapping import array_of, elementwise, map_partitions, new_collection
+from raskr.dataframe.methods import FrameMethods, IndexMethods, SeriesMethods, set_columns
+from raskr.dataframe.optimizing import optimized
+from raskr.dataframe.partials import concat
 
 
 class FrameBase(DaskMethodsMixin):
@@ -55,18 +56,7 @@ class FrameBase(DaskMethodsMixin):
     __dask_scheduler__ = staticmethod(named_schedulers["threads"])
 
     def __dask_graph__(self) -> dict:
-        graph, keys = core.graph_of(self._expr.nodes)
-        own: dict = {}
-        for number, key in enumerate(keys):
-            own.setdefault(key, (self._name, number))
-        tasks = {
-            own.get(key, key): (task[0], *(own.get(part, part) for part in task[1:])) for key, task in graph.items()
-        }
-        # A node that serves as two partitions has one task, and further keys that stand for it.
-        for number, key in enumerate(keys):
-            if own[key] != (self._name, number):
-                tasks[self._name, number] = own[key]
-        return tasks
+        return graph_of_expression(self._expr)
 
     @property
     def dask(self) -> dict:
@@ -99,11 +89,7 @@ class FrameBase(DaskMethodsMixin):
 
     def _elementwise(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """A pandas operation that keeps the rows and the index, or selects among them."""
-        inside = [arg._expr if isinstance(arg, FrameBase) else arg for arg in (self, *args)]
-        # pandas' own errors, such as of a column that does not exist, are the user's.
-        meta = func(*(arg.meta if isinstance(arg, Expression) else arg for arg in inside), **kwargs)
-        divisions = common_divisions([arg for arg in inside if isinstance(arg, Expression)])
-        return new_collection(PartitionCalls(func, inside, kwargs, meta, divisions))
+        return elementwise(func, [self, *args], kwargs)
 
     @property
     def partitions(self) -> "PartitionView":
@@ -251,33 +237,7 @@ class PartitionView:
         return new_collection(SelectedPartitions(self._frame._expr, numbers))
 
 
-class _Table(FrameBase):
-    """What frames and series share: rows with an index."""
-
-    @property
-    def index(self) -> "Index":
-        """The index."""
-        expression = PartitionCalls(_index, [self._expr], {}, self._meta.index, self.divisions, label="index")
-        return Index(expression)
-
-    @property
-    def dtypes(self) -> Any:
-        """The element types."""
-        return self._meta.dtypes
-
-    def astype(self, dtype: Any) -> Any:
-        """The values in other types; see `pandas.DataFrame.astype`."""
-        return self._elementwise(M.astype, dtype)
-
-    def rename(self, *args: Any, **kwargs: Any) -> Any:
-        """Other names for columns, or for a series; see pandas' method."""
-        return self._elementwise(M.rename, *args, **kwargs)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._elementwise(operator.getitem, key)
-
-
-class DataFrame(_Table):
+class DataFrame(FrameMethods, FrameBase):
     """A pandas frame in partitions of rows.
 
     Frames come from `from_pandas`, `from_array` and their like.
@@ -293,40 +253,74 @@ class DataFrame(_Table):
 
     @property
     def columns(self) -> Any:
-        """The names of the columns."""
+        """The names of the columns, which can be set."""
         return self._meta.columns
+
+    @columns.setter
+    def columns(self, names: Any) -> None:
+        self._expr = elementwise(set_columns, [self, list(names)])._expr
+
+    @property
+    def dtypes(self) -> Any:
+        """The element types of the columns."""
+        return self._meta.dtypes
 
     @property
     def shape(self) -> tuple:
-        """The number of rows, which is unknown, and of columns."""
-        return float("nan"), len(self.columns)
+        """The number of rows, which is lazy, and of columns."""
+        return self.size // max(len(self.columns), 1), len(self.columns)
+
+    @property
+    def empty(self) -> bool:
+        """Are there no rows, or no columns? This computes."""
+        return not len(self.columns) or not len(self)
+
+    def keys(self) -> Any:
+        """The names of the columns."""
+        return self.columns
+
+    def __iter__(self) -> Any:
+        return iter(self._meta)
+
+    def __contains__(self, name: Any) -> bool:
+        return name in self._meta
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._expr.meta.columns:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name in self._expr.meta.columns:
             return self[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name != "columns" and name in self._expr.meta.columns:
+            self[name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        if isinstance(name, (list, tuple, pd.Index)) and isinstance(value, DataFrame):
+            changed = self
+            for own, other in zip(name, value.columns):
+                changed = changed._with(own, value[other])
+        elif isinstance(name, DataFrame):
+            changed = self.where(~name, value)
+        elif isinstance(name, list):
+            changed = self
+            for own in name:
+                changed = changed._with(own, value)
+        else:
+            changed = self._with(name, value)
+        self._expr = changed._expr
+
+    def __delitem__(self, name: Any) -> None:
+        self._expr = self.drop(columns=[name])._expr
 
     def __dir__(self) -> list:
         return [*super().__dir__(), *(name for name in self.columns if isinstance(name, str) and name.isidentifier())]
 
-    def assign(self, **columns: Any) -> "DataFrame":
-        """The frame with further columns: series, values, or functions of the frame.
 
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> import raskr.dataframe as dd
-        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
-        >>> df.assign(b=df.a * 10).b.compute().tolist()
-        [10, 20]
-        """
-        frame = self
-        for name, value in columns.items():
-            frame = frame._elementwise(_with_column, name, value(frame) if callable(value) else value)
-        return frame
-
-
-class Series(_Table):
+class Series(SeriesMethods, FrameBase):
     """A pandas series in partitions.
 
     Examples
@@ -340,8 +334,58 @@ class Series(_Table):
 
     @property
     def name(self) -> Any:
-        """The name of the series."""
+        """The name of the series, which can be set."""
         return self._meta.name
+
+    @name.setter
+    def name(self, name: Any) -> None:
+        self._expr = self.rename(name)._expr
+
+    @property
+    def dtype(self) -> Any:
+        """The element type."""
+        return self._meta.dtype
+
+    @property
+    def dtypes(self) -> Any:
+        """The element type."""
+        return self._meta.dtype
+
+    @property
+    def shape(self) -> tuple:
+        """The number of rows, which is lazy."""
+        return (self.size,)
+
+    @property
+    def axes(self) -> list:
+        """The index."""
+        return [self.index]
+
+    def __iter__(self) -> Any:
+        for node in self._expr.nodes:
+            yield from core.delayed_of_node(node, None).compute()
+
+
+class Index(IndexMethods, FrameBase):
+    """A pandas index in partitions.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> dd.from_pandas(pd.Series([1, 2], index=[3, 4]), npartitions=2).index.max().compute()
+    4
+    """
+
+    @property
+    def name(self) -> Any:
+        """The name of the index."""
+        return self._meta.name
+
+    @property
+    def names(self) -> Any:
+        """The names of the levels."""
+        return self._meta.names
 
     @property
     def dtype(self) -> Any:
@@ -350,40 +394,24 @@ class Series(_Table):
 
     @property
     def shape(self) -> tuple:
-        """The number of rows, which is unknown."""
-        return (float("nan"),)
-
-    def to_frame(self, name: Any = None) -> DataFrame:
-        """The series as a frame of one column."""
-        args = () if name is None else (name,)
-        return self._elementwise(M.to_frame, *args)
+        """The number of rows, which is lazy."""
+        return (self.size,)
 
 
-class Index(FrameBase):
-    """A pandas index in partitions."""
-
-    @property
-    def name(self) -> Any:
-        """The name of the index."""
-        return self._meta.name
-
-    @property
-    def dtype(self) -> Any:
-        """The element type."""
-        return self._meta.dtype
-
-    def to_frame(self, index: bool = True, name: Any = None) -> DataFrame:
-        """The index as a frame of one column."""
-        options = {"index": index} if name is None else {"index": index, "name": name}
-        return map_partitions(M.to_frame, self, **options)
-
-
-def _with_column(part: Any, name: Any, value: Any) -> Any:
-    return part.assign(**{name: value})
-
-
-def _index(part: Any) -> Any:
-    return part.index
+def graph_of_expression(expression: Expression) -> dict:
+    """The tasks of an expression's partitions, which have the keys `(name, number)`."""
+    [better] = optimized([expression])
+    name = expression.name
+    graph, keys = core.graph_of(better.nodes)
+    own: dict = {}
+    for number, key in enumerate(keys):
+        own.setdefault(key, (name, number))
+    tasks = {own.get(key, key): (task[0], *(own.get(part, part) for part in task[1:])) for key, task in graph.items()}
+    # A node that serves as two partitions has one task, and further keys that stand for it.
+    for number, key in enumerate(keys):
+        if own[key] != (name, number):
+            tasks[name, number] = own[key]
+    return tasks
 
 
 def _values(part: Any) -> Any:
@@ -404,12 +432,7 @@ def _first_of_all(parts: list, n: int) -> Any:
 
 def _joined(parts: Any, meta: Any = None) -> Any:
     """One pandas object of partitions, in order."""
-    parts = list(parts)
-    if not parts:
-        return meta
-    if isinstance(parts[0], pd.Index):
-        return parts[0].append(parts[1:]) if len(parts) > 1 else parts[0]
-    return pd.concat(parts) if len(parts) > 1 else parts[0]
+    return concat(parts, meta=meta)
 
 
 def _rebuild(graph: Any, name: str, meta: Any, divisions: tuple, rename: dict | None = None) -> Any:
@@ -419,44 +442,3 @@ def _rebuild(graph: Any, name: str, meta: Any, divisions: tuple, rename: dict | 
     keys = [(name, number) for number in range(len(divisions) - 1)]
     keys = [replace_name_in_key(key, rename) if rename else key for key in keys]
     return new_collection(FromNodes(nodes_of(graph, keys), meta, divisions, "persisted"))
-
-
-def _operator(function: Any, swapped: bool = False) -> Any:
-    def method(self: Any, other: Any) -> Any:
-        if isinstance(other, (pd.DataFrame, pd.Series)):
-            return NotImplemented
-        return self._elementwise(_Swapped(function) if swapped else function, other)
-
-    return method
-
-
-class _Swapped:
-    """An operator with its operands the other way round."""
-
-    def __init__(self, function: Any) -> None:
-        self.function, self.__name__ = function, function.__name__
-
-    def __reduce__(self) -> tuple:
-        return _Swapped, (self.function,)
-
-    def __call__(self, right: Any, left: Any) -> Any:
-        return self.function(left, right)
-
-
-def _add_operators() -> None:
-    """Put pandas' operators on the classes."""
-    both = "add sub mul truediv floordiv mod pow and or xor".split()
-    for name in both:
-        function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
-        setattr(_Table, f"__{name}__", _operator(function))
-        setattr(_Table, f"__r{name}__", _operator(function, swapped=True))
-    for name in "eq ne lt le gt ge".split():
-        setattr(_Table, f"__{name}__", _operator(getattr(operator, name)))
-    for name in "neg abs invert".split():
-        function = getattr(operator, name)
-        setattr(_Table, f"__{name}__", lambda self, function=function: self._elementwise(function))
-    # Comparisons are elementwise, so objects are told apart by identity.
-    _Table.__hash__ = object.__hash__  # type: ignore[method-assign]
-
-
-_add_operators()

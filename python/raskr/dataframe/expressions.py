@@ -4,9 +4,12 @@ Collections and everything above them see expressions only; that partitions are 
 known here alone.
 """
 
+import operator
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
+
+import pandas as pd
 
 from raskr._bridge import core
 from raskr.tokenize import tokenize
@@ -44,6 +47,27 @@ class Expression:
 
     def _lower(self) -> list:
         raise NotImplementedError
+
+    # --- what rewriting asks (see `optimizing`) ----------------------------------------------------------------------
+    #: Is it one piece that goes beside every partition, such as a sum over the rows?
+    broadcast = False
+
+    @property
+    def children(self) -> list["Expression"]:
+        """The expressions that this one is made of; empty for sources, and for kinds that rewriting leaves alone."""
+        return []
+
+    def with_children(self, children: Sequence["Expression"]) -> "Expression":
+        """The same operation on other expressions, which have the columns that were asked for."""
+        return self
+
+    def required(self, columns: list | None) -> list[list | None]:
+        """The columns that each child must have for these of the own ones; None for all."""
+        return [None for _ in self.children]
+
+    def narrowed(self, columns: list) -> "Expression":
+        """A source with only these of its columns, in the source's own order; itself where it can't leave any out."""
+        return self
 
     def _call(self, number: int, function: Any, *args: Any, **kwargs: Any) -> Any:
         label = self.name.rpartition("-")[0]
@@ -96,14 +120,51 @@ class PartitionCalls(Expression):
     """A function of the partitions of expressions, side by side.
 
     Expressions with one partition give it to every call; `Rows` have a value for each call; anything else is given as
-    it is.
+    it is. A columnwise function gives the columns of its first argument, each made from the columns of the same name.
     """
 
     def __init__(
-        self, function: Any, args: Sequence, kwargs: dict, meta: Any, divisions: Sequence, label: str | None = None
+        self,
+        function: Any,
+        args: Sequence,
+        kwargs: dict,
+        meta: Any,
+        divisions: Sequence,
+        label: str | None = None,
+        columnwise: bool = False,
     ) -> None:
         super().__init__(meta, divisions, label or label_of(function), function, list(args), kwargs)
         self.function, self.args, self.kwargs = function, list(args), dict(kwargs)
+        self.columnwise = columnwise
+
+    @property
+    def broadcast(self) -> bool:  # type: ignore[override]
+        """Is it one piece that goes beside every partition?"""
+        return self.npartitions == 1 and bool(self.children) and all(child.broadcast for child in self.children)
+
+    @property
+    def children(self) -> list[Expression]:
+        """The expressions among the arguments."""
+        return [arg for arg in (*self.args, *self.kwargs.values()) if isinstance(arg, Expression)]
+
+    def with_children(self, children: Sequence[Expression]) -> Expression:
+        """The same calls with other expressions."""
+        rest = iter(children)
+        args = [next(rest) if isinstance(arg, Expression) else arg for arg in self.args]
+        kwargs = {name: next(rest) if isinstance(arg, Expression) else arg for name, arg in self.kwargs.items()}
+        label = self.name.rpartition("-")[0]
+        return PartitionCalls(self.function, args, kwargs, self.meta, self.divisions, label, self.columnwise)
+
+    def required(self, columns: list | None) -> list[list | None]:
+        """The columns that each argument must have for these of the own ones."""
+        if self.function is operator.getitem and len(self.children) == 1:
+            return [_labels(self.args[1], self.children[0].meta)]
+        if columns is None or not self.columnwise:
+            return [None for _ in self.children]
+        return [
+            [name for name in child.meta.columns if name in columns] if getattr(child.meta, "ndim", 0) == 2 else None
+            for child in self.children
+        ]
 
     def _lower(self) -> list:
         def at(arg: Any, number: int) -> Any:
@@ -122,6 +183,16 @@ class PartitionCalls(Expression):
         ]
 
 
+def _labels(key: Any, meta: Any) -> list | None:
+    """The columns that indexing with a key takes; None where it is not about columns."""
+    if getattr(meta, "ndim", 0) != 2 or not meta.columns.is_unique or meta.columns.nlevels > 1:
+        return None
+    wanted = list(key) if isinstance(key, (list, pd.Index)) else [key]
+    if any(isinstance(name, (bool, slice)) or not pd.api.types.is_hashable(name) for name in wanted):
+        return None
+    return [name for name in meta.columns if name in wanted]
+
+
 class SelectedPartitions(Expression):
     """Some partitions of an expression."""
 
@@ -133,8 +204,126 @@ class SelectedPartitions(Expression):
         super().__init__(source.meta, divisions, "partitions", source, list(numbers))
         self.source, self.numbers = source, list(numbers)
 
+    @property
+    def children(self) -> list[Expression]:
+        """The expression whose partitions they are."""
+        return [self.source]
+
+    def with_children(self, children: Sequence[Expression]) -> Expression:
+        """The same partitions of another expression."""
+        return SelectedPartitions(children[0], self.numbers)
+
+    def required(self, columns: list | None) -> list[list | None]:
+        """The same columns."""
+        return [columns]
+
     def _lower(self) -> list:
         return [self.source.nodes[number] for number in self.numbers]
+
+
+class TreeReduction(Expression):
+    """Partitions to few pieces: `chunk` of every partition, then lists of results combined, in groups, in their order.
+
+    Parameters
+    ----------
+    chunk, combine, aggregate : callable
+        `chunk(*args)` of a partition, `combine(list)` of some neighbouring results, `aggregate(list)` of the last ones.
+    args : sequence
+        As of `PartitionCalls`.
+    meta, divisions : object
+        Of what `aggregate` gives.
+    options : dict
+        Keyword arguments of the three, by the names `chunk`, `combine` and `aggregate`.
+    split_every : int or False, optional
+        How many results are combined at once; False for all.
+    split : callable, optional
+        `split(result, count)` cuts a result of `chunk` to one piece for each partition of `divisions`; each kind of
+        piece has a tree of its own.
+    """
+
+    def __init__(
+        self,
+        chunk: Any,
+        combine: Any,
+        aggregate: Any,
+        args: Sequence,
+        meta: Any,
+        label: str,
+        *,
+        options: dict | None = None,
+        divisions: Sequence = (None, None),
+        split_every: int | bool | None = None,
+        split: Any = None,
+        broadcast: bool = False,
+    ) -> None:
+        self.options = {step: dict((options or {}).get(step, ())) for step in ("chunk", "combine", "aggregate")}
+        self.functions, self.args, self.split = (chunk, combine, aggregate), list(args), split
+        self.split_every = _checked_split_every(split_every)
+        self.broadcast = broadcast
+        super().__init__(meta, divisions, label, self.functions, self.args, self.options, self.split_every, split)
+
+    @property
+    def children(self) -> list[Expression]:
+        """The expressions among the arguments."""
+        return [arg for arg in self.args if isinstance(arg, Expression)]
+
+    def with_children(self, children: Sequence[Expression]) -> Expression:
+        """The same reduction of other expressions."""
+        rest = iter(children)
+        args = [next(rest) if isinstance(arg, Expression) else arg for arg in self.args]
+        return TreeReduction(
+            *self.functions,
+            args,
+            self.meta,
+            self.name.rpartition("-")[0],
+            options=self.options,
+            divisions=self.divisions,
+            split_every=self.split_every or False,
+            split=self.split,
+            broadcast=self.broadcast,
+        )
+
+    def _lower(self) -> list:
+        count = max(child.npartitions for child in self.children)
+        chunk, combine, aggregate = self.functions
+        calls = PartitionCalls(chunk, self.args, self.options["chunk"], self.meta, [None] * (count + 1), "chunk")
+        results = calls.nodes
+        rows: list[list] = [results]
+        if self.npartitions > 1:
+            cut = [self._call_at("cut", n, self.split, node, self.npartitions) for n, node in enumerate(results)]
+            rows = [
+                [self._call_at(f"piece-{piece}", n, operator.getitem, node, piece) for n, node in enumerate(cut)]
+                for piece in range(self.npartitions)
+            ]
+        return [self._tree(piece, nodes, combine, aggregate) for piece, nodes in enumerate(rows)]
+
+    def _tree(self, piece: int, nodes: list, combine: Any, aggregate: Any) -> Any:
+        level = 0
+        while self.split_every and len(nodes) > self.split_every:
+            groups = [nodes[start : start + self.split_every] for start in range(0, len(nodes), self.split_every)]
+            nodes = [
+                self._call_at(f"{piece}-{level}", n, combine, group, **self.options["combine"])
+                if group[1:]
+                else group[0]
+                for n, group in enumerate(groups)
+            ]
+            level += 1
+        return self._call(piece, aggregate, nodes, **self.options["aggregate"])
+
+    def _call_at(self, place: str, number: int, function: Any, *args: Any, **kwargs: Any) -> Any:
+        label = self.name.rpartition("-")[0]
+        key = f"{self.name}-{place}-{number}"
+        return core.node_of_call(function, args, kwargs or None, key=key, name=label)
+
+
+def _checked_split_every(value: Any) -> int:
+    if value is None:
+        return 8
+    if value is False:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 2:
+        raise ValueError(f"split_every must be an integer of at least 2, or False, got {value!r}")
+    return int(value)
 
 
 def label_of(function: Any) -> str:

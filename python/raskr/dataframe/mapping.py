@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.expressions import Expression, PartitionCalls, label_of
+from raskr.dataframe.alignment import aligned, has_index
+from raskr.dataframe.expressions import Expression, PartitionCalls, Rows, label_of
 
 _NOT_GIVEN = object()
 
@@ -21,9 +22,75 @@ def new_collection(expression: Expression) -> Any:
         return Series(expression)
     if isinstance(meta, pd.Index):
         return Index(expression)
-    if isinstance(meta, np.ndarray):
+    if isinstance(meta, np.ndarray) and meta.ndim:
         return array_of(expression)
-    raise TypeError(f"partitions of a frame hold pandas objects or NumPy arrays, not {type(meta).__name__}")
+    if expression.npartitions != 1:
+        raise TypeError(f"partitions of a frame hold pandas objects or NumPy arrays, not {type(meta).__name__}")
+    from raskr.dataframe.scalar import Scalar
+
+    return Scalar(expression)
+
+
+def operand(value: Any) -> Any:
+    """What an operation's argument is to expressions: the expression of a collection, anything else as it is."""
+    from raskr.array import Array
+
+    expression = getattr(value, "_expr", None)
+    if isinstance(expression, Expression):
+        return expression
+    if isinstance(value, Array) and value.ndim:
+        empty = np.empty((0, *value.shape[1:]), dtype=value.dtype)
+        if value.ndim == 2 and value.numblocks[1] > 1:
+            value = value.rechunk({1: value.shape[1]})
+        blocks = Rows(value._expr.block_nodes())
+        divisions = (None,) * (value.numblocks[0] + 1)
+        return PartitionCalls(_itself, [blocks], {}, empty, divisions, label="blocks")
+    return value
+
+
+def _itself(block: Any) -> Any:
+    return block
+
+
+def elementwise(
+    func: Any,
+    args: Any,
+    kwargs: dict | None = None,
+    *,
+    columnwise: bool = False,
+    label: str | None = None,
+    meta: Any = _NOT_GIVEN,
+    divisions: Any = None,
+) -> Any:
+    """A pandas operation on rows that belong together, which keeps the index, or selects among the rows.
+
+    Frames are lined up first where they are divided at different places. pandas' own errors about empty frames, such as
+    of a column that does not exist, are the user's.
+    """
+    args = [operand(arg) for arg in args]
+    kwargs = {name: operand(arg) for name, arg in (kwargs or {}).items()}
+    frames = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Expression)]
+    fresh = iter(aligned(frames))
+    args = [next(fresh) if isinstance(arg, Expression) else arg for arg in args]
+    kwargs = {name: next(fresh) if isinstance(arg, Expression) else arg for name, arg in kwargs.items()}
+    if meta is _NOT_GIVEN:
+        meta = func(*map(empty, args), **{name: empty(arg) for name, arg in kwargs.items()})
+        meta = meta[:0] if getattr(meta, "ndim", 0) and len(meta) and any(map(has_index, frames)) else meta
+    if divisions is None:
+        divisions = divisions_of([arg for arg in (*args, *kwargs.values()) if isinstance(arg, Expression)])
+    return new_collection(PartitionCalls(func, args, kwargs, meta, divisions, label, columnwise))
+
+
+def divisions_of(frames: list) -> tuple:
+    """The divisions of expressions that have been lined up."""
+    rows = [frame for frame in frames if has_index(frame)] or frames
+    known = [frame for frame in rows if frame.divisions[0] is not None]
+    return max(known or rows, key=lambda frame: frame.npartitions).divisions
+
+
+def empty(arg: Any) -> Any:
+    """An argument as it is for empty partitions."""
+    return arg.meta if isinstance(arg, Expression) else arg
 
 
 def array_of(expression: Expression, lengths: Any = None) -> Any:
@@ -70,10 +137,6 @@ def _empty_column(kind: Any, index: Any) -> pd.Series:
 
 def infer_meta(function: Any, args: Any, kwargs: dict) -> Any:
     """What a function gives for empty partitions."""
-
-    def empty(arg: Any) -> Any:
-        return arg.meta if isinstance(arg, Expression) else arg
-
     try:
         found = function(*map(empty, args), **{name: empty(arg) for name, arg in kwargs.items()})
     except Exception as error:
@@ -127,17 +190,18 @@ def map_partitions(
     >>> dd.map_partitions(lambda part: part * 10, s).compute().tolist()
     [10, 20, 30, 40]
     """
-    from raskr.dataframe.collection import FrameBase
-
-    def inside(arg: Any) -> Any:
-        return arg._expr if isinstance(arg, FrameBase) else arg
-
-    args = tuple(map(inside, args))
-    kwargs = {name: inside(arg) for name, arg in kwargs.items()}
+    args = tuple(map(operand, args))
+    kwargs = {name: operand(arg) for name, arg in kwargs.items()}
     frames = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Expression)]
     if not frames:
         raise ValueError("map_partitions: at least one DataFrame, Series or Index is needed")
-    divisions = common_divisions(frames, align_dataframes)
+    if align_dataframes:
+        rows = [frame for frame in frames if frame.npartitions > 1]
+        fresh = dict(zip(map(id, rows), aligned(rows)))
+        args = tuple(fresh.get(id(arg), arg) for arg in args)
+        kwargs = {name: fresh.get(id(arg), arg) for name, arg in kwargs.items()}
+        frames = [fresh.get(id(frame), frame) for frame in frames]
+    divisions = common_divisions(frames)
     found = infer_meta(func, args, kwargs) if meta is _NOT_GIVEN else meta
     call, meta = func, found
     if not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):
@@ -166,18 +230,12 @@ class _AsSeries:
         return pd.Series([self.function(*args, **kwargs)])
 
 
-def common_divisions(frames: list, align: bool = True) -> tuple:
+def common_divisions(frames: list) -> tuple:
     """The divisions of expressions that are used side by side; ValueError where they do not line up."""
     several = [frame for frame in frames if frame.npartitions > 1] or frames[:1]
-    first = several[0]
     for other in several[1:]:
-        if other.npartitions != first.npartitions:
+        if other.npartitions != several[0].npartitions:
             raise ValueError(
-                f"the frames have {first.npartitions} and {other.npartitions} partitions: expected the same number"
+                f"the frames have {several[0].npartitions} and {other.npartitions} partitions: expected the same number"
             )
-        if align and first.divisions[0] is not None and other.divisions[0] is not None:
-            if first.divisions != other.divisions:
-                raise ValueError(
-                    f"the frames are divided at different places of the index: {first.divisions} and {other.divisions}"
-                )
-    return first.divisions
+    return divisions_of(several)

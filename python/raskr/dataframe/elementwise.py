@@ -1,0 +1,507 @@
+"""Methods that are pandas' own, partition by partition: results row by row, on the same index or on some of its rows."""
+
+import inspect
+import operator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raskr.dataframe.expressions import Expression, PartitionCalls
+from raskr.dataframe.mapping import elementwise, map_partitions
+from raskr.utils import M
+
+#: Methods of frames and series that keep the index, and give each column from the column of the same name.
+COLUMNWISE = {
+    "abs": "The absolute values.",
+    "clip": "The values, brought within bounds.",
+    "fillna": "The values, with missing ones replaced.",
+    "isin": "Is each value among some values?",
+    "isna": "Is each value missing?",
+    "isnull": "Is each value missing?",
+    "map": "What a function, or a mapping, gives for each value.",
+    "mask": "The values, replaced where a condition holds.",
+    "notna": "Is each value there?",
+    "notnull": "Is each value there?",
+    "replace": "The values, some of which are replaced by others.",
+    "round": "The values, rounded.",
+    "where": "The values, replaced where a condition does not hold.",
+    "infer_objects": "Columns of objects in better types, where the empty example shows them.",
+}
+
+#: Methods of both that keep the index or choose among the rows, and need all columns.
+ROWWISE = {
+    "add_prefix": "Column names, or index values, with text before them.",
+    "add_suffix": "Column names, or index values, with text after them.",
+    "combine_first": "The values, and where they are missing those of another.",
+    "dropna": "The rows, or columns, without missing values.",
+    "explode": "A row for each element of list-like values.",
+    "rename": "Other names for columns, or for a series.",
+    "rename_axis": "Another name for the index or the columns.",
+    "astype": "The values in other types.",
+    "droplevel": "Column labels without some of their levels.",
+}
+
+FRAME_ROWWISE = {
+    "drop": "The frame without some columns.",
+    "eval": "The value of an expression in text, in which columns are names.",
+    "filter": "The columns whose names are listed, or match.",
+    "query": "The rows for which an expression in text holds.",
+    "reindex": "The frame with other columns, missing ones as missing values.",
+    "select_dtypes": "The columns of some types.",
+    "set_axis": "The frame with other column names.",
+    "stack": "Columns as a further level of the index.",
+}
+
+SERIES_ROWWISE = {
+    "between": "Is each value within bounds?",
+    "case_when": "Values replaced by conditions, the first that holds.",
+    "to_frame": "The series as a frame of one column.",
+}
+
+INDEX_METHODS = {
+    "astype": "The values in another type.",
+    "fillna": "The values, with missing ones replaced.",
+    "isin": "Is each value among some values?",
+    "isna": "Is each value missing?",
+    "isnull": "Is each value missing?",
+    "map": "What a function, or a mapping, gives for each value.",
+    "notna": "Is each value there?",
+    "notnull": "Is each value there?",
+    "rename": "The index under another name.",
+    "to_frame": "The index as a frame of one column.",
+    "to_series": "The index as a series.",
+    "where": "The values, replaced where a condition does not hold.",
+    "round": "The values, rounded.",
+}
+
+ARITHMETIC = "add sub mul div divide truediv floordiv mod pow multiply subtract".split()
+COMPARISONS = "eq ne lt le gt ge".split()
+
+
+def documented(method: Any, name: str, owner: Any, summary: str) -> Any:
+    """The method under pandas' name and signature, with a docstring that says what it is and where pandas says more."""
+    like = getattr(owner, name, None)
+    method.__name__ = name
+    method.__doc__ = f"{summary}\n\nThe arguments are those of `pandas.{owner.__name__}.{name}`."
+    if like is not None:
+        try:
+            method.__signature__ = inspect.signature(like)
+        except ValueError:
+            pass
+    return method
+
+
+def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
+    for name, summary in table.items():
+        if not hasattr(owner, name):
+            continue
+
+        def method(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
+            by_axis = kwargs.get("axis") in (1, "columns")
+            return elementwise(getattr(M, _name), [self, *args], kwargs, columnwise=columnwise and not by_axis)
+
+        setattr(cls, name, documented(method, name, owner, summary))
+
+
+def _operand(self: Any, other: Any, kwargs: dict) -> Any:
+    """The other side: pandas objects that have rows become frames, to be lined up by their index."""
+    from raskr.dataframe.sources import from_pandas
+
+    if isinstance(other, pd.DataFrame) and self.ndim == 2 or isinstance(other, pd.Series) and self.ndim == 1:
+        return from_pandas(other, npartitions=1)
+    if isinstance(other, pd.Series) and self.ndim == 2 and kwargs.get("axis") in (0, "index", "rows"):
+        return from_pandas(other, npartitions=1)
+    return other
+
+
+class _Swapped:
+    """An operator with its operands the other way round."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.__name__ = function, function.__name__
+
+    def __reduce__(self) -> tuple:
+        return _Swapped, (self.function,)
+
+    def __call__(self, right: Any, left: Any) -> Any:
+        return self.function(left, right)
+
+
+class OperatorMethods:
+    """Operators, and what NumPy's functions do."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or "out" in kwargs:
+            return NotImplemented
+        return elementwise(ufunc, inputs, kwargs, columnwise=True)
+
+
+def _add_operators(cls: type) -> None:
+    def binary(function: Any) -> Any:
+        def method(self: Any, other: Any) -> Any:
+            return elementwise(function, [self, _operand(self, other, {})], columnwise=True)
+
+        return method
+
+    for name in "add sub mul truediv floordiv mod pow and or xor".split():
+        function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
+        setattr(cls, f"__{name}__", binary(function))
+        setattr(cls, f"__r{name}__", binary(_Swapped(function)))
+    for name in COMPARISONS:
+        setattr(cls, f"__{name}__", binary(getattr(operator, name)))
+    for name in "neg pos abs invert".split():
+        function = getattr(operator, name)
+        setattr(cls, f"__{name}__", lambda self, function=function: elementwise(function, [self], columnwise=True))
+    # Comparisons are elementwise, so objects are told apart by identity.
+    cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+_add_operators(OperatorMethods)
+
+
+class ElementwiseMethods(OperatorMethods):
+    """What frames and series share."""
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, (pd.Series, np.ndarray)) and key.dtype == bool and self.ndim == 1:
+            key = _operand(self, key, {})
+        if self.ndim == 2 and isinstance(key, slice):
+            return self.loc[key]
+        columnwise = getattr(key, "ndim", 0) > 0
+        return elementwise(operator.getitem, [self, key], columnwise=columnwise)
+
+    def copy(self, deep: bool = False) -> Any:
+        """Another object for the same expression: columns that are set on one don't show on the other."""
+        if deep is not False:
+            raise ValueError(
+                f"The `deep` value must be False. This is strictly a shallow copy of the graph, got {deep!r}"
+            )
+        return type(self)(self._expr)
+
+    def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a function gives for this object; see `pandas.DataFrame.pipe`."""
+        if isinstance(func, tuple):
+            func, name = func
+            if name in kwargs:
+                raise ValueError(f"{name} is both the pipe target and a keyword argument")
+            return func(*args, **{name: self}, **kwargs)
+        return func(self, *args, **kwargs)
+
+    @property
+    def index(self) -> Any:
+        """The index."""
+        from raskr.dataframe.collection import Index
+
+        divisions = self.divisions
+        return Index(PartitionCalls(index_of, [self._expr], {}, self._meta.index, divisions, label="index"))
+
+    @index.setter
+    def index(self, value: Any) -> None:
+        self._expr = elementwise(_with_index, [self, value], divisions=value.divisions)._expr
+
+    def reset_index(self, drop: bool = False, **kwargs: Any) -> Any:
+        """The index as a column, or dropped.
+
+        Rows are numbered within their partition, so that numbers repeat and divisions are no longer known.
+
+        Parameters
+        ----------
+        drop : bool
+            Forget the index.
+        **kwargs
+            As of pandas' method: `names`, `name`.
+        """
+        unknown = (None,) * (self.npartitions + 1)
+        return elementwise(M.reset_index, [self], {"drop": drop, **kwargs}, divisions=unknown)
+
+    def to_timestamp(self, freq: Any = None, how: str = "start") -> Any:
+        """Periods in the index as timestamps, at the start or the end of each."""
+        divisions = self.divisions
+        if self.known_divisions:
+            divisions = tuple(pd.PeriodIndex(divisions).to_timestamp(freq=freq, how=how))
+            divisions = (*divisions[:-1], pd.PeriodIndex([self.divisions[-1]]).to_timestamp(freq=freq, how="end")[0])
+        return elementwise(M.to_timestamp, [self], {"freq": freq, "how": how}, divisions=divisions)
+
+    def clear_divisions(self) -> Any:
+        """The same rows, with divisions forgotten."""
+        return elementwise(_same, [self], divisions=(None,) * (self.npartitions + 1))
+
+    def to_backend(self, backend: str | None = None, **kwargs: Any) -> Any:
+        """The same object: partitions are pandas objects, and 'pandas' is the only backend."""
+        if backend not in (None, "pandas"):
+            raise ValueError(f"backend: expected 'pandas', got {backend!r}")
+        return self
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """A frame of one column as a series, and a series of one value as that value; see pandas' method."""
+        if self.ndim == 1:
+            return self
+        if axis in (0, "index"):
+            raise NotImplementedError(f"squeeze: axis 'columns' was expected, since rows are not counted, got {axis!r}")
+        if axis not in (None, 1, "columns"):
+            raise ValueError(f"No axis named {axis} for object type DataFrame")
+        return self[self.columns[0]] if len(self.columns) == 1 else self
+
+    def align(self, other: Any, join: str = "outer", axis: Any = None, fill_value: Any = None) -> tuple:
+        """This and another object with the same rows and columns; see pandas' method."""
+        options = {"join": join, "axis": axis, "fill_value": fill_value}
+        return tuple(elementwise(_aligned, [self, other], {**options, "place": place}) for place in (0, 1))
+
+    def combine(self, other: Any, func: Any, fill_value: Any = None, overwrite: bool = True) -> Any:
+        """Two objects combined by a function; see pandas' method."""
+        options = {"overwrite": overwrite} if self.ndim == 2 else {}
+        return elementwise(M.combine, [self, other, func], {"fill_value": fill_value, **options})
+
+    def memory_usage_per_partition(self, index: bool = True, deep: bool = False) -> Any:
+        """The bytes of each partition, as a series over the partitions."""
+        return map_partitions(_bytes, self, index=index, deep=deep, meta=pd.Series([], dtype="int64")).clear_divisions()
+
+
+class FrameElementwise(ElementwiseMethods):
+    """What frames have beyond."""
+
+    def assign(self, *pairs: Any, **columns: Any) -> Any:
+        """The frame with further columns: series, values, or functions of the frame.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
+        >>> df.assign(b=df.a * 10).b.compute().tolist()
+        [10, 20]
+        """
+        frame: Any = self
+        for name, value in columns.items():
+            frame = frame._with(name, value(frame) if callable(value) and not hasattr(value, "_expr") else value)
+        return frame
+
+    def _with(self, name: Any, value: Any) -> Any:
+        from raskr.dataframe.mapping import new_collection
+
+        made = elementwise(with_column, [self, name, _operand(self, value, {"axis": 0})])
+        expression = made._expr
+        return new_collection(WithColumn(*expression.args, expression.meta, expression.divisions))
+
+    def pop(self, item: Any) -> Any:
+        """A column, which the frame no longer has afterwards."""
+        column = self[item]
+        del self[item]
+        return column
+
+    def apply(
+        self,
+        function: Any,
+        axis: Any = 0,
+        raw: bool = False,
+        result_type: Any = None,
+        args: tuple = (),
+        meta: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """What a function gives for each row.
+
+        Parameters
+        ----------
+        function : callable
+            Gets a row as a series.
+        axis : {1, 'columns'}
+            Rows only; for columns, which pandas means by 0, reduce.
+        meta : pandas object, dict, tuple or type, optional
+            An empty example of the result; the function is called with made-up rows where it is left out.
+        args, **kwargs
+            Further arguments.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), npartitions=2)
+        >>> df.apply(lambda row: row.a + row.b, axis=1, meta=("c", "int64")).compute().tolist()
+        [4, 6]
+        """
+        from raskr.dataframe.utils import meta_by_example
+
+        if axis not in (1, "columns"):
+            raise NotImplementedError("dd.DataFrame.apply only supports axis=1: rows; for columns, use a reduction")
+        options = {"axis": 1, "raw": raw, "result_type": result_type, "args": tuple(args), **kwargs}
+        found = meta_by_example(M.apply, [self, function], options, meta, "apply")
+        return elementwise(M.apply, [self, function], options, meta=found, label="apply")
+
+    def applymap(self, func: Any, meta: Any = None) -> Any:
+        """What a function gives for each value; the older name of `map`."""
+        return self.map(func, meta=meta)
+
+    def map(self, func: Any, na_action: Any = None, meta: Any = None, **kwargs: Any) -> Any:
+        """What a function gives for each value; `meta` is an empty example of the result."""
+        from raskr.dataframe.utils import meta_by_example
+
+        options = {"na_action": na_action, **kwargs}
+        found = meta_by_example(M.map, [self, func], options, meta, "map")
+        return elementwise(M.map, [self, func], options, meta=found, label="map", columnwise=True)
+
+    def items(self) -> Any:
+        """The columns, one by one, with their names."""
+        for place, name in enumerate(self.columns):
+            yield name, self.iloc[:, place]
+
+    def iterrows(self) -> Any:
+        """The rows, one by one, with their index; partitions are computed one after another."""
+        for part in self.partitions:
+            yield from part.compute().iterrows()
+
+    def itertuples(self, index: bool = True, name: str = "Pandas") -> Any:
+        """The rows as named tuples, one by one; partitions are computed one after another."""
+        for part in self.partitions:
+            yield from part.compute().itertuples(index=index, name=name)
+
+
+class SeriesElementwise(ElementwiseMethods):
+    """What series have beyond."""
+
+    def apply(
+        self, function: Any, convert_dtype: bool = True, args: tuple = (), meta: Any = None, **kwargs: Any
+    ) -> Any:
+        """What a function gives for each value.
+
+        Parameters
+        ----------
+        function : callable
+            Gets a value.
+        meta : pandas object, dict, tuple or type, optional
+            An empty example of the result; the function is called with made-up values where it is left out.
+        args, **kwargs
+            Further arguments.
+        """
+        from raskr.dataframe.utils import meta_by_example
+
+        options = {"args": tuple(args), **kwargs}
+        found = meta_by_example(M.apply, [self, function], options, meta, "apply")
+        return elementwise(M.apply, [self, function], options, meta=found, label="apply")
+
+    def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Any:
+        """What a function, a dict or a series gives for each value; `meta` is an empty example of the result."""
+        from raskr.dataframe.utils import meta_by_example
+
+        options = {"na_action": na_action}
+        if isinstance(getattr(arg, "_expr", None), Expression):
+            raise TypeError("map: a function, a dict or a pandas series was expected, got a lazy collection: join it")
+        found = meta_by_example(M.map, [self, arg], options, meta, "map")
+        return elementwise(M.map, [self, arg], options, meta=found, label="map")
+
+    def items(self) -> Any:
+        """The values, one by one, with their index; partitions are computed one after another."""
+        for part in self.partitions:
+            yield from part.compute().items()
+
+    def view(self, dtype: Any) -> Any:
+        """The values' bytes as another type."""
+        return elementwise(_viewed, [self, np.dtype(dtype)])
+
+
+class IndexElementwise(OperatorMethods):
+    """What indexes have."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return elementwise(operator.getitem, [self, key], divisions=(None,) * (self.npartitions + 1))
+
+    def map(self, arg: Any, na_action: Any = None, meta: Any = None, is_monotonic: bool = False) -> Any:
+        """What a function gives for each value; divisions are mapped too where `is_monotonic` says that order stays."""
+        from raskr.dataframe.utils import meta_by_example
+
+        found = meta_by_example(M.map, [self, arg], {"na_action": na_action}, meta, "map")
+        divisions = (None,) * (self.npartitions + 1)
+        if is_monotonic and self.known_divisions:
+            divisions = tuple(pd.Series(self.divisions).map(arg, na_action=na_action))
+        return elementwise(M.map, [self, arg], {"na_action": na_action}, meta=found, divisions=divisions)
+
+
+class WithColumn(PartitionCalls):
+    """A frame with one column set."""
+
+    def __init__(self, frame: Any, name: Any, value: Any, meta: Any, divisions: Any) -> None:
+        super().__init__(with_column, [frame, name, value], {}, meta, divisions, "assign")
+
+    def with_children(self, children: Any) -> Expression:
+        """The same column set on another frame."""
+        value = children[1] if len(children) > 1 else self.args[2]
+        return WithColumn(children[0], self.args[1], value, self.meta, self.divisions)
+
+    def required(self, columns: list | None) -> list[list | None]:
+        """The frame's columns but for the one that is set, and all of what it is set to."""
+        frame = self.children[0].meta
+        rest: list | None = None
+        if columns is not None and frame.columns.is_unique:
+            rest = [name for name in frame.columns if name in columns and name != self.args[1]]
+        return [rest, *(None for _ in self.children[1:])]
+
+
+def with_column(part: Any, name: Any, value: Any) -> Any:
+    """A copy of a frame with a column set."""
+    part = part.copy(deep=False)
+    part[name] = value
+    return part
+
+
+def set_columns(part: Any, names: list) -> Any:
+    """A frame under other column names."""
+    return part.set_axis(names, axis=1)
+
+
+def index_of(part: Any) -> Any:
+    """The index of a partition."""
+    return part.index
+
+
+def _with_index(part: Any, index: Any) -> Any:
+    return part.set_axis(index)
+
+
+def _same(part: Any) -> Any:
+    return part
+
+
+def _viewed(part: Any, dtype: Any) -> Any:
+    return pd.Series(part.to_numpy().view(dtype), index=part.index, name=part.name)
+
+
+def _aligned(left: Any, right: Any, place: int, **options: Any) -> Any:
+    return left.align(right, **options)[place]
+
+
+def _bytes(part: Any, index: bool, deep: bool) -> Any:
+    used = part.memory_usage(index=index, deep=deep) if not isinstance(part, pd.Index) else part.memory_usage(deep=deep)
+    return int(used.sum()) if hasattr(used, "sum") else int(used)
+
+
+def _add_binary_methods(cls: type, owner: Any) -> None:
+    names = [*ARITHMETIC, *(f"r{name}" for name in ARITHMETIC), *COMPARISONS]
+    for name in names:
+        if not hasattr(owner, name):
+            continue
+
+        def method(self: Any, other: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
+            if args:
+                kwargs["axis"] = args[0]
+            if kwargs.get("axis", 0) is None:
+                del kwargs["axis"]
+            other = _operand(self, other, kwargs)
+            return elementwise(getattr(M, _name), [self, other], kwargs, columnwise=True, label=_name)
+
+        summary = (
+            f"The operator of this name with another object, which may stand {'left' if name[0] == 'r' else 'right'}."
+        )
+        setattr(cls, name, documented(method, name, owner, summary))
+
+
+for _cls, _owner in ((FrameElementwise, pd.DataFrame), (SeriesElementwise, pd.Series)):
+    _own = {name: text for name, text in COLUMNWISE.items() if name != "map"}
+    _add(_cls, _owner, _own, True)
+    _add(_cls, _owner, ROWWISE, False)
+    _add_binary_methods(_cls, _owner)
+_add(FrameElementwise, pd.DataFrame, FRAME_ROWWISE, False)
+_add(SeriesElementwise, pd.Series, SERIES_ROWWISE, False)
+_add(IndexElementwise, pd.Index, {name: text for name, text in INDEX_METHODS.items() if name != "map"}, False)
+
+__all__ = ["FrameElementwise", "IndexElementwise", "SeriesElementwise", "documented"]

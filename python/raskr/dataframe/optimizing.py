@@ -1,0 +1,54 @@
+"""Rewriting of frames' expressions before they run: sources read only the columns that are used.
+
+Knows expressions by what they say of themselves (`children`, `required`, `with_children`, `narrowed`); a kind that says
+nothing is left as it is. Several results are rewritten together, so that a source which they share is read once.
+"""
+
+from collections.abc import Sequence
+
+from raskr.dataframe.expressions import Expression
+
+
+def optimized(roots: Sequence[Expression]) -> list[Expression]:
+    """Expressions that give the same partitions, from sources without columns that nobody uses."""
+    order = _parents_first(roots)
+    needed: dict[str, set | None] = {root.name: None for root in roots}
+    for expression in order:
+        own = needed.get(expression.name, set())
+        wanted = None if own is None else _in_order(expression, own)
+        for child, columns in zip(expression.children, expression.required(wanted)):
+            before = needed.get(child.name, set())
+            needed[child.name] = None if columns is None or before is None else before | set(columns)
+    made: dict[str, Expression] = {}
+    for expression in reversed(order):
+        children = expression.children
+        fresh = [made[child.name] for child in children]
+        if any(new is not old for new, old in zip(fresh, children)):
+            made[expression.name] = expression.with_children(fresh)
+            continue
+        own = needed.get(expression.name)
+        if own and not children and len(own) < len(getattr(expression.meta, "columns", ())):
+            made[expression.name] = expression.narrowed(_in_order(expression, own))
+        else:
+            made[expression.name] = expression
+    return [made[root.name] for root in roots]
+
+
+def _in_order(expression: Expression, columns: set) -> list | None:
+    if getattr(expression.meta, "ndim", 0) != 2:
+        return None
+    return [name for name in expression.meta.columns if name in columns]
+
+
+def _parents_first(roots: Sequence[Expression]) -> list[Expression]:
+    """All expressions below the roots, each before what it is made of."""
+    done: dict[str, Expression] = {}
+    stack = [(root, False) for root in roots]
+    while stack:
+        expression, left = stack.pop()
+        if left:
+            done.setdefault(expression.name, expression)
+        elif expression.name not in done:
+            stack.append((expression, True))
+            stack.extend((child, False) for child in expression.children if child.name not in done)
+    return list(reversed(done.values()))

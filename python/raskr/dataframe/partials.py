@@ -1,0 +1,111 @@
+"""Pieces of results: one row of each partition's results, and how pieces are put together without losing types."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+
+def concat(parts: Sequence, axis: int = 0, meta: Any = None) -> Any:
+    """pandas objects in order; empty ones don't change types, and categories are united where they differ."""
+    parts = list(parts)
+    full = [part for part in parts if len(part)] or parts[:1]
+    if not full:
+        return meta
+    if len(full) == 1:
+        return full[0]
+    if isinstance(full[0], pd.Index):
+        if isinstance(full[0], pd.CategoricalIndex):
+            return pd.CategoricalIndex(concat([part.to_series() for part in full]), name=full[0].name)
+        return full[0].append(full[1:])
+    return pd.concat(_same_categories(full), axis=axis)
+
+
+def _same_categories(parts: list) -> list:
+    """The parts, with categorical columns and indexes that have the same categories everywhere."""
+    first = parts[0]
+    if isinstance(first.index, pd.CategoricalIndex):
+        indexes = _united([pd.Series(part.index) for part in parts])
+        parts = [part.set_axis(pd.CategoricalIndex(index, name=part.index.name)) for part, index in zip(parts, indexes)]
+    elif isinstance(first.index, pd.MultiIndex):
+        parts = _same_levels(parts)
+    if isinstance(first, pd.Series):
+        if not isinstance(first.dtype, pd.CategoricalDtype):
+            return parts
+        return _united(parts)
+    for place, dtype in enumerate(first.dtypes):
+        if isinstance(dtype, pd.CategoricalDtype) and all(len(part.columns) == len(first.columns) for part in parts):
+            columns = _united([part.iloc[:, place] for part in parts])
+            if any(new is not part.iloc[:, place] for new, part in zip(columns, parts)):
+                parts = [_replaced(part, place, column) for part, column in zip(parts, columns)]
+    return parts
+
+
+def _same_levels(parts: list) -> list:
+    for level, values in enumerate(parts[0].index.levels):
+        if not isinstance(values, pd.CategoricalIndex):
+            continue
+        columns = _united([pd.Series(part.index.get_level_values(level)) for part in parts])
+        fresh = []
+        for part, column in zip(parts, columns):
+            arrays = [part.index.get_level_values(place) for place in range(part.index.nlevels)]
+            arrays[level] = pd.CategoricalIndex(column)
+            fresh.append(part.set_axis(pd.MultiIndex.from_arrays(arrays, names=part.index.names)))
+        parts = fresh
+    return parts
+
+
+def _united(columns: list) -> list:
+    if not all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+        return columns
+    if all(column.dtype == columns[0].dtype for column in columns):
+        same = list(columns[0].cat.categories)
+        if all(list(column.cat.categories) == same for column in columns):
+            return columns
+    categories = columns[0].cat.categories
+    for column in columns[1:]:
+        categories = categories.append(column.cat.categories.difference(categories, sort=False))
+    return [column.cat.set_categories(categories) for column in columns]
+
+
+def _replaced(frame: Any, place: int, column: Any) -> Any:
+    columns = [frame.iloc[:, other] if other != place else column for other in range(len(frame.columns))]
+    return pd.concat(columns, axis=1).set_axis(frame.columns, axis=1)
+
+
+def as_frame(part: Any) -> Any:
+    """A frame of a series' or an index's one column, frames as they are."""
+    if isinstance(part, pd.Index):
+        return pd.Series(part).to_frame(0)
+    return part.to_frame(0) if isinstance(part, pd.Series) else part
+
+
+def one_row(part: Any, method: str, **options: Any) -> Any:
+    """What a reducing method gives for each column, as a frame of one row whose columns keep their own types."""
+    frame = as_frame(part)
+    cells = {}
+    for place in range(len(frame.columns)):
+        found = getattr(frame.iloc[:, [place]], method)(**options)
+        cells[place] = found.array
+    row = pd.DataFrame(cells, index=[0]) if cells else pd.DataFrame(index=[0])
+    return row.set_axis(frame.columns, axis=1)
+
+
+def one_row_or_none(part: Any, method: str, **options: Any) -> Any:
+    """As `one_row`, and without a row for an empty partition, which has no least or greatest value."""
+    frame = as_frame(part)
+    return one_row(frame, method, **options) if len(frame) else frame.iloc[:0]
+
+
+def rows_reduced(rows: list, method: str, **options: Any) -> Any:
+    """Rows of results reduced to one row."""
+    stacked = concat(rows)
+    return one_row(stacked, method, **options) if len(stacked) else stacked
+
+
+def finished(rows: list, method: str, series: bool, **options: Any) -> Any:
+    """Rows of results reduced to what pandas gives: a series over the columns, or the one value of a series."""
+    stacked = concat(rows)
+    if series:
+        return getattr(stacked.iloc[:, 0], method)(**options)
+    return getattr(stacked, method)(**options)

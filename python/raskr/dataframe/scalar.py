@@ -1,0 +1,137 @@
+"""`Scalar`: one lazy number, as reductions of series give."""
+
+import operator
+from typing import Any
+
+from raskr._bridge import core
+from raskr.base import DaskMethodsMixin, named_schedulers
+from raskr.dataframe.expressions import Expression, FromNodes
+from raskr.dataframe.mapping import elementwise, new_collection
+
+
+class Scalar(DaskMethodsMixin):
+    """One lazy value: a number, a text, a date.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> s = dd.from_pandas(pd.Series([1, 2, 3]), npartitions=2)
+    >>> float((s.sum() / s.count()).compute())
+    2.0
+    """
+
+    __dask_scheduler__ = staticmethod(named_schedulers["threads"])
+    ndim, npartitions, divisions, known_divisions = 0, 1, (None, None), False
+
+    def __init__(self, expression: Expression) -> None:
+        self._expr = expression
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self._expr,)
+
+    @property
+    def _meta(self) -> Any:
+        return self._expr.meta
+
+    @property
+    def _name(self) -> str:
+        return self._expr.name
+
+    @property
+    def key(self) -> tuple:
+        """The key of its task."""
+        return self._name, 0
+
+    @property
+    def dtype(self) -> Any:
+        """The element type; the type of the value where it is no NumPy scalar."""
+        return getattr(self._meta, "dtype", type(self._meta))
+
+    @property
+    def size(self) -> int:
+        """One."""
+        return 1
+
+    def __dask_graph__(self) -> dict:
+        from raskr.dataframe.collection import graph_of_expression
+
+        return graph_of_expression(self._expr)
+
+    @property
+    def dask(self) -> dict:
+        """The tasks by key."""
+        return self.__dask_graph__()
+
+    def __dask_keys__(self) -> list:
+        return [self.key]
+
+    def __dask_layers__(self) -> tuple:
+        return (self._name,)
+
+    def __dask_tokenize__(self) -> str:
+        return self._name
+
+    def __dask_postcompute__(self) -> tuple:
+        return _only, ()
+
+    def __dask_postpersist__(self) -> tuple:
+        return _rebuild, (self._name, self._meta)
+
+    def to_delayed(self, optimize_graph: bool = True) -> Any:
+        """The value as a `Delayed`."""
+        return core.delayed_of_node(self._expr.nodes[0], None)
+
+    def __repr__(self) -> str:
+        return f"<raskr Scalar: {self._name.rpartition('-')[0]}, type={self.dtype}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"Trying to convert {self} to a boolean value. Because it is lazy, its value is not known yet")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        import numpy as np
+
+        return np.asarray(self.compute(), dtype=dtype)
+
+    __hash__ = object.__hash__
+
+
+def _only(values: list) -> Any:
+    return values[0]
+
+
+def _rebuild(graph: Any, name: str, meta: Any, rename: dict | None = None) -> Any:
+    from raskr._names import replace_name_in_key
+    from raskr.graph import nodes_of
+
+    key = (name, 0)
+    return new_collection(
+        FromNodes(nodes_of(graph, [replace_name_in_key(key, rename) if rename else key]), meta, (None, None), "scalar")
+    )
+
+
+def _add_operators() -> None:
+    """Operators with other scalars, with frames and with numbers."""
+
+    def binary(function: Any, swapped: bool = False) -> Any:
+        def method(self: Any, other: Any) -> Any:
+            operands = [other, self] if swapped else [self, other]
+            return elementwise(function, operands, columnwise=True)
+
+        return method
+
+    def unary(function: Any) -> Any:
+        return lambda self: elementwise(function, [self])
+
+    for name in "add sub mul truediv floordiv mod pow and or xor".split():
+        function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
+        setattr(Scalar, f"__{name}__", binary(function))
+        setattr(Scalar, f"__r{name}__", binary(function, swapped=True))
+    for name in "eq ne lt le gt ge".split():
+        setattr(Scalar, f"__{name}__", binary(getattr(operator, name)))
+    for name in "neg abs invert".split():
+        setattr(Scalar, f"__{name}__", unary(getattr(operator, name)))
+    Scalar.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+_add_operators()

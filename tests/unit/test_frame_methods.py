@@ -1,0 +1,203 @@
+"""Methods of frames and series against pandas: values, types, names, order."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import raskr.dataframe as dd
+
+DATES = pd.date_range("2000-01-30", periods=12, freq="7h")
+
+
+@pytest.fixture
+def pdf():
+    return pd.DataFrame(
+        {
+            "a": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8],
+            "b": [0.5, np.nan, 2.5, 3.0, np.nan, 1.0, 7.25, -1.0, 0.0, 4.0, np.nan, 2.0],
+            "s": list("abcabcaabbca"),
+            "t": DATES,
+            "c": pd.Categorical(list("xyzxyzxyzxyz")),
+            "m": np.arange(12) % 2 == 0,
+        },
+        index=np.arange(12) * 2,
+    )
+
+
+@pytest.fixture
+def df(pdf):
+    return dd.from_pandas(pdf, npartitions=4)
+
+
+def same(found, expected, **options):
+    lazy, computed = found, found.compute() if hasattr(found, "compute") else found
+    if isinstance(expected, pd.DataFrame):
+        pd.testing.assert_frame_equal(computed, expected, check_freq=False, **options)
+        assert list(lazy.dtypes) == list(expected.dtypes) and list(lazy.columns) == list(expected.columns)
+    elif isinstance(expected, pd.Series):
+        pd.testing.assert_series_equal(computed, expected, check_freq=False, **options)
+        assert lazy.dtype == expected.dtype and lazy.name == expected.name
+    elif isinstance(expected, pd.Index):
+        pd.testing.assert_index_equal(computed, expected)
+    elif isinstance(expected, float) and np.isnan(expected):
+        assert np.isnan(computed)
+    elif isinstance(expected, (float, np.floating)):
+        assert computed == pytest.approx(expected, rel=1e-12)
+    else:
+        assert computed == expected
+
+
+ROWS = [
+    lambda x: x.a + x.b,
+    lambda x: 2 - x.a,
+    lambda x: x.a.add(x.b, fill_value=0),
+    lambda x: x[["a", "b"]].mul(x.a, axis=0),
+    lambda x: x[["a", "b"]] ** 2,
+    lambda x: x[["a"]] == 1,
+    lambda x: ~x.m & (x.a > 2) | (x.b < 1),
+    lambda x: x[x.a > 3],
+    lambda x: x[x.a > 100],
+    lambda x: x[["b", "a"]],
+    lambda x: x.b.fillna(0),
+    lambda x: x.fillna({"b": 9.0}),
+    lambda x: x.isna(),
+    lambda x: x.b.notnull(),
+    lambda x: x.a.isin([1, 5]),
+    lambda x: x.a.clip(2, 6),
+    lambda x: x.b.round(),
+    lambda x: x.a.between(2, 5),
+    lambda x: x.b.where(x.a > 3, -1.0),
+    lambda x: x.b.mask(x.m),
+    lambda x: x.a.replace({1: 100}),
+    lambda x: x.dropna(),
+    lambda x: x.dropna(subset=["b"]),
+    lambda x: x.drop(columns=["a", "s"]),
+    lambda x: x.drop("a", axis=1),
+    lambda x: x.rename(columns={"a": "z"}),
+    lambda x: x.a.rename("z"),
+    lambda x: x.assign(d=x.a + 1, e=lambda y: y.d * 2, f=1.5),
+    lambda x: x.astype({"a": "float32"}),
+    lambda x: x.query("a > 3 and b < 5"),
+    lambda x: x.eval("a + b"),
+    lambda x: x.select_dtypes("number"),
+    lambda x: x.b.abs(),
+    lambda x: abs(x.b),
+    lambda x: x.a.to_frame("q"),
+    lambda x: x.add_prefix("p_"),
+    lambda x: x.apply(lambda row: row.a + len(row.s), axis=1),
+    lambda x: x.a.apply(lambda v: v * 2.5),
+    lambda x: x.a.map({1: 10.0, 5: 50.0}),
+    lambda x: x[["a", "b"]].map(lambda v: v + 1),
+    lambda x: np.sqrt(x.a),
+    lambda x: x[["a", "b"]].sum(axis=1),
+    lambda x: x[["a", "b"]].max(axis=1),
+    lambda x: x[["a", "b"]].mean(axis=1),
+    lambda x: x.s.str.upper(),
+    lambda x: x.s.str.contains("a"),
+    lambda x: x.s.str[0],
+    lambda x: x.s.str.cat(x.s, sep="-"),
+    lambda x: (x.s + "-" + x.s).str.split("-", n=1, expand=True),
+    lambda x: x.t.dt.month,
+    lambda x: x.t.dt.strftime("%d/%m"),
+    lambda x: x.t.dt.floor("D"),
+    lambda x: x.t.dt.day_name(),
+    lambda x: x.c.cat.codes,
+    lambda x: x.c.cat.rename_categories(["p", "q", "r"]),
+    lambda x: x[["a", "b"]].cumsum(),
+    lambda x: x.b.cumsum(),
+    lambda x: x.a.cumprod(),
+    lambda x: x[["a", "b"]].cummax(),
+    lambda x: x.b.cummin(),
+    lambda x: x.b.cumsum(skipna=False),
+    lambda x: x.t.cummax(),
+    lambda x: x.a.shift(),
+    lambda x: x.a.shift(-4),
+    lambda x: x.b.diff(2),
+    lambda x: x[["a", "b"]].diff(-1),
+    lambda x: x.b.ffill(),
+    lambda x: x.b.bfill(),
+    lambda x: x.b.ffill(limit=1),
+    lambda x: x.a.pct_change(),
+    lambda x: x.a.rolling(3).sum(),
+    lambda x: x[["a", "b"]].rolling(3, min_periods=1).mean(),
+    lambda x: x.a.rolling(3, center=True).max(),
+    lambda x: x.loc[4:13],
+    lambda x: x.loc[4:13, "a"],
+    lambda x: x.loc[[2, 20]],
+    lambda x: x.loc[:, ["a", "b"]],
+    lambda x: x.loc[x.a > 4, "b"],
+    lambda x: x.iloc[:, [0, 2]],
+    lambda x: x.iloc[:, 1],
+    lambda x: x.combine_first(x),
+    lambda x: x.a - x.a.mean(),
+    lambda x: x[["a", "b"]] - x[["a", "b"]].mean(),
+    lambda x: x.explode("s"),
+]
+
+
+@pytest.mark.parametrize("operation", ROWS, ids=range(len(ROWS)))
+def test_rows_are_pandas(df, pdf, operation):
+    same(operation(df), operation(pdf))
+
+
+REDUCTIONS = [
+    *(
+        lambda x, name=name: getattr(x[["a", "b", "m"]], name)()
+        for name in "sum prod min max any all count mean var std sem skew kurt idxmin idxmax".split()
+    ),
+    *(
+        lambda x, name=name: getattr(x.b, name)()
+        for name in "sum prod min max any all count mean var std sem skew kurt idxmin idxmax".split()
+    ),
+    lambda x: x.a.sum(),
+    lambda x: x.b.size,
+    lambda x: x.b.sum(skipna=False),
+    lambda x: x.b.sum(min_count=20),
+    lambda x: x[["a", "b"]].sum(min_count=10),
+    lambda x: x.max(numeric_only=True),
+    lambda x: x.s.max(),
+    lambda x: x.t.max(),
+    lambda x: x.t.mean(),
+    lambda x: x[["s", "a"]].min(),
+    lambda x: x.a.var(ddof=0),
+    lambda x: x.b.median(),
+    lambda x: x.a.quantile(0.3),
+    lambda x: x[["a", "b"]].quantile([0.25, 0.5]),
+    lambda x: x[["a", "b"]].quantile(),
+    lambda x: x.t.quantile(0.5),
+    lambda x: x.s.nunique(),
+    lambda x: x.nunique(),
+    lambda x: x.s.value_counts(),
+    lambda x: x.c.value_counts(),
+    lambda x: x.a.value_counts(ascending=True),
+    lambda x: x.b.value_counts(dropna=False),
+    lambda x: x.s.value_counts(normalize=True),
+    lambda x: x.a.mode(),
+    lambda x: x[["a", "s"]].mode(),
+    lambda x: x[["a", "b"]].corr(),
+    lambda x: x[["a", "b", "m"]].cov(),
+    lambda x: x.a.corr(x.b),
+    lambda x: x.a.cov(x.b),
+    lambda x: x.describe(),
+    lambda x: x[["a", "b"]].describe(percentiles=[0.1]),
+    lambda x: x.s.describe(),
+    lambda x: x.b.describe(),
+    lambda x: x.t.describe(),
+    lambda x: x[["s"]].describe(),
+    lambda x: x.describe(include="all"),
+    lambda x: x.a.nlargest(3),
+    lambda x: x.nsmallest(2, "b"),
+    lambda x: x.index.max(),
+    lambda x: x.a.autocorr(2),
+    lambda x: x.a.is_monotonic_increasing,
+    lambda x: x.index.is_monotonic_increasing,
+    lambda x: x.a.sum() / x.a.count(),
+]
+
+
+@pytest.mark.parametrize("operation", REDUCTIONS, ids=range(len(REDUCTIONS)))
+def test_reductions_are_pandas(df, pdf, operation):
+    found, expected = operation(df), operation(pdf)
+    if isinstance(expected, pd.Series) and expected.name in ("count", "proportion"):
+        found, expected = found.compute().sort_index().sort_values(), expected.sort_index().sort_values()
+    same(found, expected)
