@@ -13,7 +13,15 @@ from typing import IO, Any
 
 from raskr.utils import natural_sort_key
 
-__all__ = ["expand_paths", "file_size", "infer_compression", "open_bytes", "output_paths", "write_whole"]
+__all__ = [
+    "append_bytes",
+    "expand_paths",
+    "file_size",
+    "infer_compression",
+    "open_bytes",
+    "output_paths",
+    "write_whole",
+]
 
 _BY_ENDING = {
     "gz": "gzip",
@@ -274,6 +282,18 @@ def write_whole(path: str, compression: str | None, storage_options: dict | None
     except BaseException:
         os.unlink(beside)
         raise
+
+
+def append_bytes(path: str, data: bytes, storage_options: dict | None = None) -> None:
+    """Write bytes behind those that a file has; it is made where there is none."""
+    if is_remote(path):
+        fs, inner = _filesystem(path, storage_options)
+        with fs.open(inner, "ab") as file:
+            file.write(data)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "ab") as file:
+        file.write(data)
 
 
 def _compressed(raw: Any, compression: str | None, path: str) -> Iterator[Any]:

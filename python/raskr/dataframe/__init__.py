@@ -8,17 +8,28 @@ except ImportError as error:
     ) from error
 
 from raskr.dataframe.collection import DataFrame, Index, Series
+from raskr.dataframe.concat import concat
+from raskr.dataframe.io import read_csv, read_fwf, read_table, to_csv
 from raskr.dataframe.mapping import map_partitions
+from raskr.dataframe.merge import merge
+from raskr.dataframe.merge_asof import merge_asof
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
 
 __all__ = [
     "DataFrame",
     "Index",
     "Series",
+    "concat",
     "from_array",
     "from_dask_array",
     "from_delayed",
     "from_map",
     "from_pandas",
     "map_partitions",
+    "merge",
+    "merge_asof",
+    "read_csv",
+    "read_fwf",
+    "read_table",
+    "to_csv",
 ]

@@ -10,6 +10,7 @@ from raskr.base import DaskMethodsMixin, compute, named_schedulers, replace_name
 from raskr.dataframe.expressions import Expression, FromNodes, PartitionCalls, Rows, SelectedPartitions
 from raskr.dataframe.mapping import array_of, elementwise, map_partitions, new_collection
 from raskr.dataframe.methods import FrameMethods, IndexMethods, SeriesMethods, set_columns
+from raskr.dataframe.moving import FrameMoves, IndexMoves, SeriesMoves
 from raskr.dataframe.optimizing import optimized
 from raskr.dataframe.partials import concat
 
@@ -237,7 +238,7 @@ class PartitionView:
         return new_collection(SelectedPartitions(self._frame._expr, numbers))
 
 
-class DataFrame(FrameMethods, FrameBase):
+class DataFrame(FrameMoves, FrameMethods, FrameBase):
     """A pandas frame in partitions of rows.
 
     Frames come from `from_pandas`, `from_array` and their like.
@@ -320,7 +321,7 @@ class DataFrame(FrameMethods, FrameBase):
         return [*super().__dir__(), *(name for name in self.columns if isinstance(name, str) and name.isidentifier())]
 
 
-class Series(SeriesMethods, FrameBase):
+class Series(SeriesMoves, SeriesMethods, FrameBase):
     """A pandas series in partitions.
 
     Examples
@@ -366,7 +367,7 @@ class Series(SeriesMethods, FrameBase):
             yield from core.delayed_of_node(node, None).compute()
 
 
-class Index(IndexMethods, FrameBase):
+class Index(IndexMoves, IndexMethods, FrameBase):
     """A pandas index in partitions.
 
     Examples

@@ -261,15 +261,6 @@ class SeriesStatistics(TableStatistics):
             TreeReduction(*steps, [self._expr], meta, "mode", options=options, split_every=split_every)
         )
 
-    def unique(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None) -> Any:
-        """The different values, as a series (of an index: as an index), in the order in which they come."""
-        steps = (_unique, _uniques, _uniques)
-        options = {step: {"name": self._meta.name} for step in ("chunk", "combine", "aggregate")}
-        meta = _unique(self._meta, self._meta.name)
-        return new_collection(
-            TreeReduction(*steps, [self._expr], meta, "unique", options=options, split_every=split_every)
-        )
-
     def corr(self, other: Any, method: str = "pearson", min_periods: int | None = None, split_every: Any = None) -> Any:
         """Pearson's correlation with another series."""
         if method != "pearson":
@@ -425,16 +416,6 @@ def _distinct_together(found: list) -> Any:
 
 def _distinct_number(found: list) -> int:
     return len(_distinct_together(found))
-
-
-def _unique(part: Any, name: Any) -> Any:
-    if isinstance(part, pd.Index):
-        return part.unique()
-    return pd.Series(part.drop_duplicates().array, name=name)
-
-
-def _uniques(found: list, name: Any) -> Any:
-    return _unique(concat(found), name)
 
 
 def _count_values(part: Any, dropna: bool) -> Any:

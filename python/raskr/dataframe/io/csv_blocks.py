@@ -1,0 +1,305 @@
+"""Blocks of text files, and how pandas makes a table of one: what the readers of CSV and its kin are made of."""
+
+import codecs
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from raskr._bridge import core
+from raskr.bytes.core import file_size, infer_compression, is_remote, open_bytes
+
+_PIECE = 1 << 16
+
+
+class TextBlock(NamedTuple):
+    """The lines of a file that begin in a region of it; `length` is None for all that follows."""
+
+    path: str
+    compression: str | None
+    start: int
+    length: int | None
+    is_last: bool
+    threads: int
+    storage_options: dict | None
+
+    @property
+    def is_first(self) -> bool:
+        """Does the file begin here?"""
+        return self.start == 0
+
+
+def blocks_of(
+    path: str, blocksize: int | None, compression: str | None, threads: int, storage_options: dict | None
+) -> list[TextBlock]:
+    """A file cut into blocks of nearly equal length, of at least `blocksize` bytes."""
+    if blocksize is None or compression is not None:
+        return [TextBlock(path, compression, 0, None, True, threads, storage_options)]
+    size = file_size(path, storage_options)
+    count = max(1, size // blocksize)
+    bounds = [size * number // count for number in range(count)]
+    # The last block takes what is there when it is read.
+    lengths = [*(stop - start for start, stop in zip(bounds, bounds[1:])), None]
+    return [
+        TextBlock(path, None, start, length, length is None, 1, storage_options)
+        for start, length in zip(bounds, lengths)
+    ]
+
+
+def block_bytes(block: TextBlock, delimiter: str, encoding: str) -> bytes:
+    """The bytes of the lines that begin in a block, decompressed."""
+    if not is_remote(block.path):
+        region = {} if block.start == 0 and block.length is None else {"start": block.start, "length": block.length}
+        try:
+            file = core.TextFile(
+                block.path,
+                compression=block.compression,
+                newline=delimiter,
+                encoding=encoding,
+                threads=block.threads,
+                **region,
+            )
+            return file.read()
+        except NotImplementedError:
+            pass
+    with open_bytes(block.path, block.compression, block.storage_options) as file:
+        if block.start == 0 and block.length is None:
+            return file.read()
+        ending = encoded(delimiter, encoding)
+        start = _line_start(file, block.start, ending)
+        stop = None if block.length is None else _line_start(file, block.start + block.length, ending)
+        file.seek(start)
+        return file.read() if stop is None else file.read(max(0, stop - start))
+
+
+def _line_start(file: Any, at: int, ending: bytes) -> int:
+    """Where the first line begins that does not begin before a place."""
+    if at == 0:
+        return 0
+    place = max(0, at - len(ending))
+    file.seek(place)
+    rest = b""
+    while piece := file.read(_PIECE):
+        data = rest + piece
+        found = data.find(ending)
+        if found >= 0:
+            return place + found + len(ending)
+        keep = len(data) - len(ending) + 1
+        rest = data[keep:]
+        place += keep
+    return place + len(rest)
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    """A text's bytes, without the mark that some encodings put at the beginning."""
+    return _without_mark(text.encode(encoding))
+
+
+_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _without_mark(data: bytes) -> bytes:
+    for mark in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :]
+    return data
+
+
+def plain_encoding(encoding: str, beginning: bytes) -> str:
+    """The encoding of text behind the byte order mark that a file begins with."""
+    name = codecs.lookup(encoding).name
+    if name == "utf-8-sig":
+        return "utf-8"
+    if name in ("utf-16", "utf-32"):
+        big = beginning.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
+        return f"{name}-{'be' if big else 'le'}"
+    return encoding
+
+
+def sample_of(path: str, size: int | None, compression: str | None, ending: bytes, storage_options: Any) -> bytes:
+    """The first `size` bytes of a file and the rest of the line that they end in; all of it for None."""
+    with open_bytes(path, compression, storage_options) as file:
+        if size is None:
+            return file.read()
+        data = file.read(size)
+        while len(data) >= size and not data.endswith(ending):
+            more = file.read(_PIECE)
+            if not more:
+                return data
+            before = max(0, len(data) - len(ending) + 1)
+            data += more
+            found = data.find(ending, before)
+            if found >= 0:
+                return data[: found + len(ending)]
+        return data
+
+
+class Header(NamedTuple):
+    """Where the names of columns stand: the line itself, and whether there was one at all."""
+
+    line: str
+    found: bool
+
+
+def find_header(text: str, delimiter: str, kwargs: dict) -> Header:
+    """The line with the names of columns, by the rules of pandas' readers."""
+    row = kwargs.get("header", "infer")
+    if row == "infer":
+        row = None if kwargs.get("names") is not None else 0
+    skip, comment = kwargs.get("skiprows"), kwargs.get("comment")
+    blank_lines = kwargs.get("skip_blank_lines", True)
+    left = 0 if row is None else row
+    for number, line in enumerate(text.split(delimiter)[:-1]):
+        if _is_skipped(number, skip) or comment and line.startswith(comment):
+            continue
+        if blank_lines and not line.strip():
+            continue
+        if row is None:
+            return Header("", True)
+        if left == 0:
+            return Header(line + delimiter, True)
+        left -= 1
+    return Header("", False)
+
+
+def _is_skipped(number: int, skip: Any) -> bool:
+    if skip is None:
+        return False
+    if isinstance(skip, int):
+        return number < skip
+    return skip(number) if callable(skip) else number in skip
+
+
+class BlockParser:
+    """Makes tables of blocks of text by one of pandas' readers.
+
+    Parameters
+    ----------
+    reader : callable
+        `pandas.read_csv`, `read_table` or `read_fwf`.
+    kwargs : dict
+        Its arguments.
+    header : str
+        The line of column names, which is put before blocks that do not begin a file.
+    meta : pandas.DataFrame
+        An empty example, without the column of paths.
+    delimiter, encoding : str
+        What lines end with, and how text is encoded behind a byte order mark.
+    enforce : bool
+        Refuse files with other columns.
+    path_column : tuple, optional
+        The name of a column of paths, and the category of each path.
+    given_types : set or bool
+        Columns whose types the caller said; True for all.
+    """
+
+    def __init__(
+        self,
+        reader: Callable,
+        kwargs: dict,
+        header: str,
+        meta: Any,
+        delimiter: str,
+        encoding: str,
+        enforce: bool,
+        path_column: tuple | None,
+        given_types: Any,
+    ) -> None:
+        self.reader, self.kwargs, self.header, self.meta = reader, kwargs, header, meta
+        self.delimiter, self.encoding, self.enforce = delimiter, encoding, enforce
+        self.path_column, self.given_types = path_column, given_types
+
+    def __dask_tokenize__(self) -> Any:
+        content = {name: value for name, value in self.__dict__.items() if name != "reader"}
+        return type(self).__name__, self.reader.__name__, sorted(content.items())
+
+    def __call__(self, block: TextBlock, columns: list | None = None) -> pd.DataFrame:
+        data = _without_mark(block_bytes(block, self.delimiter, self.encoding))
+        kwargs = dict(self.kwargs)
+        if not block.is_last:
+            kwargs.pop("skipfooter", None)
+        if not block.is_first:
+            kwargs.pop("skiprows", None)
+            kwargs["header"] = 0 if self.header else None
+            data = encoded(self.header, self.encoding) + data
+        path_name = None if self.path_column is None else self.path_column[0]
+        wanted = None if columns is None else [name for name in columns if name != path_name]
+        if wanted is not None:
+            kwargs = _for_columns(kwargs, wanted, self.meta.columns)
+        try:
+            table = self.reader(io.BytesIO(data), **kwargs) if data else self.meta.copy()
+        except pd.errors.EmptyDataError:
+            table = self.meta.copy()
+        except (ValueError, OverflowError) as error:
+            raise _at(error, block) from error
+        self._check_columns(table, block, wanted)
+        table = self._coerced(table)
+        if wanted is not None:
+            table = table[wanted] if set(wanted) <= set(table.columns) else table
+        if path_name is not None and (columns is None or path_name in columns):
+            table = self._with_path(table, block)
+            table = table if columns is None else table[columns]
+        return table
+
+    def _check_columns(self, table: Any, block: TextBlock, wanted: list | None) -> None:
+        if not self.enforce or wanted is not None:
+            return
+        if list(table.columns) != list(self.meta.columns):
+            raise ValueError(
+                f"Columns do not match: {block.path} has {list(table.columns)}, expected {list(self.meta.columns)}, "
+                "which is what the first file has"
+            )
+
+    def _coerced(self, table: Any) -> Any:
+        from raskr.dataframe.io.csv_types import coerced
+
+        declared = {name: kind for name, kind in self.meta.dtypes.items() if name in table.columns}
+        return coerced(table, declared, self.given_types)
+
+    def _with_path(self, table: Any, block: TextBlock) -> Any:
+        name, labels = self.path_column  # type: ignore[misc]
+        categories = list(dict.fromkeys(labels.values()))
+        code = categories.index(labels[block.path])
+        values = pd.Categorical.from_codes([code] * len(table), categories)
+        return table.assign(**{name: values})
+
+
+def _at(error: Exception, block: TextBlock) -> Exception:
+    """An error of pandas' parser that names the file."""
+    where = f"{block.path}, from byte {block.start}" if block.start else block.path
+    try:
+        return type(error)(f"{error} (while reading {where})")
+    except TypeError:
+        return error
+
+
+def _for_columns(kwargs: dict, wanted: Sequence, every: Any) -> dict:
+    """The arguments with which a reader reads some columns only; one at least, for the number of rows."""
+    kwargs = dict(kwargs)
+    kwargs["usecols"] = list(wanted) or [every[0]]
+    dates = kwargs.get("parse_dates")
+    if isinstance(dates, (list, tuple)):
+        kwargs["parse_dates"] = [name for name in dates if name in kwargs["usecols"]]
+    return kwargs
+
+
+def can_read_columns(kwargs: dict, meta: Any) -> bool:
+    """Do the arguments leave room for reading some columns only?"""
+    dates = kwargs.get("parse_dates")
+    plain = dates is None or isinstance(dates, bool) or all(name in meta.columns for name in dates)
+    if kwargs.get("header", "infer") is None and kwargs.get("names") is None:
+        return False
+    return (
+        kwargs.get("usecols") is None
+        and plain
+        and meta.columns.is_unique
+        and kwargs.get("index_col") is None
+        and kwargs.get("colspecs", "infer") == "infer"
+        and not kwargs.get("skipinitialspace")
+    )
+
+
+def compression_of(paths: Sequence, compression: str | None) -> list[str | None]:
+    """The compression of each file."""
+    return [infer_compression(path, compression) for path in paths]

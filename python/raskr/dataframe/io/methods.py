@@ -1,0 +1,17 @@
+"""The methods of frames and series that write them, or turn them into other collections."""
+
+from typing import Any
+
+from raskr.dataframe.io.csv_output import to_csv
+
+
+class TableOutput:
+    """What frames and series have."""
+
+    def to_csv(self, filename: Any, **kwargs: Any) -> Any:
+        """Write CSV files; see `raskr.dataframe.to_csv`."""
+        return to_csv(self, filename, **kwargs)
+
+
+class FrameOutput:
+    """What frames have."""

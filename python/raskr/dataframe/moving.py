@@ -1,0 +1,24 @@
+"""The methods of frames that move rows between partitions or write them, gathered for the classes to inherit."""
+
+from raskr.dataframe.distinct import Deduplicating, Sampling, SeriesDistinct
+from raskr.dataframe.io.methods import FrameOutput, TableOutput
+from raskr.dataframe.merge import Merging
+from raskr.dataframe.repartition import Repartitioning
+from raskr.dataframe.shuffle import Shuffling
+from raskr.dataframe.sorting import Sorting
+
+
+class TableMoves(Repartitioning, Shuffling, Sampling, TableOutput):
+    """What frames and series have."""
+
+
+class FrameMoves(TableMoves, Sorting, Merging, Deduplicating, FrameOutput):
+    """What frames have."""
+
+
+class SeriesMoves(TableMoves, SeriesDistinct):
+    """What series have."""
+
+
+class IndexMoves(SeriesDistinct):
+    """What indexes have."""
