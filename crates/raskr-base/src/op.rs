@@ -21,6 +21,8 @@ pub struct TaskContext<'a> {
     pub index: u32,
     /// Set when the run was cancelled; long operations look at it now and then.
     pub cancelled: &'a AtomicBool,
+    /// Bytes that all values of the run may take together, when there is a limit.
+    pub memory_limit: Option<u64>,
 }
 
 impl TaskContext<'_> {

@@ -50,7 +50,7 @@ impl Op for FusedOp {
                 inputs.clear();
                 inputs.push(value);
             }
-            let context = TaskContext { index: *index, cancelled: context.cancelled };
+            let context = TaskContext { index: *index, ..*context };
             value = op.run(&context, inputs).map_err(|error| {
                 let error = error.with_note(format!("in {}", op.describe(*index)));
                 match op.origin() {
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(keys, ["t-3", "t-5", "t-6"]);
         let outputs: Vec<String> = plan.outputs().iter().map(|&id| plan.key(id)).collect();
         assert_eq!(outputs, ["t-6", "t-5"]);
-        let context = TaskContext { index: 0, cancelled: &AtomicBool::new(false) };
+        let context = TaskContext { index: 0, cancelled: &AtomicBool::new(false), memory_limit: None };
         let value = plan.op(0).run(&context, &mut Vec::new()).expect("adds");
         assert_eq!(value.as_chunk().and_then(|chunk| chunk.item::<u64>()), Some(6), "0 + 1 + 2 + 3");
         assert_eq!(plan.inputs(1), [0]);
@@ -267,7 +267,7 @@ mod tests {
     fn an_error_names_the_step() {
         let rows: &[&[u32]] = &[&[], &[0], &[1]];
         let plan = plan(Table::new("t", rows).with_op(Arc::new(AddIndex(Some(1)))), &[2]);
-        let context = TaskContext { index: 0, cancelled: &AtomicBool::new(false) };
+        let context = TaskContext { index: 0, cancelled: &AtomicBool::new(false), memory_limit: None };
         let error = plan.op(0).run(&context, &mut Vec::new()).expect_err("fails");
         assert_eq!(error.to_string(), "told to fail\n  in add-index (task 1)");
         assert_eq!(plan.op(0).describe(0), "3 tasks run as one: add-index -> add-index -> add-index");

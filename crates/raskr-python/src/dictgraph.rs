@@ -325,7 +325,7 @@ impl Task {
             .map(|value| if native { crate::array::native_value(value) } else { Ok(PyForeign::value(value)) })
             .collect::<PyResult<Vec<Value>>>()?;
         let cancelled = AtomicBool::new(false);
-        let context = TaskContext { index: self.index, cancelled: &cancelled };
+        let context = TaskContext { index: self.index, cancelled: &cancelled, memory_limit: None };
         let value = enter(py, || self.op.run(&context, &mut inputs))?;
         Ok(to_object(py, &value)?.unbind())
     }

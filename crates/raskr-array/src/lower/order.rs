@@ -1,8 +1,8 @@
 //! Lowering of a sort across blocks.
 //!
 //! Runs are sorted, sampled and cut at exact ranks; then each block of the result is joined from one piece of each run.
-//! Pieces are copies, so that a run is gone (or read from disk once) when its pieces were made: they are made in a chain,
-//! and no block is joined before all are there, since joining block by block would read all runs for each.
+//! Where memory is short, pieces are copies, so that a run is gone (or read from disk once) when its pieces were made: they are
+//! made in a chain, and no block is joined before all are there, since joining block by block would read all runs for each.
 
 use std::sync::Arc;
 

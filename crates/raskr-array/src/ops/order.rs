@@ -29,6 +29,9 @@ fn chunk(value: Option<Value>, what: &str) -> Result<Chunk, TaskError> {
     }
 }
 
+/// Within a limit of memory that is so many times as large as all runs, no run is written to disk.
+const ROOMY: u64 = 4;
+
 /// What all tasks of one sort know.
 pub struct Plan {
     pub positions: bool,
@@ -152,10 +155,14 @@ impl Op for PieceOp {
             |number: usize| places.get(run * ranks + number).copied().ok_or_else(|| missing("a place of a cut"));
         let low = if block == 0 { 0 } else { place(block - 1)? };
         let high = if block == ranks { self.plan.lengths[run] as i64 } else { place(block)? };
+        let elements: usize = self.plan.lengths.iter().sum();
+        let bytes: u64 = parts.iter().map(|part| (elements * part.dtype().itemsize()) as u64).sum();
+        let stays = context.memory_limit.is_none_or(|limit| bytes.saturating_mul(ROOMY) <= limit);
         let mut pieces = Vec::with_capacity(parts.len());
         for part in &parts {
             let piece = sort_runs::slice(part, low, high).map_err(ArrayError::from)?;
-            pieces.push(blocks::copied(&piece));
+            // A view keeps its whole run in memory.
+            pieces.push(if stays { piece } else { blocks::copied(&piece) });
         }
         Ok(list_of(pieces))
     }

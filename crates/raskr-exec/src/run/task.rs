@@ -101,7 +101,7 @@ impl Run {
     }
 
     fn call(&self, task: u32, index: u32, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        let context = TaskContext { index, cancelled: &self.stop };
+        let context = TaskContext { index, cancelled: &self.stop, memory_limit: self.options.memory_limit };
         let op = self.plan.op(task);
         match catch_unwind(AssertUnwindSafe(|| op.run(&context, inputs))) {
             Ok(result) => result,

@@ -57,7 +57,7 @@ where
             }
             let result = match (self.fate)(task) {
                 Fate::Runs => {
-                    let context = TaskContext { index: task.index, cancelled: &cancelled };
+                    let context = TaskContext { index: task.index, cancelled: &cancelled, memory_limit: None };
                     task.op.run(&context, &mut task.inputs.to_vec())
                 }
                 Fate::ComesBack => continue,

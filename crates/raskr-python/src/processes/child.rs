@@ -118,7 +118,7 @@ impl Handler for Server {
             let operation = code::decode(py, call, &constants, knowledge)?;
             let mut inputs: Vec<Value> = inputs.into_iter().map(Packed::value).collect();
             let cancelled = AtomicBool::new(false);
-            let context = TaskContext { index: 0, cancelled: &cancelled };
+            let context = TaskContext { index: 0, cancelled: &cancelled, memory_limit: None };
             let value = operation.run(&context, &mut inputs).map_err(|error| to_python(py, error))?;
             let object = to_object(py, &value)?;
             drop(value);
