@@ -9,13 +9,16 @@ except ImportError as error:
 
 from raskr.dataframe.collection import DataFrame, Index, Series
 from raskr.dataframe.concat import concat
+from raskr.dataframe.grouping import Aggregation
 from raskr.dataframe.io import read_csv, read_fwf, read_table, to_csv
 from raskr.dataframe.mapping import map_partitions
 from raskr.dataframe.merge import merge
 from raskr.dataframe.merge_asof import merge_asof
+from raskr.dataframe.overlapping import map_overlap
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
 
 __all__ = [
+    "Aggregation",
     "DataFrame",
     "Index",
     "Series",
@@ -25,6 +28,7 @@ __all__ = [
     "from_delayed",
     "from_map",
     "from_pandas",
+    "map_overlap",
     "map_partitions",
     "merge",
     "merge_asof",

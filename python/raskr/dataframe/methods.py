@@ -13,6 +13,7 @@ from raskr.dataframe.accessors import (
 )
 from raskr.dataframe.cumulative import CumulativeMethods
 from raskr.dataframe.elementwise import FrameElementwise, IndexElementwise, SeriesElementwise, set_columns
+from raskr.dataframe.groupby import GroupingMethods
 from raskr.dataframe.indexing import IndexingMethods
 from raskr.dataframe.overlapping import OverlapMethods
 from raskr.dataframe.reductions import Reductions
@@ -21,7 +22,7 @@ from raskr.dataframe.statistics import FrameStatistics, SeriesStatistics
 __all__ = ["FrameMethods", "IndexMethods", "SeriesMethods", "set_columns"]
 
 
-class _TableMethods(CumulativeMethods, OverlapMethods, IndexingMethods, Reductions):
+class _TableMethods(GroupingMethods, CumulativeMethods, OverlapMethods, IndexingMethods, Reductions):
     """What frames and series share."""
 
 

@@ -1,0 +1,768 @@
+"""Group-by: aggregations in parts along a tree, rows with what came before, whole groups by way of a shuffle."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raskr.dataframe.alignment import aligned
+from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReduction
+from raskr.dataframe.group_rows import GroupRows, first_rows, first_rows_finished, first_rows_together, on_rows
+from raskr.dataframe.grouping import (
+    KEY,
+    PARTS,
+    Aggregation,
+    Step,
+    combined_results,
+    distinct_rows,
+    finished_results,
+    grouped,
+    kept,
+    keys_of,
+    meaning,
+    of_whole_groups,
+    packed,
+    partial_results,
+    results_together,
+    split_by_group,
+)
+from raskr.dataframe.mapping import make_meta, new_collection, operand
+from raskr.dataframe.utils import meta_nonempty
+
+_NOT_GIVEN = object()
+
+
+class GroupBy:
+    """A frame, or a series, in groups; what `groupby` gives.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> df = dd.from_pandas(pd.DataFrame({"g": [1, 1, 2], "x": [1, 2, 5]}), npartitions=2)
+    >>> df.groupby("g").x.sum().compute().tolist()
+    [3, 5]
+    """
+
+    def __init__(
+        self,
+        obj: Any,
+        by: Any = None,
+        group_keys: bool = True,
+        sort: bool | None = None,
+        observed: bool | None = None,
+        dropna: bool | None = None,
+        selection: Any = None,
+    ) -> None:
+        self.obj, self.sort, self.observed, self.dropna, self.group_keys = obj, sort, observed, dropna, group_keys
+        self.selection = selection
+        given = list(by) if isinstance(by, (list, tuple)) and not _is_label(obj, by) else [by]
+        if by is None or not given:
+            raise TypeError("You have to supply one of 'by' and 'level'")
+        self.by = given
+        self._labels: list = []
+        keys: list = []
+        for key in given:
+            found = _key(obj, key)
+            self._labels.append(None if isinstance(found, Expression) else found)
+            keys += [found] if isinstance(found, Expression) else []
+        self._source, *self._keys = aligned([obj._expr, *keys])
+        example = self._example()
+        if selection is not None:
+            example[selection]  # pandas' own error for columns that don't exist
+
+    # --- what is known at once --------------------------------------------------------------------------------------
+    @property
+    def _is_series(self) -> bool:
+        return self.obj.ndim == 1 or self.selection is not None and not isinstance(self.selection, (list, pd.Index))
+
+    @property
+    def _columns(self) -> list:
+        """The columns that are aggregated."""
+        if self.obj.ndim == 1:
+            return ["_values"]
+        if self.selection is not None:
+            return list(self.selection) if isinstance(self.selection, (list, pd.Index)) else [self.selection]
+        return [name for name in self.obj.columns if name not in [label for label in self._labels if label is not None]]
+
+    @property
+    def _names(self) -> list:
+        rest = iter(self._keys)
+        return [next(rest).meta.name if label is None else label for label in self._labels]
+
+    @property
+    def _options(self) -> dict:
+        return {"dropna": self.dropna is not False, "observed": self.observed is not False}
+
+    def _example(self) -> Any:
+        """pandas' group-by of made-up rows."""
+        part = meta_nonempty(self._source.meta)
+        keys = keys_of(part, self._labels, [meta_nonempty(key.meta) for key in self._keys])
+        keys = [key.set_axis(part.index) for key in keys]
+        values = part
+        if part.ndim == 2:
+            own = [label for label in self._labels if label is not None]
+            values = part[[name for name in part.columns if name not in own]] if self.selection is None else part
+        options = {**self._options, "sort": self.sort is not False, "group_keys": self.group_keys}
+        groups = grouped(values, keys, **options)
+        return groups if self.selection is None else groups[self.selection]
+
+    def __getitem__(self, key: Any) -> "GroupBy":
+        cls = DataFrameGroupBy if isinstance(key, (list, pd.Index)) else SeriesGroupBy
+        return cls(self.obj, self.by, self.group_keys, self.sort, self.observed, self.dropna, selection=key)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and self.obj.ndim == 2 and name in self.obj.columns:
+            return self[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list:
+        names = [name for name in getattr(self.obj, "columns", ()) if isinstance(name, str) and name.isidentifier()]
+        return [*super().__dir__(), *names]
+
+    # --- aggregations in parts ---------------------------------------------------------------------------------------
+    def _in_parts(self, steps: list, columns: Any, meta: Any, split_every: Any, split_out: Any, label: str) -> Any:
+        """A result of parts; `columns` are those of the result, None for a series."""
+        count = self._source.npartitions if split_out is True else int(split_out or 1)
+        if count > 1 and self.sort:
+            raise NotImplementedError(
+                "Cannot guarantee sorted keys for `split_out>1`. Try using split_out=1, or sort=False."
+            )
+        labels = [label for label in self._labels if label is not None]
+        source = self._source
+        if source.meta.ndim == 2:
+            needed = [name for name in source.meta.columns if name in labels or name in [step.column for step in steps]]
+            source = _columns_of(source, needed)
+        series = columns is None
+        kinds = [meta.dtype] if series else list(meta.dtypes)
+        common = {"steps": steps, "dropna": self.dropna}
+        last = {"sort": self.sort, "observed": self.observed, "series": series, "kinds": kinds, "columns": columns}
+        options = {"combine": common, "aggregate": {**common, **last}}
+        args = [source, self._labels, steps, self.dropna, self.sort, *self._keys]
+        return new_collection(
+            TreeReduction(
+                partial_results,
+                combined_results,
+                finished_results,
+                args,
+                meta,
+                f"groupby-{label}",
+                options=options,
+                divisions=(None,) * (count + 1),
+                split_every=split_every,
+                split=split_by_group if count > 1 else None,
+            )
+        )
+
+    def _method(self, name: str, split_every: Any = None, split_out: Any = 1, **options: Any) -> Any:
+        """An aggregation of this name of all columns."""
+        numeric_only = options.pop("numeric_only", False)
+        pandas_options = dict(options)
+        if numeric_only:
+            pandas_options["numeric_only"] = True
+        found = getattr(self._example(), name)(**pandas_options)
+        meta = found.iloc[:0]
+        if name == "size":
+            steps = [Step(self.obj.name if self.obj.ndim == 1 else None, None, "size")]
+            if self.selection is not None and self._is_series:
+                steps[0].label = self.selection
+            return self._in_parts(steps, None, meta, split_every, split_out, name)
+        columns = self._columns if meta.ndim == 1 else [c for c in self._columns if c in meta.columns]
+        if not self._can_be_parted(name, columns):
+            return self._whole(name, (), pandas_options, meta, split_out)
+        steps = [Step(meta.name if meta.ndim == 1 else column, column, name, options) for column in columns]
+        result = None if meta.ndim == 1 else meta.columns
+        return self._in_parts(steps, result, meta, split_every, split_out, name)
+
+    def _can_be_parted(self, name: Any, columns: list) -> bool:
+        if isinstance(name, Aggregation):
+            return True
+        if name not in PARTS:
+            return False
+        if len(PARTS[name]) == 1:
+            return True
+        meta = self._source.meta
+        kinds = [meta.dtype if meta.ndim == 1 else meta.dtypes[column] for column in columns]
+        return all(pd.api.types.is_numeric_dtype(kind) for kind in kinds)
+
+    def sum(
+        self,
+        numeric_only: bool = False,
+        min_count: int = 0,
+        split_every: Any = None,
+        split_out: Any = 1,
+        shuffle_method: Any = None,
+    ) -> Any:
+        """The sum of each group.
+
+        Parameters
+        ----------
+        numeric_only : bool
+            Only columns of numbers.
+        min_count : int
+            How many values a group must have; otherwise its sum is missing.
+        split_every : int, optional
+            How many partial results are combined at once.
+        split_out : int
+            How many partitions the result has; True for as many as there were.
+        shuffle_method : str, optional
+            Accepted for likeness.
+        """
+        options = {"min_count": min_count} if min_count else {}
+        return self._method("sum", split_every, split_out, numeric_only=numeric_only, **options)
+
+    def prod(
+        self,
+        numeric_only: bool = False,
+        min_count: int = 0,
+        split_every: Any = None,
+        split_out: Any = 1,
+        shuffle_method: Any = None,
+    ) -> Any:
+        """The product of each group; the parameters are those of `sum`."""
+        options = {"min_count": min_count} if min_count else {}
+        return self._method("prod", split_every, split_out, numeric_only=numeric_only, **options)
+
+    def var(
+        self,
+        ddof: int = 1,
+        split_every: Any = None,
+        split_out: Any = 1,
+        numeric_only: bool = False,
+        shuffle_method: Any = None,
+    ) -> Any:
+        """The variance of each group; other parameters are those of `sum`."""
+        return self._method("var", split_every, split_out, ddof=ddof, numeric_only=numeric_only)
+
+    def std(
+        self,
+        ddof: int = 1,
+        split_every: Any = None,
+        split_out: Any = 1,
+        numeric_only: bool = False,
+        shuffle_method: Any = None,
+    ) -> Any:
+        """The standard deviation of each group; other parameters are those of `sum`."""
+        return self._method("std", split_every, split_out, ddof=ddof, numeric_only=numeric_only)
+
+    def sem(self, ddof: int = 1, split_every: Any = None, split_out: Any = 1, numeric_only: bool = False) -> Any:
+        """The standard error of the mean of each group; other parameters are those of `sum`."""
+        return self._method("sem", split_every, split_out, ddof=ddof, numeric_only=numeric_only)
+
+    def size(self, split_every: Any = None, split_out: Any = 1, shuffle_method: Any = None) -> Any:
+        """How many rows each group has."""
+        return self._method("size", split_every, split_out)
+
+    # --- aggregations by name ------------------------------------------------------------------------------------------
+    def aggregate(
+        self, arg: Any = None, split_every: Any = None, split_out: Any = 1, shuffle_method: Any = None, **named: Any
+    ) -> Any:
+        """One or several aggregations.
+
+        Parameters
+        ----------
+        arg : str, callable, Aggregation, list or dict
+            What is done: to all columns, or by column. `**named` are columns of the result, `(column, what)` each.
+        split_every : int, optional
+            How many partial results are combined at once.
+        split_out : int
+            How many partitions the result has.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"g": [1, 1, 2], "x": [1, 2, 5]}), npartitions=2)
+        >>> df.groupby("g").agg(most=("x", "max")).most.compute().tolist()
+        [2, 5]
+        """
+        steps, nested = self._steps(arg, named)
+        if isinstance(arg, str) and arg in ("size",):
+            return self.size(split_every=split_every, split_out=split_out)
+        if all(self._can_be_parted(step.kind, [step.column]) for step in steps) and steps:
+            columns: Any = [step.label for step in steps]
+            if nested:
+                columns = pd.MultiIndex.from_tuples(columns)
+            single = self._is_series and not nested and not isinstance(arg, (list, dict)) and not named
+            columns = None if single else pd.Index(columns) if not nested else columns
+            meta = self._meta_of(steps, columns)
+            return self._in_parts(steps, columns, meta, split_every, split_out, "agg")
+        if any(isinstance(step.kind, Aggregation) for step in steps):
+            unknown = [step.kind for step in steps if not isinstance(step.kind, Aggregation)]
+            raise ValueError(
+                f"an Aggregation goes with aggregations that work in parts ({', '.join(PARTS)}), got {unknown}"
+            )
+        args = () if arg is None else (arg,)
+        found = self._example().agg(*args, **named)
+        return self._whole("agg", args, named, found.iloc[:0], split_out)
+
+    agg = aggregate
+
+    def _steps(self, arg: Any, named: dict) -> tuple:
+        """The columns of the result of `aggregate`, and whether their labels have two levels."""
+        own = self._columns
+        if arg is None:
+            if not named:
+                raise TypeError("Must provide 'func' or tuples of '(column, aggfunc).")
+            if self._is_series:
+                return [Step(label, own[0], meaning(what)) for label, what in named.items()], False
+            return [Step(label, column, meaning(what)) for label, (column, what) in named.items()], False
+        if isinstance(arg, dict):
+            if self._is_series:
+                return [Step(label, own[0], meaning(what)) for label, what in arg.items()], False
+            nested = any(isinstance(what, (list, tuple)) for what in arg.values())
+            steps = []
+            for column, what in arg.items():
+                if self.obj.ndim == 2 and column not in self.obj.columns:
+                    raise KeyError(f"Label(s) [{column!r}] do not exist")
+                for each in what if isinstance(what, (list, tuple)) else [what]:
+                    label = (column, _name_of(each)) if nested else column
+                    steps.append(Step(label, column, meaning(each)))
+            return steps, nested
+        if isinstance(arg, (list, tuple)):
+            if self._is_series:
+                return [Step(_name_of(each), own[0], meaning(each)) for each in arg], False
+            return [Step((column, _name_of(each)), column, meaning(each)) for column in own for each in arg], True
+        name = (self.obj.name if self.obj.ndim == 1 else self.selection) if self._is_series else None
+        return [Step(name if self._is_series else column, column, meaning(arg)) for column in own], False
+
+    def _meta_of(self, steps: list, columns: Any) -> Any:
+        part = meta_nonempty(self._source.meta)
+        given = [meta_nonempty(key.meta).set_axis(part.index) for key in self._keys]
+        kinds = []
+        example = None
+        for step in steps:
+            values = part if part.ndim == 1 else part[step.column]
+            groups = grouped(values, keys_of(part, self._labels, given), **self._options)
+            if isinstance(step.kind, Aggregation):
+                found = partial_results(part, self._labels, [step], self.dropna, self.sort, *given)
+                one = finished_results([found], [step], self.dropna, self.sort, self.observed, True, [None], None)
+            else:
+                one = groups.agg(list) if step.kind == "list" else getattr(groups, step.kind)(**step.options)
+            example = one.iloc[:0]
+            kinds.append(example)
+        if columns is None:
+            return kinds[0].rename(steps[0].label)
+        return pd.concat(kinds, axis=1).set_axis(columns, axis=1)
+
+    # --- whole groups ----------------------------------------------------------------------------------------------------
+    def _packed(self, columns: Any = None) -> Expression:
+        """The values, and the keys beside them."""
+        source, own = self._source, None
+        if source.meta.ndim == 2:
+            labels = [label for label in self._labels if label is not None]
+            own = [name for name in source.meta.columns if name not in labels] if columns is None else list(columns)
+            source = _columns_of(source, [name for name in source.meta.columns if name in own or name in labels])
+        args = [source, self._labels, own, *self._keys]
+        meta = packed(source.meta, self._labels, own, *(key.meta for key in self._keys))
+        return PartitionCalls(packed, args, {}, meta, source.divisions, "packed")
+
+    def _brought_together(self, rows: Expression, count: int) -> Expression:
+        from raskr.dataframe.shuffle import hashed
+
+        if rows.npartitions == 1:
+            return rows
+        return hashed(rows, [KEY.format(place) for place in range(len(self._labels))], count)
+
+    def _whole(
+        self,
+        call: str,
+        args: tuple,
+        kwargs: dict,
+        meta: Any,
+        split_out: Any = 1,
+        distinct: bool = False,
+        rows: bool = False,
+    ) -> Any:
+        """A method of pandas' group-by on whole groups; `rows` says that results are not one to a group."""
+        needed = None
+        if self.obj.ndim == 2 and self.selection is not None:
+            needed = self._columns
+        source = self._packed(needed)
+        if distinct:
+            source = PartitionCalls(distinct_rows, [source], {}, source.meta, (None,) * (source.npartitions + 1))
+        together = self._brought_together(source, source.npartitions)
+        options = {"dropna": self.dropna is not False, "observed": True, "sort": self.sort is not False}
+        if together.npartitions == 1:
+            options["observed"] = self.observed is not False
+        settings = {
+            "names": self._names,
+            "name": self.obj.name if self.obj.ndim == 1 else None,
+            "series": self.obj.ndim == 1,
+            "selection": self.selection,
+            "options": {**options, "group_keys": self.group_keys},
+            "call": call,
+            "args": args,
+            "kwargs": kwargs,
+        }
+        divisions = (None,) * (together.npartitions + 1)
+        results = PartitionCalls(of_whole_groups, [together], settings, meta, divisions, f"groupby-{call}")
+        if rows or together.npartitions == 1:
+            return new_collection(results)
+        if split_out is True or split_out and split_out > 1:
+            return new_collection(results)
+        settings = {"aggregate": {"sort": self.sort}, "combine": {"sort": False}}
+        steps = (kept, results_together, results_together)
+        whole = TreeReduction(*steps, [results], meta, f"groupby-{call}", options=settings)
+        return new_collection(whole)
+
+    def _user(self, call: str, func: Callable, args: tuple, kwargs: dict, meta: Any) -> Any:
+        """A function of the user's on whole groups."""
+        if meta is _NOT_GIVEN or meta is None:
+            try:
+                found = getattr(self._example(), call)(func, *args, **kwargs)
+            except Exception as error:
+                raise ValueError(
+                    f"Metadata inference failed in `groupby.{call}`: the function failed on made-up rows, on which it was "
+                    f"tried to find what it gives.\nPlease give the keyword meta=.\n\nOriginal error: {error!r}"
+                ) from error
+            meta = found.iloc[:0]
+        else:
+            meta = make_meta(meta)
+        return self._whole(call, (func, *args), kwargs, meta, rows=True)
+
+    def apply(
+        self, func: Callable, *args: Any, meta: Any = _NOT_GIVEN, include_groups: bool = False, **kwargs: Any
+    ) -> Any:
+        """What a function gives for each group, of which it gets all rows; groups come in no particular order.
+
+        Parameters
+        ----------
+        func : callable
+            Gets the rows of a group, without the columns that are keys.
+        meta : pandas object, dict or tuple, optional
+            An empty example of the result; the function is called with made-up rows where it is left out.
+        *args, **kwargs
+            Further arguments.
+        """
+        return self._user("apply", func, args, kwargs, meta)
+
+    def transform(self, func: Any, *args: Any, meta: Any = _NOT_GIVEN, **kwargs: Any) -> Any:
+        """What a function gives for each group, row by row; for a name such as 'sum', on the rows as they are."""
+        name = meaning(func)
+        if isinstance(name, str) and name in PARTS and name not in ("list", "size") and not args:
+            if self._can_be_parted(name, self._columns):
+                found = self._example().transform(name, **kwargs).iloc[:0]
+                result = self._method(name, **kwargs)._expr
+                keys = [self._source, result, self._labels, self._options["dropna"], *self._keys]
+                made = PartitionCalls(
+                    _transformed, keys, {}, found, self._source.divisions, f"groupby-transform-{name}"
+                )
+                return new_collection(made)
+        return self._user("transform", func, args, kwargs, meta)
+
+    def get_group(self, key: Any) -> Any:
+        """The rows of one group."""
+        source = self._source
+        call = PartitionCalls(
+            _rows_of_group, [source, self._labels, key, *self._keys], {}, source.meta, source.divisions
+        )
+        found = new_collection(call)
+        return found if self.selection is None else found[self.selection]
+
+    # --- row by row -----------------------------------------------------------------------------------------------------
+    def _rows(self, kind: str, backward: bool = False, **kwargs: Any) -> Any:
+        columns = self._columns if self.obj.ndim == 2 else None
+        found = getattr(self._example(), kind)(**kwargs)
+        if found.ndim == 2 and columns is not None:
+            columns = [name for name in columns if name in found.columns]
+        settings = {
+            "names": self._names,
+            "series": self._is_series,
+            "kwargs": kwargs,
+            "dropna": self._options["dropna"],
+        }
+        settings["name"] = found.name if found.ndim == 1 else None
+        rows = self._packed(columns)
+        return new_collection(GroupRows(rows, found.iloc[:0], rows.divisions, kind, backward, settings))
+
+    def cumsum(self, axis: Any = 0, numeric_only: bool = False) -> Any:
+        """The running sum within each group, row by row."""
+        return self._rows("cumsum", **({"numeric_only": True} if numeric_only else {}))
+
+    def cumprod(self, axis: Any = 0, numeric_only: bool = False) -> Any:
+        """The running product within each group, row by row."""
+        return self._rows("cumprod", **({"numeric_only": True} if numeric_only else {}))
+
+    def cummax(self, numeric_only: bool = False) -> Any:
+        """The running maximum within each group, row by row."""
+        return self._rows("cummax")
+
+    def cummin(self, numeric_only: bool = False) -> Any:
+        """The running minimum within each group, row by row."""
+        return self._rows("cummin")
+
+    def cumcount(self, axis: Any = None) -> Any:
+        """The number of each row within its group, counted from 0."""
+        ones = PartitionCalls(_ones, [self._source], {}, _ones(self._source.meta), self._source.divisions)
+        given = iter(self._keys)
+        labelled = [next(given) if label is None else None for label in self._labels]
+        keys = [
+            new_collection(key if key is not None else _one_key(self._source, label))
+            for key, label in zip(labelled, self._labels)
+        ]
+        groups = SeriesGroupBy(new_collection(ones), keys, dropna=self.dropna)
+        return groups.cumsum() - 1
+
+    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0, fill_value: Any = None, meta: Any = None) -> Any:
+        """The values of the row some rows before within each group."""
+        options = {} if fill_value is None else {"fill_value": fill_value}
+        return self._rows("shift", periods < 0, periods=periods, **options)
+
+    def diff(self, periods: int = 1) -> Any:
+        """Each value less the one some rows before within its group."""
+        return self._rows("diff", periods < 0, periods=periods)
+
+    def ffill(self, limit: int | None = None) -> Any:
+        """Missing values replaced by the last one before within their group."""
+        if limit is not None:
+            return self._user("ffill_limited", _filled, ("ffill", limit), {}, None)
+        return self._rows("ffill")
+
+    def bfill(self, limit: int | None = None) -> Any:
+        """Missing values replaced by the first one after within their group."""
+        if limit is not None:
+            return self._user("bfill_limited", _filled, ("bfill", limit), {}, None)
+        return self._rows("bfill", True)
+
+    def head(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
+        """The first rows of each group, in the order that they have."""
+        return self._ends("head", n, split_every)
+
+    def tail(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
+        """The last rows of each group, in the order that they have."""
+        return self._ends("tail", n, split_every)
+
+    def _ends(self, call: str, n: int, split_every: Any) -> Any:
+        columns = None
+        if self.obj.ndim == 2:
+            columns = list(self.obj.columns) if self.selection is None else self._columns
+        rows = self._packed(columns)
+        common = {"names": self._names, "dropna": self._options["dropna"], "call": call, "n": n}
+        meta = self._source.meta if self.selection is None else self._source.meta[self.selection]
+        last = {**common, "series": meta.ndim == 1, "name": getattr(meta, "name", None)}
+        options = {"chunk": common, "combine": common, "aggregate": last}
+        steps = (first_rows, first_rows_together, first_rows_finished)
+        label = f"groupby-{call}"
+        return new_collection(TreeReduction(*steps, [rows], meta, label, options=options, split_every=split_every))
+
+    def rolling(
+        self, window: Any, min_periods: int | None = None, center: bool = False, win_type: Any = None, axis: Any = 0
+    ) -> Any:
+        """Windows that move along the rows of each group."""
+        options = {"min_periods": min_periods, "center": center, "win_type": win_type}
+        return GroupRolling(self, window, {name: value for name, value in options.items() if value})
+
+    def compute(self, **kwargs: Any) -> Any:
+        """pandas' group-by of the computed rows."""
+        return self.obj.compute(**kwargs).groupby(self.by if len(self.by) > 1 else self.by[0], **self._options)
+
+
+class DataFrameGroupBy(GroupBy):
+    """A frame in groups."""
+
+
+class SeriesGroupBy(GroupBy):
+    """A series, or one column of a frame, in groups."""
+
+    def nunique(self, split_every: Any = None, split_out: Any = 1) -> Any:
+        """How many different values each group has."""
+        meta = self._example().nunique().iloc[:0]
+        return self._whole("nunique", (), {}, meta, split_out, distinct=True)
+
+    def unique(self, split_every: Any = None, split_out: Any = 1) -> Any:
+        """The different values of each group, in the order in which they come."""
+        meta = self._example().unique().iloc[:0]
+        return self._whole("unique", (), {}, meta, split_out, distinct=True)
+
+    def value_counts(self, split_every: Any = None, split_out: Any = 1) -> Any:
+        """How often each value is there in each group."""
+        return self._whole("value_counts", (), {}, self._example().value_counts().iloc[:0], split_out)
+
+
+class GroupRolling:
+    """Windows that move along the rows of each group."""
+
+    def __init__(self, groups: GroupBy, window: Any, options: dict) -> None:
+        self._groups, self._window, self._options = groups, window, options
+
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._groups.apply(_rolled, self._window, self._options, name, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(pd.core.window.rolling.Rolling, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return lambda *args, **kwargs: self._call(name, *args, **kwargs)
+
+
+def _rolled(part: Any, window: Any, options: dict, name: str, args: tuple, kwargs: dict) -> Any:
+    return getattr(part.rolling(window, **options), name)(*args, **kwargs)
+
+
+def _filled(part: Any, name: str, limit: int) -> Any:
+    return getattr(part, name)(limit=limit)
+
+
+def _ones(part: Any) -> Any:
+    return pd.Series(np.ones(len(part), dtype="int64"), index=part.index)
+
+
+def _one_key(source: Expression, label: Any) -> Expression:
+    return PartitionCalls(_key_column, [source, label], {}, _key_column(source.meta, label), source.divisions, "key")
+
+
+def _key_column(part: Any, label: Any) -> Any:
+    return keys_of(part, [label], [])[0]
+
+
+def _transformed(part: Any, result: Any, by: list, dropna: bool, *given: Any) -> Any:
+    return on_rows(part, result, keys_of(part, by, given), dropna)
+
+
+def _rows_of_group(part: Any, by: list, key: Any, *given: Any) -> Any:
+    keys = keys_of(part, by, given)
+    wanted = key if isinstance(key, tuple) else (key,)
+    keep = np.ones(len(part), dtype=bool)
+    for column, value in zip(keys, wanted):
+        keep &= (column == value).fillna(False).to_numpy(dtype=bool)
+    return part[keep]
+
+
+def _columns_of(source: Expression, names: list) -> Expression:
+    import operator
+
+    if list(source.meta.columns) == names:
+        return source
+    return PartitionCalls(operator.getitem, [source, names], {}, source.meta[names], source.divisions)
+
+
+def _name_of(function: Any) -> Any:
+    name = function if isinstance(function, str) else meaning(function)
+    return name if isinstance(name, str) else getattr(function, "__name__", repr(function))
+
+
+def _is_label(obj: Any, by: Any) -> bool:
+    return isinstance(by, tuple) and obj.ndim == 2 and by in list(obj.columns)
+
+
+def _key(obj: Any, key: Any) -> Any:
+    """A key as a label, or as an expression of a series."""
+    if isinstance(key, pd.Series):
+        from raskr.dataframe.sources import from_pandas
+
+        key = from_pandas(key, npartitions=1)
+    if isinstance(getattr(key, "_expr", None), Expression):
+        if key.ndim == 2:
+            raise NotImplementedError("groupby: a column, a series or a list of these was expected, got a DataFrame")
+        if obj.ndim == 2 and key._expr.name == _named(obj, key):
+            return key.name
+        return operand(key)
+    if isinstance(key, pd.Grouper):
+        raise NotImplementedError("groupby: for a pandas.Grouper use resample, or a key such as df.date.dt.floor('D')")
+    if callable(key):
+        return operand(obj.index.map(key).to_series()) if obj.ndim else key
+    names = obj._meta.index.names
+    if obj.ndim == 2 and key in obj.columns or key in names and key is not None:
+        return key
+    raise KeyError(key)
+
+
+def _named(obj: Any, key: Any) -> Any:
+    """The name that the frame's own column of this label has."""
+    try:
+        return obj[key.name]._expr.name if key.name in obj.columns else None
+    except (KeyError, TypeError):
+        return None
+
+
+_SIMPLE = {
+    "all": "Are all values of each group true?",
+    "any": "Is any value of each group true?",
+    "count": "How many values each group has, missing ones left out.",
+    "first": "The first value of each group.",
+    "last": "The last value of each group.",
+    "max": "The greatest value of each group.",
+    "mean": "The mean of each group.",
+    "min": "The least value of each group.",
+    "median": "The median of each group.",
+    "idxmax": "The index of the greatest value of each group.",
+    "idxmin": "The index of the least value of each group.",
+    "corr": "The correlations within each group.",
+    "cov": "The covariances within each group.",
+    "quantile": "A quantile of each group.",
+    "skew": "The skewness of each group.",
+    "kurt": "The kurtosis of each group.",
+    "nunique": "How many different values each group has.",
+    "rank": "The rank of each row within its group.",
+    "nlargest": "The greatest values of each group.",
+    "nsmallest": "The least values of each group.",
+    "pct_change": "Each value's change from the one before within its group.",
+    "ohlc": "The first, greatest, least and last value of each group.",
+}
+
+
+def _fill() -> None:
+    def method_of(name: str, summary: str) -> Any:
+        def method(self: GroupBy, *args: Any, split_every: Any = None, split_out: Any = 1, **options: Any) -> Any:
+            options.pop("shuffle_method", None)
+            if name in PARTS and not args:
+                return self._method(name, split_every, split_out, **options)
+            meta = getattr(self._example(), name)(*args, **options).iloc[:0]
+            return self._whole(name, args, options, meta, split_out, rows=name in ("rank", "pct_change"))
+
+        method.__name__ = name
+        method.__doc__ = (
+            f"{summary}\n\nThe arguments are those of pandas' method; `split_out` is a number of partitions."
+        )
+        return method
+
+    for name, summary in _SIMPLE.items():
+        if hasattr(pd.core.groupby.DataFrameGroupBy, name) or hasattr(pd.core.groupby.SeriesGroupBy, name):
+            setattr(GroupBy, name, method_of(name, summary))
+
+
+_fill()
+
+
+class GroupingMethods:
+    """The method `groupby`."""
+
+    def groupby(
+        self,
+        by: Any = None,
+        group_keys: bool = True,
+        sort: bool | None = None,
+        observed: bool | None = None,
+        dropna: bool | None = None,
+        level: Any = None,
+    ) -> Any:
+        """The rows in groups.
+
+        Parameters
+        ----------
+        by : label, Series, function of the index, or list of these
+            The keys.
+        group_keys : bool
+            Whether results of `apply` have the group in their index.
+        sort : bool, optional
+            Whether groups are in order; yes, where the result is one partition.
+        observed : bool, optional
+            Whether only those categories count that are there.
+        dropna : bool, optional
+            Whether rows without a key are left out.
+        level : object, optional
+            0 or the index's name for the index as key.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"g": [1, 1, 2], "x": [1, 2, 5]}), npartitions=2)
+        >>> df.groupby("g").x.mean().compute().tolist()
+        [1.5, 5.0]
+        """
+        if by is None and level is not None:
+            by = self.index.to_series()  # type: ignore[attr-defined]
+        cls = DataFrameGroupBy if self.ndim == 2 else SeriesGroupBy  # type: ignore[attr-defined]
+        return cls(self, by, group_keys, sort, observed, dropna)
