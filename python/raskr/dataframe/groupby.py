@@ -68,9 +68,7 @@ class GroupBy:
             self._labels.append(None if isinstance(found, Expression) else found)
             keys += [found] if isinstance(found, Expression) else []
         self._source, *self._keys = aligned([obj._expr, *keys])
-        example = self._example()
-        if selection is not None:
-            example[selection]  # pandas' own error for columns that don't exist
+        self._example()  # pandas' own errors, such as of columns that don't exist
 
     # --- what is known at once --------------------------------------------------------------------------------------
     @property

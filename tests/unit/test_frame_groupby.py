@@ -1,0 +1,159 @@
+"""Group-by against pandas: aggregations, several keys, results by row, functions of groups."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import raskr.dataframe as dd
+
+
+@pytest.fixture
+def pdf():
+    rows = 40
+    return pd.DataFrame(
+        {
+            "g": np.arange(rows) * 7 % 5,
+            "h": list("pqpr") * 10,
+            "x": np.arange(rows) * 3 % 11,
+            "y": np.where(np.arange(rows) % 6 == 0, np.nan, np.arange(rows) / 4),
+            "s": list("abcde") * 8,
+            "n": np.where(np.arange(rows) % 4 == 0, np.nan, np.arange(rows) % 3),
+            "c": pd.Categorical(list("uvuw") * 10, categories=list("uvwz")),
+            "t": pd.date_range("2000-01-01", periods=rows),
+        }
+    )
+
+
+@pytest.fixture
+def df(pdf):
+    return dd.from_pandas(pdf, npartitions=5)
+
+
+def same(found, expected, ordered=True):
+    computed = found.compute()
+    if not ordered:
+        computed, expected = computed.sort_index(kind="stable"), expected.sort_index(kind="stable")
+    check = pd.testing.assert_frame_equal if expected.ndim == 2 else pd.testing.assert_series_equal
+    check(computed, expected)
+    meta = found._meta
+    assert type(meta) is type(expected) and meta.index.names == expected.index.names
+    if expected.ndim == 2:
+        assert list(meta.columns) == list(expected.columns) and list(meta.dtypes) == list(expected.dtypes)
+    else:
+        assert (meta.name, meta.dtype) == (expected.name, expected.dtype)
+
+
+AGGREGATIONS = [
+    *(
+        lambda x, name=name: getattr(x.groupby("g")[["x", "y"]], name)()
+        for name in "sum prod min max count mean var std sem first last any all median nunique size idxmax".split()
+    ),
+    *(
+        lambda x, name=name: getattr(x.groupby(["g", "h"]).y, name)()
+        for name in "sum min max count mean var std first last size nunique median".split()
+    ),
+    lambda x: x.groupby("g").sum(numeric_only=True),
+    lambda x: x.groupby("h").x.sum(),
+    lambda x: x.groupby("n").x.sum(),
+    lambda x: x.groupby("n", dropna=False).x.sum(),
+    lambda x: x.groupby("c", observed=True).x.mean(),
+    lambda x: x.groupby("c", observed=False).x.sum(),
+    lambda x: x.groupby(["c", "g"], observed=True).x.max(),
+    lambda x: x.groupby("h", sort=False).x.sum(),
+    lambda x: x.groupby(x.x % 3).y.sum(),
+    lambda x: x.groupby([x.x % 3, "h"]).y.mean(),
+    lambda x: x.x.groupby(x.g).sum(),
+    lambda x: x.x.groupby(x.g).nunique(),
+    lambda x: x.groupby("g").s.min(),
+    lambda x: x.groupby("g").t.max(),
+    lambda x: x.groupby("g").t.mean(),
+    lambda x: x.groupby("g").y.sum(min_count=7),
+    lambda x: x.groupby("g").y.var(ddof=0),
+    lambda x: x.groupby("g").agg({"x": "sum", "y": ["mean", "max"]}),
+    lambda x: x.groupby("g").agg({"x": "sum", "y": "mean"}),
+    lambda x: x.groupby("g")[["x", "y"]].agg(["min", "std"]),
+    lambda x: x.groupby("g").agg(low=("x", "min"), mid=("y", "mean")),
+    lambda x: x.groupby("g").x.agg(["sum", "count"]),
+    lambda x: x.groupby("g").x.agg("sum"),
+    lambda x: x.groupby("g").x.agg(np.max),
+    lambda x: x.groupby("g").agg({"x": "median", "y": "sum"}),
+    lambda x: x.groupby("g").x.agg(list),
+    lambda x: x.groupby("g").agg({"h": "count", "x": "first"}),
+    lambda x: x.groupby("g").x.quantile(0.25),
+    lambda x: x.groupby("g")[["x", "y"]].corr(),
+    lambda x: x.groupby("h").size(),
+]
+
+
+@pytest.mark.parametrize("operation", AGGREGATIONS, ids=range(len(AGGREGATIONS)))
+def test_aggregations_are_pandas(df, pdf, operation):
+    same(operation(df), operation(pdf))
+
+
+ROWS = [
+    lambda x: x.groupby("g")[["x", "y"]].cumsum(),
+    lambda x: x.groupby("g").x.cumprod(),
+    lambda x: x.groupby(["g", "h"]).y.cumsum(),
+    lambda x: x.groupby("g").y.cummax(),
+    lambda x: x.groupby("h").cumcount(),
+    lambda x: x.groupby("g").x.shift(),
+    lambda x: x.groupby("g")[["x", "y"]].shift(-2),
+    lambda x: x.groupby("g").y.ffill(),
+    lambda x: x.groupby("g")[["y"]].bfill(),
+    lambda x: x.groupby("h").x.diff(),
+    lambda x: x.groupby("g").x.transform("sum"),
+    lambda x: x.groupby(["g", "h"])[["x", "y"]].transform("mean"),
+    lambda x: x.groupby("n").y.transform("max"),
+    lambda x: x.groupby("g").head(2),
+    lambda x: x.groupby("g").x.tail(1),
+    lambda x: x.groupby("g").get_group(3),
+]
+
+
+@pytest.mark.parametrize("operation", ROWS, ids=range(len(ROWS)))
+def test_rows_of_groups_are_pandas_in_their_order(df, pdf, operation):
+    same(operation(df), operation(pdf))
+
+
+FUNCTIONS = [
+    lambda x: x.groupby("g").apply(lambda part: part.x.max() - part.x.min()),
+    lambda x: x.groupby("g")[["x", "y"]].apply(lambda part: part[part.x > 4]),
+    lambda x: x.groupby("g").x.apply(lambda part: part.iloc[0]),
+    lambda x: x.groupby("g").x.transform(lambda part: part - part.mean()),
+    lambda x: x.groupby("g").x.value_counts(),
+    lambda x: x.groupby("g").x.rank(),
+]
+
+
+@pytest.mark.parametrize("operation", FUNCTIONS, ids=range(len(FUNCTIONS)))
+def test_functions_get_whole_groups(df, pdf, operation):
+    same(operation(df), operation(pdf), ordered=False)
+
+
+def test_results_in_several_partitions(df, pdf):
+    found = df.groupby("x", sort=False).y.sum(split_out=3)
+    assert found.npartitions == 3
+    same(found, pdf.groupby("x").y.sum(), ordered=False)
+    same(df.groupby("g").y.mean(split_every=2), pdf.groupby("g").y.mean())
+
+
+def test_aggregations_of_ones_own(df, pdf):
+    mean = dd.Aggregation(
+        "own", lambda s: (s.count(), s.sum()), lambda count, total: (count.sum(), total.sum()), lambda c, t: t / c
+    )
+    found = df.groupby("g").agg({"y": ["max", mean]}).compute()
+    assert list(found.columns) == [("y", "max"), ("y", "own")]
+    np.testing.assert_allclose(found["y", "own"], pdf.groupby("g").y.mean())
+
+
+def test_bad_groups_are_named(df):
+    with pytest.raises(KeyError, match="nope"):
+        df.groupby("nope")
+    with pytest.raises(KeyError, match="nope"):
+        df.groupby("g")["nope"]
+    with pytest.raises(AttributeError, match="nope"):
+        _ = df.groupby("g").nope
+    with pytest.raises(TypeError, match="supply"):
+        df.groupby()
+    with pytest.raises(ValueError, match="meta="):
+        df.groupby("g").apply(lambda part: part["nope"])
