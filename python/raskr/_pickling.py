@@ -1,4 +1,4 @@
-"""Which part of an object can't be pickled."""
+"""Which part of an object can't be pickled, and exceptions that can't be as they are."""
 
 import pickle
 import types
@@ -87,3 +87,39 @@ def explained(value: Any, error: BaseException, place: str | None = None) -> Bas
         )
     kind = type(error) if isinstance(error, (TypeError, AttributeError, ValueError)) else TypeError
     return kind(message)
+
+
+def _rebuilt(kind: type[BaseException], args: tuple, attributes: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class ExceptionInParts:
+    """Stands for an exception that can't be pickled as it is, and is unpickled to one of its class.
+
+    It has the exception's arguments, in words where they can't be sent, and those of its attributes that can. Its class is
+    not called, since classes that take other arguments than the exception keeps are why most can't be pickled.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> from raskr._pickling import ExceptionInParts
+    >>> pickle.loads(pickle.dumps(ExceptionInParts(ValueError("wrong", open))))
+    ValueError('wrong', <built-in function open>)
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.kind = type(error)
+        self.args = tuple(repr(arg) if _fails(arg) else arg for arg in error.args)
+        attributes = getattr(error, "__dict__", {})
+        self.attributes = {name: value for name, value in attributes.items() if not _fails(value)}
+
+    def __reduce__(self) -> tuple[Any, tuple]:
+        return _rebuilt, (self.kind, self.args, self.attributes)

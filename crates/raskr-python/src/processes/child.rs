@@ -163,17 +163,19 @@ fn encoded_failure(py: Python<'_>, error: &PyErr) -> Encoded {
         .and_then(|module| module.call_method1(intern!(py, "format_exception"), (error.value(py),)))
         .and_then(|lines| lines.extract::<Vec<String>>())
         .map_or_else(|_| error.to_string(), |lines| lines.concat());
-    let whole = (error.value(py), place.as_str()).into_pyobject(py).and_then(|pair| {
-        let encoded = pickle(pair.as_any(), false)?;
+    let sent = |error: &Bound<'_, PyAny>| -> PyResult<Encoded> {
+        let encoded = pickle((error, place.as_str()).into_pyobject(py)?.as_any(), false)?;
         // Some exceptions can be pickled and not be read again.
         unpickle(py, &encoded, false)?;
         Ok(encoded)
-    });
-    whole.unwrap_or_else(|_| {
-        let message = format!("{error} (an exception that can't be pickled)");
-        let plain = PyRuntimeError::new_err(message);
-        let pair = (plain.value(py), place.as_str()).into_pyobject(py);
-        pair.and_then(|pair| pickle(pair.as_any(), false)).unwrap_or_default()
+    };
+    let rebuilt = || -> PyResult<Encoded> {
+        let class = py.import(intern!(py, "raskr._pickling"))?.getattr(intern!(py, "ExceptionInParts"))?;
+        sent(&class.call1((error.value(py),))?)
+    };
+    sent(error.value(py)).or_else(|_| rebuilt()).unwrap_or_else(|_| {
+        let plain = PyRuntimeError::new_err(format!("{error} (an exception that can't be pickled)"));
+        sent(plain.value(py)).unwrap_or_default()
     })
 }
 
