@@ -138,6 +138,19 @@ def test_children_killed_from_outside_while_many_tasks_run(tmp_path):
     wait_until_gone(killed)
 
 
+def test_results_for_which_there_are_too_few_open_files_are_an_error_of_this_process():
+    done = run_script("""
+        import numpy as np, raskr, resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+        calls = [raskr.delayed(np.full)(200_000, i) for i in range(300)]
+        try:
+            raskr.compute(*calls, scheduler="processes", num_workers=2)
+        except OSError as error:
+            print(error)
+    """)
+    assert "is the limit of open files (ulimit -n) reached?" in done.stdout, done.stderr
+
+
 class EndsWhoReadsIt:
     def __reduce__(self):
         return os._exit, (3,)

@@ -140,7 +140,8 @@ impl Processes {
         let places: Vec<usize> = prepared.calls.iter().map(|call| call.id as usize).collect();
         let end = match send(&mut child, prepared) {
             Ok(()) => self.listen(&mut child, tasks, &places, control)?,
-            Err(error) => self.mourn(&mut child, tasks, &places, &error, control),
+            Err(error) if is_gone(&error) => self.mourn(&mut child, tasks, &places, &error, control),
+            Err(error) => return Err(error),
         };
         if child.is_alive() {
             *slot = Some(child);
@@ -164,6 +165,7 @@ impl Processes {
         while left > 0 {
             let received = match child.receive(POLL) {
                 Ok(received) => received,
+                Err(error) if !is_gone(&error) => return Err(error),
                 Err(error) => {
                     // Before any call has ended, the batch itself may be what it died of.
                     let untouched = if left == places.len() { places } else { &[] };
@@ -298,6 +300,11 @@ impl Remote for Processes {
             }
         }
     }
+}
+
+/// Does an error tell that there is nobody at the other end? Others are failures of this process.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn send(child: &mut Child, prepared: Prepared) -> io::Result<()> {
