@@ -203,6 +203,30 @@ def test_chunksize_says_how_many_tasks_travel_together(chunksize):
         assert raskr.multiprocessing.get({f"x{i}": (abs, -i) for i in range(10)}, ["x3", "x9"]) == (3, 9)
 
 
+def test_what_an_initializer_raises_arrives():
+    def prepare():
+        raise KeyError("nothing prepared")
+
+    with pytest.raises(KeyError, match="nothing prepared") as caught:
+        raskr.compute(*[raskr.delayed(abs)(-i) for i in range(5)], initializer=prepare, **OPTIONS)
+    assert any("a child process could not be used" in note for note in caught.value.__notes__)
+
+
+def test_children_keep_no_large_closures():
+    def memory_files(_):
+        with open("/proc/self/maps") as maps:
+            return sum("memfd:raskr" in line for line in maps)
+
+    def holder(i):
+        held = np.full(200_000, i)
+        return lambda: held[0]
+
+    before = raskr.delayed(memory_files)(0).compute(scheduler="processes", num_workers=1)
+    for i in range(5):
+        assert raskr.delayed(holder(i))().compute(scheduler="processes", num_workers=1) == i
+    assert raskr.delayed(memory_files)(0).compute(scheduler="processes", num_workers=1) == before
+
+
 def test_bad_options_are_refused():
     call = raskr.delayed(abs)(-1)
     for wrong, kind in [(0, ValueError), (-2, ValueError), ("six", TypeError)]:

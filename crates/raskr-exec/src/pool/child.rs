@@ -22,6 +22,9 @@ use super::shared::SharedBuffer;
 const ENDING_TIME: Duration = Duration::from_millis(500);
 const ENDING_POLL: Duration = Duration::from_millis(1);
 
+/// What systems take for a limit of open files where theirs is unlimited.
+const OPEN_FILES_MAX: u64 = if cfg!(target_os = "linux") { 1 << 20 } else { 10_240 };
+
 /// How a child is started. Its standard input leads to the parent ([`stream_of_parent`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Start {
@@ -254,8 +257,11 @@ fn raise_limit_of_files() {
     static RAISED: Once = Once::new();
     RAISED.call_once(|| {
         let limit = getrlimit(Resource::Nofile);
-        // Where it can't be raised, fewer large results fit.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+        let wanted = limit.maximum.map_or(OPEN_FILES_MAX, |maximum| maximum.min(OPEN_FILES_MAX));
+        if limit.current.is_some_and(|current| current < wanted) {
+            // Where it can't be raised, fewer large results fit.
+            let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+        }
     });
 }
 

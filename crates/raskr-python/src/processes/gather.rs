@@ -33,8 +33,9 @@ pub struct Store {
 struct KnownObjects {
     by_address: HashMap<usize, (u64, Py<PyAny>)>,
     encoded: HashMap<u64, Arc<Encoded>>,
-    /// Ids of constants, which mean nothing to later runs. Those of functions do, since they are made of their content.
-    constants: Vec<u64>,
+    /// Ids that children forget after the run: those of constants mean nothing to later ones. Those of functions do, since
+    /// they are made of their content, but what is large is not kept.
+    passing: Vec<u64>,
 }
 
 /// A batch that is ready to be sent.
@@ -84,8 +85,8 @@ impl Gathering<'_, '_> {
                     .map_err(|error| if by_content { explained(object, error, None) } else { error })?;
                 let mut known = self.store.known.lock();
                 let id = if by_content { content_id(&encoded) } else { pool::fresh_id() };
-                if !by_content {
-                    known.constants.push(id);
+                if !by_content || encoded.nbytes() >= SHARED_BYTES_MIN {
+                    known.passing.push(id);
                 }
                 known.by_address.insert(address, (id, object.clone().unbind()));
                 known.encoded.insert(id, Arc::new(encoded));
@@ -161,12 +162,12 @@ impl Store {
         Ok(encoded)
     }
 
-    /// Drops everything; gives the ids under which children know constants.
+    /// Drops everything; gives the ids that children have to forget.
     pub fn clear(&self) -> Vec<u64> {
-        let KnownObjects { by_address, constants, .. } = std::mem::take(&mut *self.known.lock());
+        let KnownObjects { by_address, passing, .. } = std::mem::take(&mut *self.known.lock());
         self.inputs.lock().clear();
         Python::attach(|_| drop(by_address));
-        constants
+        passing
     }
 }
 

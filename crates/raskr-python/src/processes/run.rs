@@ -70,9 +70,9 @@ impl Processes {
         let prepared =
             Python::attach(|py| self.store.prepare(py, tasks, places).map_err(|error| from_python(py, error)));
         let end = match prepared {
-            Ok(prepared) => self.converse(worker, tasks, prepared, control).unwrap_or_else(|error| {
-                End::Spoiled(TaskError::new(ErrorClass::Os, format!("a child process could not be used: {error}")))
-            }),
+            Ok(prepared) => {
+                self.converse(worker, tasks, prepared, control).unwrap_or_else(|error| End::Spoiled(unusable(error)))
+            }
             Err(error) => End::Spoiled(error),
         };
         let End::Spoiled(error) = end else { return };
@@ -291,10 +291,10 @@ impl Remote for Processes {
     }
 
     fn finish(&self) {
-        let constants = self.store.clear();
+        let passing = self.store.clear();
         for slot in &self.children {
             if let Some(mut child) = slot.lock().take()
-                && child.forget(&constants).is_ok()
+                && child.forget(&passing).is_ok()
             {
                 pool::give_back(&self.conditions.start, self.conditions.purpose, child);
             }
@@ -305,6 +305,15 @@ impl Remote for Processes {
 /// Does an error tell that there is nobody at the other end? Others are failures of this process.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// Why there is no child: what its setup raised, or what the system says.
+fn unusable(error: io::Error) -> TaskError {
+    let message = "a child process could not be used";
+    match error.downcast::<TaskError>() {
+        Ok(raised) => raised.with_note(message),
+        Err(error) => TaskError::new(ErrorClass::Os, format!("{message}: {error}")),
+    }
 }
 
 fn send(child: &mut Child, prepared: Prepared) -> io::Result<()> {
