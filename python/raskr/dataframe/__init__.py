@@ -10,7 +10,14 @@ except ImportError as error:
 from raskr.dataframe.collection import DataFrame, Index, Series
 from raskr.dataframe.concat import concat
 from raskr.dataframe.grouping import Aggregation
-from raskr.dataframe.io import read_csv, read_fwf, read_table, to_csv
+from raskr.dataframe.io import (
+    read_csv,
+    read_fwf,
+    read_parquet,
+    read_table,
+    to_csv,
+    to_parquet,
+)
 from raskr.dataframe.mapping import map_partitions
 from raskr.dataframe.merge import merge
 from raskr.dataframe.merge_asof import merge_asof
@@ -34,6 +41,8 @@ __all__ = [
     "merge_asof",
     "read_csv",
     "read_fwf",
+    "read_parquet",
     "read_table",
     "to_csv",
+    "to_parquet",
 ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from raskr.dataframe.io.csv_output import to_csv
+from raskr.dataframe.io.parquet_output import to_parquet
 
 
 class TableOutput:
@@ -15,3 +16,7 @@ class TableOutput:
 
 class FrameOutput:
     """What frames have."""
+
+    def to_parquet(self, path: Any, **kwargs: Any) -> Any:
+        """Write Parquet files; see `raskr.dataframe.to_parquet`."""
+        return to_parquet(self, path, **kwargs)
