@@ -6,7 +6,7 @@ from typing import Any
 
 from raskr.utils import import_required
 
-__all__ = ["make_people"]
+__all__ = ["make_people", "timeseries"]
 
 _MISSING = "The mimesis module is required for this function.  Try:\n  python -m pip install mimesis"
 
@@ -82,3 +82,43 @@ def make_people(
     step = MapPartitions(partial(_people, records_per_partition, locale), (Part(0),), {})
     dsk = {(name, i): (step, literal(source.getrandbits(64))) for i in range(npartitions)}
     return Bag(Tasks(dsk), name, npartitions)
+
+
+def timeseries(
+    start: str = "2000-01-01",
+    end: str = "2000-01-31",
+    freq: str = "1s",
+    partition_freq: str = "1D",
+    dtypes: dict | None = None,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Any:
+    """A frame of made-up values at regular times: names, counts around a thousand, and numbers from -1 to 1.
+
+    Parameters
+    ----------
+    start, end : str
+        The first time, and the one before which the series ends.
+    freq : str
+        How far rows are apart.
+    partition_freq : str
+        How long a partition is.
+    dtypes : dict, optional
+        Types by column; `name`, `id`, `x` and `y` by default.
+    seed : int, optional
+        For the same values every time.
+    **kwargs
+        Options of columns, as `column_option`: `id_lam=500`.
+
+    Examples
+    --------
+    >>> import raskr
+    >>> df = raskr.datasets.timeseries(end="2000-01-03", freq="1h", seed=1)
+    >>> len(df), df.npartitions
+    (48, 2)
+    """
+    from raskr.dataframe.io.demo import make_timeseries
+
+    return make_timeseries(
+        start=start, end=end, dtypes=dtypes, freq=freq, partition_freq=partition_freq, seed=seed, **kwargs
+    )

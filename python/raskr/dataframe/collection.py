@@ -7,7 +7,7 @@ import pandas as pd
 
 from raskr._bridge import core
 from raskr.base import DaskMethodsMixin, compute, named_schedulers, replace_name_in_key
-from raskr.dataframe.expressions import Expression, FromNodes, PartitionCalls, Rows, SelectedPartitions
+from raskr.dataframe.expressions import Expression, FromNodes, PartitionCalls, RowCounts, Rows, SelectedPartitions
 from raskr.dataframe.mapping import array_of, elementwise, map_partitions, new_collection
 from raskr.dataframe.methods import FrameMethods, IndexMethods, SeriesMethods, set_columns
 from raskr.dataframe.moving import FrameMoves, IndexMoves, SeriesMoves
@@ -153,11 +153,8 @@ class FrameBase(DaskMethodsMixin):
         return sum(self._lengths())
 
     def _lengths(self) -> tuple:
-        delayed = [
-            core.delayed_of_node(core.node_of_call(len, (node,), key=f"len-{self._name}-{number}", name="len"), None)
-            for number, node in enumerate(self._expr.nodes)
-        ]
-        return compute(*delayed)
+        [counts] = optimized([RowCounts(self._expr)])
+        return compute(*(core.delayed_of_node(node, None) for node in counts.nodes))
 
     # --- arrays ----------------------------------------------------------------------------------------------------
     def to_dask_array(self, lengths: Any = None, meta: Any = None, optimize: bool = True) -> Any:

@@ -221,6 +221,30 @@ class SelectedPartitions(Expression):
         return [self.source.nodes[number] for number in self.numbers]
 
 
+class RowCounts(Expression):
+    """The number of rows of each partition, for which no column is needed."""
+
+    def __init__(self, source: Expression) -> None:
+        super().__init__(0, (None,) * (source.npartitions + 1), "len", source)
+        self.source = source
+
+    @property
+    def children(self) -> list[Expression]:
+        """The expression whose rows are counted."""
+        return [self.source]
+
+    def with_children(self, children: Sequence[Expression]) -> Expression:
+        """The rows of another expression."""
+        return RowCounts(children[0])
+
+    def required(self, columns: list | None) -> list[list | None]:
+        """None of the columns."""
+        return [[] if getattr(self.source.meta, "ndim", 0) == 2 else None]
+
+    def _lower(self) -> list:
+        return [self._call(number, len, node) for number, node in enumerate(self.source.nodes)]
+
+
 class TreeReduction(Expression):
     """Partitions to few pieces: `chunk` of every partition, then lists of results combined, in groups, in their order.
 

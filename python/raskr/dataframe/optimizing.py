@@ -27,7 +27,9 @@ def optimized(roots: Sequence[Expression]) -> list[Expression]:
             made[expression.name] = expression.with_children(fresh)
             continue
         own = needed.get(expression.name)
-        if own and not children and len(own) < len(getattr(expression.meta, "columns", ())):
+        if own is not None and not children and len(own) < len(getattr(expression.meta, "columns", ())):
+            if not own and not getattr(expression, "rows_without_columns", False):
+                own = {expression.meta.columns[0]}  # something must be read to know the rows
             made[expression.name] = expression.narrowed(_in_order(expression, own))
         else:
             made[expression.name] = expression

@@ -1,0 +1,336 @@
+"""Made-up frames: time series and tables by specification, the same for the same seed, whichever columns are read."""
+
+import string
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raskr.dataframe.expressions import Expression
+from raskr.dataframe.mapping import new_collection
+
+__all__ = ["ColumnSpec", "DatasetSpec", "DatetimeIndexSpec", "RangeIndexSpec", "make_timeseries", "with_spec"]
+
+_NAMES = (
+    "Alice Bob Charlie Dan Edith Frank George Hannah Ingrid Jerry Kevin Laura Michael Norbert Oliver Patricia Quinn Ray "
+    "Sarah Tim Ursula Victor Wendy Xavier Yvonne Zelda"
+).split()
+_LETTERS = np.array(list(string.ascii_letters + string.digits))
+
+
+@dataclass
+class ColumnSpec:
+    """One column, or several of the same kind.
+
+    Parameters
+    ----------
+    prefix : str, optional
+        Names are this and a number; by default the type's name.
+    dtype : str or type, optional
+        `int`, `float`, `str`, 'category', or any type of pandas'.
+    number : int
+        How many columns.
+    nunique : int, optional
+        How many categories, where `choices` are not given.
+    choices : list
+        The values, or categories, to choose from.
+    low, high : int, optional
+        Bounds of numbers.
+    length : int, optional
+        The length of texts.
+    random : bool
+        Texts of random letters, whole numbers spread evenly.
+    method : str, optional
+        How whole numbers are spread: 'poisson', 'uniform', 'binomial', 'normal', 'choice', or a method of NumPy's
+        generators.
+    args, kwargs : tuple, dict
+        Arguments of the method.
+    """
+
+    prefix: str | None = None
+    dtype: Any = None
+    number: int = 1
+    nunique: int | None = None
+    choices: list = field(default_factory=list)
+    low: int | None = None
+    high: int | None = None
+    length: int | None = None
+    random: bool = False
+    method: str | None = None
+    args: tuple = field(default_factory=tuple)
+    kwargs: dict = field(default_factory=dict)
+
+
+@dataclass
+class RangeIndexSpec:
+    """An index of counted rows: its type, and the step from one to the next."""
+
+    dtype: Any = int
+    step: int = 1
+
+
+@dataclass
+class DatetimeIndexSpec:
+    """An index of dates: where it starts, how far rows are apart, and how long a partition is."""
+
+    dtype: Any = int
+    start: str | None = None
+    freq: str = "1h"
+    partition_freq: str | None = None
+
+
+@dataclass
+class DatasetSpec:
+    """A made-up table: partitions, rows, index and columns; without columns one of each of four kinds."""
+
+    npartitions: int = 1
+    nrecords: int = 1000
+    index_spec: Any = field(default_factory=RangeIndexSpec)
+    column_specs: list = field(default_factory=list)
+
+
+class MadeUp(Expression):
+    """Partitions of made-up columns on given indexes.
+
+    Parameters
+    ----------
+    indexes : sequence of pandas.Index or (first, step, rows)
+        The index of each partition, in short.
+    columns : dict
+        For each name the kind of column and its options.
+    """
+
+    #: The rows can be made without any column, to count them.
+    rows_without_columns = True
+
+    def __init__(self, indexes: Sequence, columns: dict, divisions: Sequence, seed: int, index_name: Any) -> None:
+        self.indexes, self.columns, self.seed, self.index_name = list(indexes), dict(columns), seed, index_name
+        meta = _part(0, ("like", *indexes[0]), self.columns, seed, index_name).iloc[:0]
+        label = "make-timeseries" if isinstance(meta.index, pd.DatetimeIndex) else "make-random"
+        super().__init__(meta, divisions, label, self.indexes, list(self.columns.items()), seed, index_name)
+
+    def narrowed(self, columns: list) -> Expression:
+        """Only these columns, with the values that they have among others."""
+        chosen = {name: self.columns[name] for name in self.columns if name in columns}
+        return MadeUp(self.indexes, chosen, self.divisions, self.seed, self.index_name)
+
+    def _lower(self) -> list:
+        return [
+            self._call(number, _part, number, index, self.columns, self.seed, self.index_name)
+            for number, index in enumerate(self.indexes)
+        ]
+
+
+def _index(index: tuple, name: Any) -> Any:
+    kind, *rest = index
+    if kind == "like":
+        return _index(tuple(rest), name)[:0]
+    if kind == "dates":
+        start, stop, freq = rest
+        dates = pd.date_range(start, stop, freq=freq, name=name)
+        return dates[:-1] if len(dates) and dates[-1] == pd.Timestamp(stop) else dates
+    if kind == "periods":
+        start, count, freq = rest
+        return pd.date_range(start, periods=count, freq=freq, name=name)
+    start, stop, step, dtype = rest
+    return pd.Index(np.arange(start, stop, step), dtype=dtype, name=name)
+
+
+def _part(number: int, index: tuple, columns: dict, seed: int, index_name: Any) -> Any:
+    rows = _index(index, index_name)
+    made = {}
+    for name, (kind, options) in columns.items():
+        # Columns have generators of their own, so that values don't depend on which others are made.
+        generator = np.random.default_rng([seed, number, zlib.crc32(str(name).encode())])
+        made[name] = _column(len(rows), generator, kind, dict(options))
+    return pd.DataFrame(made, index=rows)
+
+
+def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
+    """The values of one column."""
+    if kind == "category":
+        return _categories(count, generator, options)
+    dtype = pd.api.types.pandas_dtype(kind)
+    if kind is str or kind == "str" or kind is object or pd.api.types.is_string_dtype(dtype) and dtype != object:
+        return _texts(count, generator, "str" if kind is object else dtype, options)
+    if pd.api.types.is_bool_dtype(dtype):
+        return generator.random(count) < 0.5
+    if pd.api.types.is_float_dtype(dtype):
+        low, high = options.get("low"), options.get("high")
+        low, high = -1.0 if low is None else low, 1.0 if high is None else high
+        return pd.array(generator.random(count) * (high - low) + low, dtype=dtype) if dtype != float else (
+            generator.random(count) * (high - low) + low
+        )
+    if pd.api.types.is_integer_dtype(dtype):
+        return pd.array(_integers(count, generator, options), dtype=dtype)
+    raise KeyError(f"columns of int, float, str, object, bool and category can be made up, got {kind!r}")
+
+
+def _integers(count: int, generator: Any, options: dict) -> Any:
+    method, args, rest = options.pop("method", None), options.pop("args", ()), options.pop("kwargs", {})
+    if options.pop("random", False) or method is None and ("low" in options or "high" in options):
+        low = options.get("low", 0)
+        return generator.integers(low, options.get("high", low + 1000), size=count, endpoint=False)
+    for name in ("nunique", "length", "choices"):
+        options.pop(name, None)
+    options.update(rest)
+    if method in (None, "poisson"):
+        return generator.poisson(*(args or (options.pop("lam", 1000),)), size=count, **options)
+    if method == "normal":
+        return generator.normal(*(args or (0, 1000)), size=count, **options).astype("int64")
+    if method == "uniform":
+        return generator.uniform(*(args or (0, 1000)), size=count, **options).astype("int64")
+    if method == "binomial":
+        return generator.binomial(*(args or (1000, 0.5)), size=count, **options)
+    if method == "choice":
+        return generator.choice(*(args or (10,)), size=count, **options)
+    return getattr(generator, method)(*args, size=count, **options)
+
+
+def _texts(count: int, generator: Any, dtype: Any, options: dict) -> Any:
+    if options.get("random"):
+        length = options.get("length") or 25
+        letters = _LETTERS[generator.integers(0, len(_LETTERS), (count, length))]
+        joined = np.ascontiguousarray(letters).view(f"<U{length}").reshape(-1) if count else np.array([], dtype=str)
+        return pd.array(joined.astype(object), dtype=dtype)
+    words = pd.array(options.get("choices") or _NAMES, dtype=dtype)
+    return words.take(generator.integers(0, len(words), count))
+
+
+def _categories(count: int, generator: Any, options: dict) -> Any:
+    choices = options.get("choices") or None
+    if choices is None and options.get("nunique"):
+        width = len(str(options["nunique"]))
+        choices = [str(number + 1).zfill(width) for number in range(options["nunique"])]
+    choices = choices or _NAMES
+    return pd.Categorical.from_codes(generator.integers(0, len(choices), count), choices)
+
+
+def _options_by_column(names: Sequence, options: dict) -> dict:
+    """Keyword arguments such as `id_lam=5`, by column; the longest name that fits counts."""
+    found: dict = {name: {} for name in names}
+    for key, value in options.items():
+        owners = [name for name in names if isinstance(name, str) and key.startswith(f"{name}_")]
+        if not owners:
+            raise TypeError(f"{key!r}: a keyword of the form column_option was expected, for columns {list(names)}")
+        owner = max(owners, key=len)
+        found[owner][key[len(owner) + 1 :]] = value
+    return found
+
+
+def _seed(seed: Any) -> int:
+    return int(np.random.default_rng(seed).integers(0, 2**63)) if seed is None else int(seed)
+
+
+def make_timeseries(
+    start: str = "2000-01-01",
+    end: str = "2000-12-31",
+    dtypes: dict | None = None,
+    freq: str = "10s",
+    partition_freq: str = "1ME",
+    seed: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """A frame of made-up values at regular times.
+
+    Parameters
+    ----------
+    start, end : str
+        The first time, and the one before which the series ends.
+    dtypes : dict, optional
+        Types by column, from `int` (Poisson), `float` (uniform), `str` (names), 'category'; by default `name`, `id`, `x`
+        and `y`.
+    freq : str
+        How far rows are apart.
+    partition_freq : str
+        How long a partition is.
+    seed : int, optional
+        For the same values every time.
+    **kwargs
+        Options of columns, as `column_option`: `id_lam=500`.
+
+    Examples
+    --------
+    >>> import raskr.dataframe as dd
+    >>> df = dd.demo.make_timeseries("2000-01-01", "2000-01-03", freq="6h", partition_freq="1D", seed=1)
+    >>> len(df), list(df.columns)
+    (8, ['name', 'id', 'x', 'y'])
+    """
+    dtypes = {"name": str, "id": int, "x": float, "y": float} if dtypes is None else dtypes
+    options = _options_by_column(list(dtypes), kwargs)
+    places = list(pd.date_range(start, end, freq=partition_freq))
+    if len(places) < 2:
+        raise ValueError(f"from {start} to {end} there is no whole partition of {partition_freq}")
+    columns = {name: (kind, options[name]) for name, kind in dtypes.items()}
+    indexes = [("dates", low, high, freq) for low, high in zip(places, places[1:])]
+    return new_collection(MadeUp(indexes, columns, places, _seed(seed), "timestamp"))
+
+
+def with_spec(spec: DatasetSpec, seed: Any = None) -> Any:
+    """A frame of made-up values, as a specification says.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        Partitions, rows, index and columns.
+    seed : int, optional
+        For the same values every time.
+
+    Examples
+    --------
+    >>> from raskr.dataframe.io.demo import ColumnSpec, DatasetSpec, with_spec
+    >>> spec = DatasetSpec(npartitions=2, nrecords=10, column_specs=[ColumnSpec(dtype=int, number=2, prefix="p")])
+    >>> list(with_spec(spec, seed=1).columns)
+    ['p1', 'p2']
+    """
+    specs = spec.column_specs or [
+        ColumnSpec(prefix="i", dtype="int64", low=0, high=1_000_000, random=True),
+        ColumnSpec(prefix="f", dtype=float, random=True),
+        ColumnSpec(prefix="c", dtype="category", choices=["a", "b", "c", "d"]),
+        ColumnSpec(prefix="s", dtype=str),
+    ]
+    columns: dict = {}
+    for each in specs:
+        prefix = each.prefix or _name_of(each.dtype)
+        number = 1
+        for _ in range(each.number):
+            while f"{prefix}{number}" in columns:
+                number += 1
+            columns[f"{prefix}{number}"] = (each.dtype, _given(each))
+    indexes, divisions = _indexes(spec)
+    return new_collection(MadeUp(indexes, columns, divisions, _seed(seed), None))
+
+
+def _name_of(dtype: Any) -> str:
+    if isinstance(dtype, str):
+        return dtype.rstrip("]").replace("[", "_")
+    return getattr(dtype, "__name__", str(dtype))
+
+
+def _given(spec: ColumnSpec) -> dict:
+    names = ("nunique", "choices", "low", "high", "length", "random", "method", "args", "kwargs")
+    return {name: getattr(spec, name) for name in names if getattr(spec, name) not in (None, False, (), [], {})}
+
+
+def _indexes(spec: DatasetSpec) -> tuple:
+    index = spec.index_spec
+    if isinstance(index, DatetimeIndexSpec):
+        start = pd.Timestamp(index.start or "2000-01-01")
+        step = pd.tseries.frequencies.to_offset(index.freq)
+        length = pd.Timedelta(pd.tseries.frequencies.to_offset(index.partition_freq or "1D"))
+        whole = pd.date_range(start, periods=spec.nrecords, freq=step)
+        places = [start]
+        while places[-1] <= whole[-1]:
+            places.append(places[-1] + length)
+        counts = [int(((whole >= low) & (whole < high)).sum()) for low, high in zip(places, places[1:])]
+        firsts = np.cumsum([0, *counts[:-1]])
+        found = [("periods", whole[first], count, index.freq) for first, count in zip(firsts, counts) if count]
+        return found, [*(each[1] for each in found), whole[-1]]
+    step, count = index.step, spec.nrecords
+    each = -(-count // spec.npartitions)
+    bounds = [min(number * each, count) for number in range(spec.npartitions + 1)]
+    found = [("range", low * step, high * step, step, index.dtype) for low, high in zip(bounds, bounds[1:])]
+    return found, [*(low * step for low in bounds[:-1]), max(count - 1, 0) * step]
