@@ -7,21 +7,17 @@ except ImportError as error:
         "raskr.dataframe needs pandas, which is not installed: install raskr with its extra 'dataframe', or pandas itself"
     ) from error
 
+from raskr.base import compute
 from raskr.dataframe.collection import DataFrame, Index, Series
 from raskr.dataframe.concat import concat
+from raskr.dataframe.conversion import to_datetime, to_numeric, to_timedelta
 from raskr.dataframe.grouping import Aggregation
-from raskr.dataframe.io import (
-    read_csv,
-    read_fwf,
-    read_parquet,
-    read_table,
-    to_csv,
-    to_parquet,
-)
+from raskr.dataframe.io import demo, read_csv, read_fwf, read_parquet, read_table, to_csv, to_parquet
 from raskr.dataframe.mapping import map_partitions
 from raskr.dataframe.merge import merge
 from raskr.dataframe.merge_asof import merge_asof
 from raskr.dataframe.overlapping import map_overlap
+from raskr.dataframe.reshape import get_dummies, melt, pivot_table
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
 
 __all__ = [
@@ -29,20 +25,28 @@ __all__ = [
     "DataFrame",
     "Index",
     "Series",
+    "compute",
     "concat",
+    "demo",
     "from_array",
     "from_dask_array",
     "from_delayed",
     "from_map",
     "from_pandas",
+    "get_dummies",
     "map_overlap",
     "map_partitions",
+    "melt",
     "merge",
     "merge_asof",
+    "pivot_table",
     "read_csv",
     "read_fwf",
     "read_parquet",
     "read_table",
     "to_csv",
+    "to_datetime",
+    "to_numeric",
     "to_parquet",
+    "to_timedelta",
 ]

@@ -154,15 +154,17 @@ def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
     if kind == "category":
         return _categories(count, generator, options)
     dtype = pd.api.types.pandas_dtype(kind)
-    if kind is str or kind == "str" or kind is object or pd.api.types.is_string_dtype(dtype) and dtype != object:
+    if kind is str or kind == "str" or kind is object or pd.api.types.is_string_dtype(dtype) and dtype.kind != "O":
         return _texts(count, generator, "str" if kind is object else dtype, options)
     if pd.api.types.is_bool_dtype(dtype):
         return generator.random(count) < 0.5
     if pd.api.types.is_float_dtype(dtype):
         low, high = options.get("low"), options.get("high")
         low, high = -1.0 if low is None else low, 1.0 if high is None else high
-        return pd.array(generator.random(count) * (high - low) + low, dtype=dtype) if dtype != float else (
-            generator.random(count) * (high - low) + low
+        return (
+            pd.array(generator.random(count) * (high - low) + low, dtype=dtype)
+            if dtype.kind != "f" or dtype.itemsize != 8
+            else (generator.random(count) * (high - low) + low)
         )
     if pd.api.types.is_integer_dtype(dtype):
         return pd.array(_integers(count, generator, options), dtype=dtype)
