@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.expressions import TreeReduction
+from raskr.dataframe.expressions import PartitionCalls, TreeReduction
 from raskr.dataframe.mapping import elementwise, new_collection
 from raskr.dataframe.partials import concat
 from raskr.dataframe.utils import meta_nonempty
@@ -132,12 +132,17 @@ class BeyondMethods:
             found = getattr(self, func)
             return found(*args, **kwargs) if callable(found) else found
         if isinstance(func, list) and all(isinstance(name, str) and hasattr(self, name) for name in func):
-            from raskr.dataframe.expressions import PartitionCalls
-
+            if self.ndim == 2:
+                columns = [self[name].agg(func) for name in self.columns]
+                meta = pd.concat([column._meta for column in columns], axis=1)
+                args = tuple(column._expr for column in columns)
+                return new_collection(PartitionCalls(_beside, args, {}, meta, (None, None), "agg"))
             parts = [getattr(self, name)() for name in func]
-            meta = _rows_of(*(part._meta for part in parts), names=func)
+            meta = _rows_of(*(part._meta for part in parts), names=func, name=self.name)
             args = tuple(part._expr for part in parts)
-            return new_collection(PartitionCalls(_rows_of, args, {"names": func}, meta, (None, None), "agg"))
+            return new_collection(
+                PartitionCalls(_rows_of, args, {"names": func, "name": self.name}, meta, (None, None), "agg")
+            )
         return on_whole(self, "agg", (func, *args), kwargs)
 
     aggregate = agg
@@ -241,10 +246,12 @@ def _windowed(part: Any, kind: str, options: dict, name: str, args: tuple, kwarg
     return getattr(getattr(part, kind)(**options), name)(*args, **kwargs)
 
 
-def _rows_of(*results: Any, names: list) -> Any:
-    if isinstance(results[0], pd.Series):
-        return pd.concat(results, axis=1, keys=names).T
-    return pd.Series(list(results), index=names)
+def _rows_of(*results: Any, names: list, name: Any) -> Any:
+    return pd.Series(list(results), index=names, name=name)
+
+
+def _beside(*columns: Any) -> Any:
+    return pd.concat(columns, axis=1)
 
 
 def _fill(cls: type, owner: Any) -> None:

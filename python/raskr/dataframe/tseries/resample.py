@@ -66,7 +66,7 @@ class Resampler:
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         obj = self._obj if self._selection is None else self._obj[self._selection]
         first, last = obj.divisions[0], obj.divisions[-1]
-        options = {"closed": self._closed, "label": self._label, "origin": _origin(first)}
+        options = {"closed": self._closed, "label": self._label, "origin": _origin(first, self._rule)}
         edges, labels = _bins(first, last, self._rule, options)
         cuts, wanted = _cuts(obj.divisions, edges, labels)
         example = meta_nonempty(obj._meta)
@@ -86,8 +86,11 @@ class Resampler:
     agg = aggregate
 
 
-def _origin(first: Any) -> Any:
-    return first.normalize() if isinstance(first, pd.Timestamp) else "start_day"
+def _origin(first: Any, rule: Any) -> Any:
+    """Where bins of a fixed length begin to be counted, which must be the same for all partitions."""
+    offset = pd.tseries.frequencies.to_offset(rule)
+    counted = isinstance(offset, (pd.tseries.offsets.Tick, pd.tseries.offsets.Day))
+    return first.normalize() if counted and isinstance(first, pd.Timestamp) else "start_day"
 
 
 def _bins(first: Any, last: Any, rule: Any, options: dict) -> tuple:
@@ -99,7 +102,7 @@ def _bins(first: Any, last: Any, rule: Any, options: dict) -> tuple:
     closed = options["closed"] or ends.resample(rule)._timegrouper.closed
     if closed == "right":
         fixed = isinstance(offset, pd.tseries.offsets.Tick)
-        edges = edges + (pd.Timedelta(1, unit="ns") if fixed else pd.Timedelta(1, unit="D"))
+        edges = edges + (pd.Timedelta(1, unit=first.unit) if fixed else pd.Timedelta(1, unit="D"))
     return edges, labels
 
 
