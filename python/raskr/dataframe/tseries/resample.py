@@ -101,8 +101,9 @@ def _bins(first: Any, last: Any, rule: Any, options: dict) -> tuple:
     offset = pd.tseries.frequencies.to_offset(rule)
     closed = options["closed"] or ends.resample(rule)._timegrouper.closed
     if closed == "right":
-        fixed = isinstance(offset, pd.tseries.offsets.Tick)
-        edges = edges + (pd.Timedelta(1, unit=first.unit) if fixed else pd.Timedelta(1, unit="D"))
+        # Bins that end with a month, a week and so on take in all of their last day.
+        whole_days = offset.name.split("-")[0] in ("ME", "BME", "QE", "BQE", "YE", "BYE", "W")
+        edges = edges + (pd.Timedelta(1, unit="D") if whole_days else pd.Timedelta(1, unit=first.unit))
     return edges, labels
 
 
