@@ -102,7 +102,7 @@ def _bins(first: Any, last: Any, rule: Any, options: dict) -> tuple:
     closed = options["closed"] or ends.resample(rule)._timegrouper.closed
     if closed == "right":
         # Bins that end with a month, a week and so on take in all of their last day.
-        whole_days = offset.name.split("-")[0] in ("ME", "BME", "QE", "BQE", "YE", "BYE", "W")
+        whole_days = offset.rule_code.split("-")[0] in ("ME", "BME", "QE", "BQE", "YE", "BYE", "W")
         edges = edges + (pd.Timedelta(1, unit="D") if whole_days else pd.Timedelta(1, unit=first.unit))
     return edges, labels
 
