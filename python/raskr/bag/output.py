@@ -186,4 +186,4 @@ class ToFrame(Step):
     def apply(self, part: Iterable) -> Any:
         import pandas as pd
 
-        return pd.DataFrame(list(part), columns=self.columns).astype(self.dtypes, copy=False)
+        return pd.DataFrame(list(part), columns=self.columns).astype(self.dtypes)

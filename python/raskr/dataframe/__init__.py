@@ -12,7 +12,27 @@ from raskr.dataframe.collection import DataFrame, Index, Series
 from raskr.dataframe.concat import concat
 from raskr.dataframe.conversion import to_datetime, to_numeric, to_timedelta
 from raskr.dataframe.grouping import Aggregation
-from raskr.dataframe.io import demo, read_csv, read_fwf, read_parquet, read_table, to_csv, to_parquet
+from raskr.dataframe.io import (
+    demo,
+    from_dict,
+    read_csv,
+    read_fwf,
+    read_hdf,
+    read_json,
+    read_orc,
+    read_parquet,
+    read_sql,
+    read_sql_query,
+    read_sql_table,
+    read_table,
+    to_csv,
+    to_hdf,
+    to_json,
+    to_orc,
+    to_parquet,
+    to_records,
+    to_sql,
+)
 from raskr.dataframe.mapping import map_partitions
 from raskr.dataframe.merge import merge
 from raskr.dataframe.merge_asof import merge_asof
@@ -31,6 +51,7 @@ __all__ = [
     "from_array",
     "from_dask_array",
     "from_delayed",
+    "from_dict",
     "from_map",
     "from_pandas",
     "get_dummies",
@@ -42,11 +63,22 @@ __all__ = [
     "pivot_table",
     "read_csv",
     "read_fwf",
+    "read_hdf",
+    "read_json",
+    "read_orc",
     "read_parquet",
+    "read_sql",
+    "read_sql_query",
+    "read_sql_table",
     "read_table",
     "to_csv",
     "to_datetime",
+    "to_hdf",
+    "to_json",
     "to_numeric",
+    "to_orc",
     "to_parquet",
+    "to_records",
+    "to_sql",
     "to_timedelta",
 ]

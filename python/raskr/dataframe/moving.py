@@ -1,7 +1,7 @@
 """The methods of frames that move rows between partitions or write them, gathered for the classes to inherit."""
 
 from raskr.dataframe.distinct import Deduplicating, Sampling, SeriesDistinct
-from raskr.dataframe.io.methods import FrameOutput, TableOutput
+from raskr.dataframe.io.methods import BagOutput, FrameOutput, TableOutput
 from raskr.dataframe.merge import Merging
 from raskr.dataframe.repartition import Repartitioning
 from raskr.dataframe.shuffle import Shuffling
@@ -20,5 +20,5 @@ class SeriesMoves(TableMoves, SeriesDistinct):
     """What series have."""
 
 
-class IndexMoves(SeriesDistinct):
+class IndexMoves(SeriesDistinct, BagOutput):
     """What indexes have."""

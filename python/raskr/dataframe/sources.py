@@ -9,6 +9,9 @@ import pandas as pd
 from raskr.dataframe.expressions import FromNodes, PandasSlices, PartitionCalls, Rows
 from raskr.dataframe.mapping import infer_meta, make_meta, new_collection
 
+#: Does pandas leave copies alone when the original is written to?
+_COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
+
 
 def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, chunksize: int | None = None) -> Any:
     """A frame over a pandas object.
@@ -43,6 +46,15 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
         raise NotImplementedError("from_pandas: an index of one level was expected, got a MultiIndex")
     if npartitions is not None and chunksize is not None:
         raise ValueError("Exactly one of npartitions and chunksize must be specified.")
+    for word, given in (("npartitions", npartitions), ("chunksize", chunksize)):
+        if given is not None and not isinstance(given, (int, np.integer)):
+            raise TypeError(f"Please provide {word} as an int, got {type(given).__name__}: {given!r}")
+    if data.index.hasnans and not pd.api.types.is_numeric_dtype(data.index.dtype):
+        raise NotImplementedError(
+            f"Index in passed data is non-numeric and contains nulls, which rows can't be sorted by: {data.index[:10]}"
+        )
+    # What is done to the caller's object later on does not count.
+    data = data.copy(deep=not _COPIES_ON_WRITE)
     rows = len(data)
     if not rows:
         return new_collection(PandasSlices(data, [0, 0], (None, None)))
@@ -58,6 +70,10 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
         bounds = [*starts, rows]
         return new_collection(PandasSlices(data, bounds, (None,) * len(bounds)))
     bounds = _between_runs(data.index, starts)
+    runs = data.index.unique()
+    if len(bounds) - 1 < len(runs) <= len(starts):
+        # There are as many partitions as there are values, if not more.
+        bounds = [*data.index.searchsorted(runs).tolist(), rows]
     divisions = [*(data.index[start] for start in bounds[:-1]), data.index[-1]]
     return new_collection(PandasSlices(data, bounds, [_plain(value) for value in divisions]))
 
@@ -137,6 +153,8 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     (0, 3, 5)
     """
     _check_axes(x)
+    if x.ndim == 2 and x.shape[1] != x.shape[1]:
+        raise ValueError(f"Shape along axis 1 must be known, got {x.shape}")
     if x.ndim == 2 and x.numblocks[1] > 1:
         x = x.rechunk({1: x.shape[1]})
     meta = _meta_of_array(x, columns, index, meta)
@@ -152,13 +170,16 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     else:
         bounds = np.cumsum([0, *lengths]).tolist()
         rows = Rows([pd.RangeIndex(start, stop) for start, stop in zip(bounds, bounds[1:])])
-        divisions = [*bounds[:-1], max(bounds[-1] - 1, 0)]
+        last = max(bounds[-1] - 1, 0)
+        divisions = [*(min(bound, last) for bound in bounds[:-1]), last]
     blocks = Rows(x._expr.block_nodes())
     made = PartitionCalls(_table, [blocks, meta, rows], {}, meta, divisions, label="from-array")
     return new_collection(made)
 
 
 def _table(block: Any, meta: Any, index: Any) -> Any:
+    if isinstance(meta, pd.DataFrame) and block.ndim == 1 and block.dtype.names is None:
+        return pd.DataFrame({meta.columns[0]: block}, index=index)
     if isinstance(meta, pd.Series):
         return pd.Series(block, index=index, name=meta.name, dtype=meta.dtype)
     if block.dtype.names is not None:
@@ -183,7 +204,7 @@ def _meta_of_array(x: Any, columns: Any, index: Any, meta: Any) -> Any:
         if columns is not None and not np.isscalar(columns):
             if len(columns) != 1:
                 raise ValueError(f"For a 1d array, columns must be a scalar or a single element list, got {columns!r}")
-            columns = columns[0]
+            return pd.DataFrame({columns[0]: empty}, index=rows)
         return pd.Series(empty, name=columns, index=rows)
     if columns is None:
         columns = list(range(x.shape[1]))
@@ -263,6 +284,11 @@ def _checked(part: Any, meta: Any) -> Any:
             return part
     else:
         declared, found = type(meta).__name__, type(part).__name__
+    if isinstance(part, pd.DataFrame) and isinstance(meta, pd.DataFrame) and list(declared) != list(found):
+        raise ValueError(
+            "Metadata mismatch found in `from_delayed`: The columns in the computed data do not match the columns in the provided metadata: expected "
+            f"{list(declared)}, got a partition with {list(found)}"
+        )
     raise ValueError(f"Metadata mismatch found in `from_delayed`: expected {declared}, got a partition of {found}")
 
 
@@ -277,6 +303,7 @@ def from_map(
     meta: Any = None,
     divisions: Any = None,
     label: str | None = None,
+    enforce_metadata: bool = False,
     **kwargs: Any,
 ) -> Any:
     """A frame whose partitions a function makes, one for each element of some iterables.
@@ -295,8 +322,11 @@ def from_map(
         Where partitions begin in the index, and where the last one ends.
     label : str, optional
         The first part of the keys.
+    enforce_metadata : bool
+        Complain, while computing, of partitions with other columns or types than `meta`.
     **kwargs
-        Further arguments of `func`.
+        Further arguments of `func`. Where `func` has a method `project_columns`, it is asked for the function
+        that gives the columns which are used.
 
     Examples
     --------
@@ -322,4 +352,34 @@ def from_map(
     elif len(divisions) != count + 1:
         raise ValueError(f"divisions: expected {count + 1}, one more than there are partitions, got {len(divisions)}")
     rows = [Rows(values) for values in columns]
-    return new_collection(PartitionCalls(func, [*rows, *args], kwargs, meta, divisions, label))
+    if enforce_metadata:
+        func = _Checking(func, meta)
+    return new_collection(MappedParts(func, [*rows, *args], kwargs, meta, divisions, label))
+
+
+class _Checking:
+    """A function whose results must be like an example."""
+
+    def __init__(self, function: Any, meta: Any) -> None:
+        self.function, self.meta = function, meta
+
+    def __dask_tokenize__(self) -> Any:
+        from raskr.tokenize import normalize_token
+
+        return type(self).__name__, normalize_token(self.function), self.meta
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _checked(self.function(*args, **kwargs), self.meta)
+
+
+class MappedParts(PartitionCalls):
+    """Partitions that a user's function makes, which may be able to leave out columns."""
+
+    def narrowed(self, columns: list) -> PartitionCalls:
+        """The same calls, of a function that was told which columns are wanted."""
+        project = getattr(getattr(self.function, "function", self.function), "project_columns", None)
+        if project is None or not isinstance(self.meta, pd.DataFrame):
+            return self
+        function, meta = project(list(columns)), self.meta[list(columns)]
+        function = _Checking(function, meta) if isinstance(self.function, _Checking) else function
+        return MappedParts(function, self.args, self.kwargs, meta, self.divisions, self.name.rpartition("-")[0])

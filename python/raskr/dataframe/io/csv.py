@@ -19,7 +19,7 @@ from raskr.dataframe.io.csv_blocks import (
     plain_encoding,
     sample_of,
 )
-from raskr.dataframe.io.reader import Reader
+from raskr.dataframe.io.reader import Reader, WholeReader
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.utils import UNKNOWN_CATEGORIES
 from raskr.system import CPU_COUNT
@@ -258,15 +258,6 @@ def _read(
     kind = Reader if can_read_columns(kwargs, meta) else WholeReader
     stamps = [stamp_of(path) for path in paths]
     return new_collection(kind(parser, blocks, whole_meta, (None,) * (len(blocks) + 1), name.replace("_", "-"), stamps))
-
-
-class WholeReader(Reader):
-    """A reader whose arguments do not let it leave out columns."""
-
-    @property
-    def can_narrow(self) -> bool:
-        """No."""
-        return False
 
 
 def _check_arguments(name: str, kwargs: dict) -> None:

@@ -58,3 +58,12 @@ class Reader(Expression):
 
     def _lower(self) -> list:
         return [self._call(number, self.read, part, self.columns) for number, part in enumerate(self.parts)]
+
+
+class WholeReader(Reader):
+    """A reader that always reads all columns."""
+
+    @property
+    def can_narrow(self) -> bool:
+        """No."""
+        return False
