@@ -37,6 +37,7 @@ from raskr.dataframe.mapping import map_partitions
 from raskr.dataframe.merge import merge
 from raskr.dataframe.merge_asof import merge_asof
 from raskr.dataframe.overlapping import map_overlap
+from raskr.dataframe.repartition import repartition
 from raskr.dataframe.reshape import get_dummies, melt, pivot_table
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
 
@@ -62,6 +63,7 @@ __all__ = [
     "merge_asof",
     "pivot_table",
     "read_csv",
+    "repartition",
     "read_fwf",
     "read_hdf",
     "read_json",

@@ -107,7 +107,7 @@ def array_of(expression: Expression, lengths: Any = None) -> Any:
     )
 
 
-def make_meta(meta: Any, index: Any = None) -> Any:
+def make_meta(meta: Any, index: Any = None, parent_meta: Any = None) -> Any:
     """An empty pandas object of a description: an object, a dict or pairs of columns' types, `(name, type)`, a type."""
     if isinstance(meta, (pd.DataFrame, pd.Series)):
         return meta.iloc[:0]
