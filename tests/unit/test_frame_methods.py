@@ -135,6 +135,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:The result's columns and types:UserWarning")
 @pytest.mark.parametrize("operation", ROWS, ids=range(len(ROWS)))
 def test_rows_are_pandas(df, pdf, operation):
     same(operation(df), operation(pdf))

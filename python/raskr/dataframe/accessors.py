@@ -19,7 +19,7 @@ _DATE_METHODS = (
     "as_unit asfreq ceil day_name floor isocalendar month_name normalize round strftime to_period to_timestamp "
     "total_seconds tz_convert tz_localize"
 ).split()
-_DATE_FIELDS = (
+DATE_FIELDS = (
     "components date day day_of_week day_of_year dayofweek dayofyear days days_in_month daysinmonth end_time freq hour "
     "is_leap_year is_month_end is_month_start is_quarter_end is_quarter_start is_year_end is_year_start microsecond "
     "microseconds minute month nanosecond nanoseconds quarter qyear second seconds start_time time timetz tz unit week weekday "
@@ -45,9 +45,11 @@ class _Called:
     def __call__(self, part: Any, *args: Any, **kwargs: Any) -> Any:
         if self.accessor == "dt" and self.name in ("week", "weekofyear"):
             return part.dt.isocalendar().week
-        holder = part if isinstance(part, pd.Index) and self.accessor == "dt" else getattr(part, self.accessor)
+        own = isinstance(part, pd.Index) and self.accessor in ("dt", "cat")
+        holder = part if own else getattr(part, self.accessor)
         found = getattr(holder, self.name)
-        return found if self.field else found(*args, **kwargs)
+        found = found if self.field else found(*args, **kwargs)
+        return pd.Index(found, name=part.name) if own and not isinstance(found, pd.Index) else found
 
 
 class Accessor:
@@ -56,7 +58,8 @@ class Accessor:
     _accessor = ""
 
     def __init__(self, series: Any) -> None:
-        getattr(series._meta, self._accessor)  # pandas' error for a series of another type
+        if not (self._accessor == "cat" and isinstance(series._meta, pd.CategoricalIndex)):
+            getattr(series._meta, self._accessor)  # pandas' error for a series of another type
         self._series = series
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -305,6 +308,11 @@ def _joined_text(found: list, sep: str) -> str:
     return sep.join(_texts_together(found))
 
 
+def field_of_index(index: Any, name: str) -> Any:
+    """A field of an index of dates."""
+    return elementwise(_Called("dt", name, True), [index], divisions=(None,) * (index.npartitions + 1))
+
+
 def categories_of(series: Any) -> Any:
     """All categories of a series whose categories are not known; this computes."""
     steps = (_categories, _categories_together, _categories_together)
@@ -379,5 +387,5 @@ def _fill(cls: type, owner: Any, names: list, fields: list) -> None:
 
 
 _fill(StringAccessor, pd.Series.str, _TEXT, [])
-_fill(DatetimeAccessor, pd.Series.dt, _DATE_METHODS, _DATE_FIELDS)
+_fill(DatetimeAccessor, pd.Series.dt, _DATE_METHODS, DATE_FIELDS)
 _fill(CategoricalAccessor, pd.Series.cat, _CATEGORY_METHODS, [])

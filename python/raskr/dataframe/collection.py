@@ -7,12 +7,21 @@ import pandas as pd
 
 from raskr._bridge import core
 from raskr.base import DaskMethodsMixin, compute, named_schedulers, replace_name_in_key
-from raskr.dataframe.expressions import Expression, FromNodes, PartitionCalls, RowCounts, Rows, SelectedPartitions
+from raskr.dataframe.accessors import DATE_FIELDS, field_of_index
+from raskr.dataframe.expressions import (
+    Expression,
+    FromNodes,
+    PartitionCalls,
+    RowCounts,
+    Rows,
+    SelectedPartitions,
+    TreeReduction,
+)
 from raskr.dataframe.mapping import array_of, elementwise, map_partitions, new_collection
-from raskr.dataframe.methods import FrameMethods, IndexMethods, SeriesMethods, set_columns
 from raskr.dataframe.moving import FrameMoves, IndexMoves, SeriesMoves
 from raskr.dataframe.optimizing import optimized
 from raskr.dataframe.partials import concat
+from raskr.dataframe.surface import FrameMethods, IndexMethods, SeriesMethods, set_columns
 
 
 class FrameBase(DaskMethodsMixin):
@@ -83,6 +92,17 @@ class FrameBase(DaskMethodsMixin):
         """The partitions as `Delayed` objects."""
         return [core.delayed_of_node(node, None) for node in self._expr.nodes]
 
+    def __bool__(self) -> bool:
+        raise ValueError(
+            f"The truth value of a {type(self).__name__} is ambiguous: it is lazy, and has many values. Use a.any() or "
+            "a.all() and compute it"
+        )
+
+    def optimize(self, **kwargs: Any) -> Any:
+        """The same rows, from sources that read only the columns that are used."""
+        [better] = optimized([self._expr])
+        return new_collection(better)
+
     # --- partitions ------------------------------------------------------------------------------------------------
     def map_partitions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """A function of the partitions, one by one; see `raskr.dataframe.map_partitions`."""
@@ -151,6 +171,11 @@ class FrameBase(DaskMethodsMixin):
 
     def __len__(self) -> int:
         return sum(self._lengths())
+
+    def _row_number(self) -> Any:
+        """The number of rows, lazy."""
+        steps = (_number, sum, sum)
+        return new_collection(TreeReduction(*steps, [RowCounts(self._expr)], 0, "rows"))
 
     def _lengths(self) -> tuple:
         [counts] = optimized([RowCounts(self._expr)])
@@ -266,7 +291,7 @@ class DataFrame(FrameMoves, FrameMethods, FrameBase):
     @property
     def shape(self) -> tuple:
         """The number of rows, which is lazy, and of columns."""
-        return self.size // max(len(self.columns), 1), len(self.columns)
+        return self._row_number(), len(self.columns)
 
     @property
     def empty(self) -> bool:
@@ -352,12 +377,16 @@ class Series(SeriesMoves, SeriesMethods, FrameBase):
     @property
     def shape(self) -> tuple:
         """The number of rows, which is lazy."""
-        return (self.size,)
+        return (self._row_number(),)
 
     @property
     def axes(self) -> list:
         """The index."""
         return [self.index]
+
+    def __dir__(self) -> list:
+        absent = [name for name in ("str", "dt", "cat", "list", "struct") if not hasattr(self._meta, name)]
+        return [name for name in super().__dir__() if name not in absent]
 
     def __iter__(self) -> Any:
         for node in self._expr.nodes:
@@ -380,6 +409,18 @@ class Index(IndexMoves, IndexMethods, FrameBase):
         """The name of the index."""
         return self._meta.name
 
+    @name.setter
+    def name(self, name: Any) -> None:
+        self._expr = self.rename(name)._expr
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in DATE_FIELDS and isinstance(self._expr.meta, pd.DatetimeIndex):
+            return field_of_index(self, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list:
+        return [*super().__dir__(), *(DATE_FIELDS if isinstance(self._meta, pd.DatetimeIndex) else ())]
+
     @property
     def names(self) -> Any:
         """The names of the levels."""
@@ -393,7 +434,7 @@ class Index(IndexMoves, IndexMethods, FrameBase):
     @property
     def shape(self) -> tuple:
         """The number of rows, which is lazy."""
-        return (self.size,)
+        return (self._row_number(),)
 
 
 def graph_of_expression(expression: Expression) -> dict:
@@ -410,6 +451,10 @@ def graph_of_expression(expression: Expression) -> dict:
         if own[key] != (name, number):
             tasks[name, number] = own[key]
     return tasks
+
+
+def _number(rows: int) -> int:
+    return rows
 
 
 def _values(part: Any) -> Any:

@@ -99,7 +99,7 @@ class CumulativeMethods:
             raise ValueError(f"No axis named {axis} for object type {type(self).__name__}")
         return new_collection(Running(self._expr, kind, skipna))
 
-    def cumsum(self, axis: Any = 0, skipna: bool = True) -> Any:
+    def cumsum(self, axis: Any = 0, skipna: bool = True, dtype: None = None, out: None = None) -> Any:
         """The running sum along the rows.
 
         Examples
@@ -111,14 +111,14 @@ class CumulativeMethods:
         """
         return self._running("cumsum", axis, skipna)
 
-    def cumprod(self, axis: Any = 0, skipna: bool = True) -> Any:
+    def cumprod(self, axis: Any = 0, skipna: bool = True, dtype: None = None, out: None = None) -> Any:
         """The running product along the rows."""
         return self._running("cumprod", axis, skipna)
 
-    def cummax(self, axis: Any = 0, skipna: bool = True) -> Any:
+    def cummax(self, axis: Any = 0, skipna: bool = True, dtype: None = None, out: None = None) -> Any:
         """The running maximum along the rows."""
         return self._running("cummax", axis, skipna)
 
-    def cummin(self, axis: Any = 0, skipna: bool = True) -> Any:
+    def cummin(self, axis: Any = 0, skipna: bool = True, dtype: None = None, out: None = None) -> Any:
         """The running minimum along the rows."""
         return self._running("cummin", axis, skipna)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from raskr.dataframe.expressions import Expression, PartitionCalls
 from raskr.dataframe.mapping import elementwise, map_partitions
+from raskr.dataframe.utils import clear_known_categories, meta_by_example
 from raskr.utils import M
 
 #: Methods of frames and series that keep the index, and give each column from the column of the same name.
@@ -38,7 +39,6 @@ ROWWISE = {
     "explode": "A row for each element of list-like values.",
     "rename": "Other names for columns, or for a series.",
     "rename_axis": "Another name for the index or the columns.",
-    "astype": "The values in other types.",
     "droplevel": "Column labels without some of their levels.",
 }
 
@@ -75,6 +75,9 @@ INDEX_METHODS = {
     "round": "The values, rounded.",
 }
 
+#: Methods whose pandas arguments are lined up by their index.
+_LINED_UP = ("combine_first", "fillna", "mask", "where")
+
 ARITHMETIC = "add sub mul div divide truediv floordiv mod pow multiply subtract".split()
 COMPARISONS = "eq ne lt le gt ge".split()
 
@@ -99,9 +102,15 @@ def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
 
         def method(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
             by_axis = kwargs.get("axis") in (1, "columns")
+            if _name in _LINED_UP:
+                args = tuple(_operand(self, arg, {}) for arg in args)
+                kwargs = {key: _operand(self, value, {}) for key, value in kwargs.items()}
+            elif _name == "isin" and any(hasattr(arg, "npartitions") for arg in (*args, *kwargs.values())):
+                raise NotImplementedError("isin: values that are known were expected, got a lazy collection: use merge")
             return elementwise(getattr(M, _name), [self, *args], kwargs, columnwise=columnwise and not by_axis)
 
-        setattr(cls, name, documented(method, name, owner, summary))
+        if name not in cls.__dict__:
+            setattr(cls, name, documented(method, name, owner, summary))
 
 
 def _operand(self: Any, other: Any, kwargs: dict) -> Any:
@@ -164,8 +173,10 @@ class ElementwiseMethods(OperatorMethods):
     """What frames and series share."""
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, (pd.Series, np.ndarray)) and key.dtype == bool and self.ndim == 1:
-            key = _operand(self, key, {})
+        if isinstance(key, pd.Series) and key.dtype == bool:
+            key = _operand(self, key, {"axis": 0})
+        elif isinstance(key, (pd.Series, pd.Index, np.ndarray)) and self.ndim == 2:
+            key = list(key)
         if self.ndim == 2 and isinstance(key, slice):
             return self.loc[key]
         columnwise = getattr(key, "ndim", 0) > 0
@@ -175,7 +186,7 @@ class ElementwiseMethods(OperatorMethods):
         """Another object for the same expression: columns that are set on one don't show on the other."""
         if deep is not False:
             raise ValueError(
-                f"The `deep` value must be False. This is strictly a shallow copy of the graph, got {deep!r}"
+                "The `deep` value must be False. This is strictly a shallow copy of the underlying computational graph."
             )
         return type(self)(self._expr)
 
@@ -223,6 +234,23 @@ class ElementwiseMethods(OperatorMethods):
             divisions = (*divisions[:-1], pd.PeriodIndex([self.divisions[-1]]).to_timestamp(freq=freq, how="end")[0])
         return elementwise(M.to_timestamp, [self], {"freq": freq, "how": how}, divisions=divisions)
 
+    def astype(self, dtype: Any) -> Any:
+        """The values in another type, or in types by column; categories that are not given are unknown."""
+        meta = self._meta.astype(dtype)
+        before = self._meta
+        if meta.ndim == 1 and _is_open(dtype) and not isinstance(before.dtype, pd.CategoricalDtype):
+            meta = clear_known_categories(meta, index=False)
+        elif meta.ndim == 2:
+            kinds = dtype if isinstance(dtype, (dict, pd.Series)) else dict.fromkeys(meta.columns, dtype)
+            unknown = [
+                name
+                for name, kind in kinds.items()
+                if _is_open(kind) and not isinstance(before.dtypes[name], pd.CategoricalDtype)
+            ]
+            meta = clear_known_categories(meta, unknown, index=False) if unknown else meta
+        one = not isinstance(dtype, (dict, pd.Series))
+        return elementwise(M.astype, [self, dtype], meta=meta, columnwise=one)
+
     def clear_divisions(self) -> Any:
         """The same rows, with divisions forgotten."""
         return elementwise(_same, [self], divisions=(None,) * (self.npartitions + 1))
@@ -251,7 +279,7 @@ class ElementwiseMethods(OperatorMethods):
     def combine(self, other: Any, func: Any, fill_value: Any = None, overwrite: bool = True) -> Any:
         """Two objects combined by a function; see pandas' method."""
         options = {"overwrite": overwrite} if self.ndim == 2 else {}
-        return elementwise(M.combine, [self, other, func], {"fill_value": fill_value, **options})
+        return elementwise(M.combine, [self, _operand(self, other, {}), func], {"fill_value": fill_value, **options})
 
     def memory_usage_per_partition(self, index: bool = True, deep: bool = False) -> Any:
         """The bytes of each partition, as a series over the partitions."""
@@ -321,8 +349,6 @@ class FrameElementwise(ElementwiseMethods):
         >>> df.apply(lambda row: row.a + row.b, axis=1, meta=("c", "int64")).compute().tolist()
         [4, 6]
         """
-        from raskr.dataframe.utils import meta_by_example
-
         if axis not in (1, "columns"):
             raise NotImplementedError("dd.DataFrame.apply only supports axis=1: rows; for columns, use a reduction")
         options = {"axis": 1, "raw": raw, "result_type": result_type, "args": tuple(args), **kwargs}
@@ -335,11 +361,26 @@ class FrameElementwise(ElementwiseMethods):
 
     def map(self, func: Any, na_action: Any = None, meta: Any = None, **kwargs: Any) -> Any:
         """What a function gives for each value; `meta` is an empty example of the result."""
-        from raskr.dataframe.utils import meta_by_example
-
         options = {"na_action": na_action, **kwargs}
         found = meta_by_example(M.map, [self, func], options, meta, "map")
         return elementwise(M.map, [self, func], options, meta=found, label="map", columnwise=True)
+
+    def rename(self, index: Any = None, columns: Any = None, axis: Any = None, mapper: Any = None) -> Any:
+        """Other names for columns; where index values get others, divisions are no longer known.
+
+        Parameters
+        ----------
+        index, columns : dict or callable, optional
+            What names become.
+        axis : {0, 1}, optional
+            With `mapper`, or the first argument, as in pandas.
+        """
+        if axis is not None:
+            mapper = index if mapper is None else mapper
+            index, columns = (None, mapper) if axis in (1, "columns") else (mapper, None)
+        options = {key: value for key, value in (("index", index), ("columns", columns)) if value is not None}
+        divisions = None if index is None else (None,) * (self.npartitions + 1)
+        return elementwise(M.rename, [self], options, divisions=divisions)
 
     def items(self) -> Any:
         """The columns, one by one, with their names."""
@@ -374,21 +415,49 @@ class SeriesElementwise(ElementwiseMethods):
         args, **kwargs
             Further arguments.
         """
-        from raskr.dataframe.utils import meta_by_example
-
         options = {"args": tuple(args), **kwargs}
         found = meta_by_example(M.apply, [self, function], options, meta, "apply")
         return elementwise(M.apply, [self, function], options, meta=found, label="apply")
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Any:
         """What a function, a dict or a series gives for each value; `meta` is an empty example of the result."""
-        from raskr.dataframe.utils import meta_by_example
-
         options = {"na_action": na_action}
         if isinstance(getattr(arg, "_expr", None), Expression):
             raise TypeError("map: a function, a dict or a pandas series was expected, got a lazy collection: join it")
         found = meta_by_example(M.map, [self, arg], options, meta, "map")
         return elementwise(M.map, [self, arg], options, meta=found, label="map")
+
+    def rename(self, index: Any, inplace: bool = False, sorted_index: bool = False) -> Any:
+        """Another name for the series; with a function or a dict other index values.
+
+        Parameters
+        ----------
+        index : label, callable or dict
+            The name, or what index values become.
+        inplace : bool
+            Not possible: False.
+        sorted_index : bool
+            Whether index values keep their order, so that divisions are known.
+        """
+        if inplace:
+            raise ValueError("rename: a series is not changed in place, inplace=False was expected")
+        mapped = callable(index) or isinstance(index, (dict, pd.Series))
+        if not mapped:
+            return elementwise(M.rename, [self, index])
+        divisions = (None,) * (self.npartitions + 1)
+        if sorted_index and self.known_divisions:
+            divisions = tuple(pd.Series(0, index=pd.Index(self.divisions)).rename(index).index)
+            if list(divisions) != sorted(divisions):
+                raise ValueError("sorted_index=True, but the divisions that index values become are not in order")
+        return elementwise(M.rename, [self, index], divisions=divisions)
+
+    def add_prefix(self, prefix: str) -> Any:
+        """Index values with text before them; divisions are no longer known."""
+        return elementwise(M.add_prefix, [self, prefix], divisions=(None,) * (self.npartitions + 1))
+
+    def add_suffix(self, suffix: str) -> Any:
+        """Index values with text after them; divisions are no longer known."""
+        return elementwise(M.add_suffix, [self, suffix], divisions=(None,) * (self.npartitions + 1))
 
     def items(self) -> Any:
         """The values, one by one, with their index; partitions are computed one after another."""
@@ -403,18 +472,48 @@ class SeriesElementwise(ElementwiseMethods):
 class IndexElementwise(OperatorMethods):
     """What indexes have."""
 
+    def shift(self, periods: int = 1, freq: Any = None) -> Any:
+        """Dates moved by some steps of a frequency."""
+        if not isinstance(self._meta, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
+            raise NotImplementedError(f"shift: an index of dates was expected, got {type(self._meta).__name__}")
+        if isinstance(self._meta, pd.PeriodIndex):
+            freq = None
+        elif freq is None:
+            freq = getattr(self._meta, "freq", None)
+            if freq is None:
+                raise ValueError("shift: freq= is needed, since the index has no frequency")
+        return elementwise(
+            M.shift,
+            [self, periods],
+            {} if freq is None else {"freq": freq},
+            divisions=moved_divisions(self, periods, freq),
+        )
+
     def __getitem__(self, key: Any) -> Any:
         return elementwise(operator.getitem, [self, key], divisions=(None,) * (self.npartitions + 1))
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None, is_monotonic: bool = False) -> Any:
         """What a function gives for each value; divisions are mapped too where `is_monotonic` says that order stays."""
-        from raskr.dataframe.utils import meta_by_example
-
         found = meta_by_example(M.map, [self, arg], {"na_action": na_action}, meta, "map")
         divisions = (None,) * (self.npartitions + 1)
         if is_monotonic and self.known_divisions:
             divisions = tuple(pd.Series(self.divisions).map(arg, na_action=na_action))
         return elementwise(M.map, [self, arg], {"na_action": na_action}, meta=found, divisions=divisions)
+
+
+def moved_divisions(frame: Any, periods: int, freq: Any) -> tuple:
+    """The divisions of an index whose dates are moved; unknown where their order may be lost."""
+    unknown = (None,) * (frame.npartitions + 1)
+    index = frame._meta if isinstance(frame._meta, pd.Index) else frame._meta.index
+    if not frame.known_divisions:
+        return unknown
+    divisions = pd.Index(frame.divisions)
+    if isinstance(index, pd.PeriodIndex):
+        return tuple(pd.PeriodIndex(divisions).shift(periods))
+    offset = freq if isinstance(freq, pd.Timedelta) else pd.tseries.frequencies.to_offset(freq)
+    if not isinstance(offset, (pd.Timedelta, pd.tseries.offsets.Tick, pd.tseries.offsets.Day)):
+        return unknown  # times within a week all move to its end
+    return tuple(divisions.shift(periods, freq=freq))
 
 
 class WithColumn(PartitionCalls):
@@ -435,6 +534,13 @@ class WithColumn(PartitionCalls):
         if columns is not None and frame.columns.is_unique:
             rest = [name for name in frame.columns if name in columns and name != self.args[1]]
         return [rest, *(None for _ in self.children[1:])]
+
+
+def _is_open(kind: Any) -> bool:
+    """Is it a categorical type whose categories are found in the values?"""
+    if isinstance(kind, pd.CategoricalDtype):
+        return kind.categories is None
+    return isinstance(kind, str) and kind == "category"
 
 
 def with_column(part: Any, name: Any, value: Any) -> Any:
@@ -471,8 +577,9 @@ def _aligned(left: Any, right: Any, place: int, **options: Any) -> Any:
 
 
 def _bytes(part: Any, index: bool, deep: bool) -> Any:
+    """The bytes of a partition as a series of one value."""
     used = part.memory_usage(index=index, deep=deep) if not isinstance(part, pd.Index) else part.memory_usage(deep=deep)
-    return int(used.sum()) if hasattr(used, "sum") else int(used)
+    return pd.Series([int(used.sum()) if hasattr(used, "sum") else int(used)])
 
 
 def _add_binary_methods(cls: type, owner: Any) -> None:

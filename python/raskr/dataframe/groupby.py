@@ -19,10 +19,14 @@ from raskr.dataframe.grouping import (
     partial_results,
     split_by_group,
 )
-from raskr.dataframe.mapping import new_collection, operand
+from raskr.dataframe.mapping import elementwise, new_collection, operand
 from raskr.dataframe.utils import meta_nonempty
 
 _NOT_GIVEN = object()
+
+
+#: Aggregations for which columns of text are an error, unless only columns of numbers are asked for.
+NUMERIC_ONLY_NOT_IMPLEMENTED = ["mean", "std", "var"]
 
 
 class GroupBy(WholeGroups):
@@ -170,7 +174,7 @@ class GroupBy(WholeGroups):
             return True
         if name not in PARTS:
             return False
-        if len(PARTS[name]) == 1:
+        if name not in (*NUMERIC_ONLY_NOT_IMPLEMENTED, "sem"):
             return True
         meta = self._source.meta
         kinds = [meta.dtype if meta.ndim == 1 else meta.dtypes[column] for column in columns]
@@ -383,11 +387,15 @@ def _key(obj: Any, key: Any) -> Any:
     if isinstance(key, pd.Grouper):
         raise NotImplementedError("groupby: for a pandas.Grouper use resample, or a key such as df.date.dt.floor('D')")
     if callable(key):
-        return operand(obj.index.map(key).to_series()) if obj.ndim else key
+        return operand(elementwise(_mapped_index, [obj, key]))
     names = obj._meta.index.names
     if obj.ndim == 2 and key in obj.columns or key in names and key is not None:
         return key
     raise KeyError(key)
+
+
+def _mapped_index(part: Any, function: Any) -> Any:
+    return pd.Series(part.index.map(function), index=part.index)
 
 
 def _named(obj: Any, key: Any) -> Any:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from raskr.dataframe.alignment import aligned, has_index
 from raskr.dataframe.expressions import Expression, PartitionCalls, Rows, label_of
+from raskr.utils import has_keyword
 
 _NOT_GIVEN = object()
 
@@ -90,6 +91,8 @@ def divisions_of(frames: list) -> tuple:
 
 def empty(arg: Any) -> Any:
     """An argument as it is for empty partitions."""
+    if isinstance(arg, Rows):
+        return arg.values[0]
     return arg.meta if isinstance(arg, Expression) else arg
 
 
@@ -137,12 +140,22 @@ def _empty_column(kind: Any, index: Any) -> pd.Series:
 
 def infer_meta(function: Any, args: Any, kwargs: dict) -> Any:
     """What a function gives for empty partitions."""
+    from raskr.dataframe.utils import meta_nonempty
+
+    def example(arg: Any) -> Any:
+        return meta_nonempty(arg.meta) if isinstance(arg, Expression) else empty(arg)
+
+    try:
+        found = function(*map(example, args), **{name: example(arg) for name, arg in kwargs.items()})
+        return found[:0] if isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)) and found.ndim else found
+    except Exception:  # it may work without rows
+        pass
     try:
         found = function(*map(empty, args), **{name: empty(arg) for name, arg in kwargs.items()})
     except Exception as error:
         raise ValueError(
-            f"Metadata inference failed in `{label_of(function)}`: the function failed on an empty partition, on which "
-            f"it was tried to find what it returns.\nPlease give the keyword meta=.\n\nOriginal error: {error!r}"
+            f"Metadata inference failed in `{label_of(function)}`: the function failed on made-up rows and on an "
+            f"empty partition, on which it was tried to find what it returns.\nPlease give the keyword meta=.\n\nOriginal error: {error!r}"
         ) from error
     return found
 
@@ -202,6 +215,10 @@ def map_partitions(
         kwargs = {name: fresh.get(id(arg), arg) for name, arg in kwargs.items()}
         frames = [fresh.get(id(frame), frame) for frame in frames]
     divisions = common_divisions(frames)
+    if "partition_info" not in kwargs and has_keyword(func, "partition_info"):
+        kwargs["partition_info"] = Rows(
+            [{"number": n, "division": division} for n, division in enumerate(divisions[:-1])]
+        )
     found = infer_meta(func, args, kwargs) if meta is _NOT_GIVEN else meta
     call, meta = func, found
     if not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):

@@ -99,16 +99,22 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     if getattr(kind, "kind", "f") == "M" and name in ("mean", "std"):
         missing = value is None or value != value
         if name == "std":
-            return pd.NaT if missing else pd.Timedelta(int(value), unit="ns")
+            return pd.NaT if missing else pd.Timedelta(int(value), unit="ns").as_unit(_unit(kind))
         if missing:
             return pd.NaT
         stamp = pd.Timestamp(int(value), unit="ns", tz="UTC" if getattr(kind, "tz", None) else None)
+        stamp = stamp.as_unit(_unit(kind))
         return stamp.tz_convert(kind.tz) if getattr(kind, "tz", None) else stamp
     if getattr(kind, "kind", "f") == "m":
-        return pd.NaT if value is None or value != value else pd.Timedelta(int(value), unit="ns")
+        return pd.NaT if value is None or value != value else pd.Timedelta(int(value), unit="ns").as_unit(_unit(kind))
     if kind == np.float32:
         return np.float32(value)
     return value
+
+
+def _unit(kind: Any) -> str:
+    """The resolution of a type of dates or durations."""
+    return getattr(kind, "unit", None) or np.datetime_data(kind)[0]
 
 
 def _statistic(name: str, count: int, mean: Any, sums: list, ddof: int = 1) -> Any:

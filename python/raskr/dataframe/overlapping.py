@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.dataframe.elementwise import moved_divisions
 from raskr.dataframe.expressions import Expression, label_of
 from raskr.dataframe.mapping import elementwise, infer_meta, make_meta, new_collection, operand
 from raskr.dataframe.partials import concat
@@ -246,25 +247,28 @@ class OverlapMethods:
         if axis in (1, "columns") and self.ndim == 2:
             return elementwise(M.shift, [self], {"periods": periods, "freq": freq, "axis": 1})
         if freq is not None:
-            divisions = (None,) * (self.npartitions + 1)
-            if self.known_divisions:
-                divisions = tuple(
-                    pd.Series(range(len(self.divisions)), index=self.divisions).shift(periods, freq=freq).index
+            if not isinstance(self._meta.index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
+                raise NotImplementedError(
+                    f"shift: freq= needs an index of dates, got {type(self._meta.index).__name__}"
                 )
+            divisions = moved_divisions(self, periods, freq)
             return elementwise(M.shift, [self], {"periods": periods, "freq": freq}, divisions=divisions)
-        return self._moved(M.shift, int(periods), "shift")
+        return self._moved(M.shift, periods, "shift")
 
     def diff(self, periods: int = 1, axis: Any = 0) -> Any:
         """Each value less the one some rows before."""
         if axis in (1, "columns") and self.ndim == 2:
             return elementwise(M.diff, [self], {"periods": periods, "axis": 1})
-        return self._moved(M.diff, int(periods), "diff")
+        return self._moved(M.diff, periods, "diff")
 
     def pct_change(self, periods: int = 1, fill_method: None = None, freq: Any = None) -> Any:
         """Each value's change from the one some rows before, as a share of that."""
-        return self._moved(M.pct_change, int(periods), "pct-change")
+        return self._moved(M.pct_change, periods, "pct-change")
 
-    def _moved(self, function: Any, periods: int, label: str) -> Any:
+    def _moved(self, function: Any, periods: Any, label: str) -> Any:
+        if isinstance(periods, float) or not isinstance(periods, (int, np.integer)):
+            raise TypeError(f"periods must be an integer, got {periods!r}")
+        periods = int(periods)
         before, after = (periods, 0) if periods > 0 else (0, -periods)
         return _whole_overlap(self, function, before, after, {"periods": periods}, label)
 

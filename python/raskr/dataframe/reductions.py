@@ -149,6 +149,8 @@ class Reductions:
         numeric_only: bool = False,
         min_count: int = 0,
         split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
     ) -> Any:
         """The sum of the values.
 
@@ -181,6 +183,8 @@ class Reductions:
         numeric_only: bool = False,
         min_count: int = 0,
         split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
     ) -> Any:
         """The product of the values; the parameters are those of `sum`."""
         return self._with_least("prod", axis, skipna, numeric_only, min_count, split_every)
@@ -199,19 +203,39 @@ class Reductions:
         there = self.count(numeric_only=numeric_only) if self.ndim == 2 else self.count()
         return elementwise(_where_enough, [whole, there, min_count])
 
-    def max(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = None) -> Any:
+    def max(
+        self,
+        axis: Any = 0,
+        skipna: bool = True,
+        numeric_only: bool = False,
+        split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
+    ) -> Any:
         """The greatest value; the parameters are those of `sum`."""
         return self._by_method("max", axis, split_every, numeric_only=numeric_only, skipna=skipna)
 
-    def min(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = None) -> Any:
+    def min(
+        self,
+        axis: Any = 0,
+        skipna: bool = True,
+        numeric_only: bool = False,
+        split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
+    ) -> Any:
         """The least value; the parameters are those of `sum`."""
         return self._by_method("min", axis, split_every, numeric_only=numeric_only, skipna=skipna)
 
-    def any(self, axis: Any = 0, skipna: bool = True, split_every: Any = None) -> Any:
+    def any(
+        self, axis: Any = 0, skipna: bool = True, split_every: Any = None, dtype: None = None, out: None = None
+    ) -> Any:
         """Is any value true?"""
         return self._by_method("any", axis, split_every, skipna=skipna)
 
-    def all(self, axis: Any = 0, skipna: bool = True, split_every: Any = None) -> Any:
+    def all(
+        self, axis: Any = 0, skipna: bool = True, split_every: Any = None, dtype: None = None, out: None = None
+    ) -> Any:
         """Are all values true?"""
         return self._by_method("all", axis, split_every, skipna=skipna)
 
@@ -241,18 +265,40 @@ class Reductions:
         }
         return self._reduced(*steps, name, split_every, options)
 
-    def mean(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = None) -> Any:
+    def mean(
+        self,
+        axis: Any = 0,
+        skipna: bool = True,
+        numeric_only: bool = False,
+        split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
+    ) -> Any:
         """The mean; the parameters are those of `sum`."""
         return self._by_moments("mean", axis, skipna, numeric_only, split_every)
 
     def var(
-        self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, split_every: Any = None
+        self,
+        axis: Any = 0,
+        skipna: bool = True,
+        ddof: int = 1,
+        numeric_only: bool = False,
+        split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
     ) -> Any:
         """The variance, with a divisor of the number of values less `ddof`; other parameters are those of `sum`."""
         return self._by_moments("var", axis, skipna, numeric_only, split_every, ddof=ddof)
 
     def std(
-        self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, split_every: Any = None
+        self,
+        axis: Any = 0,
+        skipna: bool = True,
+        ddof: int = 1,
+        numeric_only: bool = False,
+        split_every: Any = None,
+        dtype: None = None,
+        out: None = None,
     ) -> Any:
         """The standard deviation; the parameters are those of `var`."""
         return self._by_moments("std", axis, skipna, numeric_only, split_every, ddof=ddof)
@@ -289,6 +335,7 @@ class Reductions:
             return self[numeric_columns(self._meta)]._place(name, 0, skipna, False, split_every)
         index = self._meta.index
         example = _one_of(index.dtype) if self.ndim == 1 else pd.Series([], dtype=index.dtype, index=self.columns[:0])
+        getattr(meta_nonempty(self._meta), name)()  # pandas' own error for what has no order
         options = {"chunk": {"name": name, "skipna": skipna}, "combine": {"name": name, "skipna": skipna}}
         options["aggregate"] = {"name": name, "skipna": skipna, "series": self.ndim == 1}
         return new_collection(

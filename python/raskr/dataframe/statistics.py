@@ -25,7 +25,8 @@ class TableStatistics:
         meta_nonempty(frame._meta).median(**({"numeric_only": numeric_only} if frame.ndim == 2 else {}))
         if frame.ndim == 2 and numeric_only:
             frame = frame[numeric_columns(frame._meta)]
-        return frame._quantiles(0.5, method, "linear", "median")
+        found = frame._quantiles(0.5, method, "linear", "median")
+        return elementwise(M.rename, [found, None]) if frame.ndim == 2 else found
 
     def median_approximate(self, axis: Any = 0, method: str = "default", numeric_only: bool = False) -> Any:
         """The median, as `median` gives it."""
@@ -42,6 +43,8 @@ class TableStatistics:
         divisions: tuple = (None, None)
         if points.ndim and len(points):
             divisions = (float(points.min()), float(points.max()))
+        elif self.ndim == 2 and len(self.columns) and not points.ndim:
+            divisions = _ends_of(self.columns)
         return new_collection(
             TreeReduction(
                 sorted_values,
@@ -124,11 +127,12 @@ class FrameStatistics(TableStatistics):
         counts = [self[name].nunique(dropna=dropna, split_every=split_every) for name in self.columns]
         return _beside(counts, self.columns, "int64")
 
-    def mode(self, dropna: bool = True, split_every: Any = None, **kwargs: Any) -> Any:
+    def mode(self, dropna: bool = True, split_every: Any = None, numeric_only: bool = False) -> Any:
         """The most frequent values of each column, in rows."""
-        modes = [self[name].mode(dropna=dropna, split_every=split_every) for name in self.columns]
+        frame: Any = self[numeric_columns(self._meta)] if numeric_only else self
+        modes = [frame[name].mode(dropna=dropna, split_every=split_every) for name in frame.columns]
         args = [mode._expr for mode in modes]
-        return new_collection(PartitionCalls(_columns_of, args, {}, self._meta.reset_index(drop=True), (None, None)))
+        return new_collection(PartitionCalls(_columns_of, args, {}, frame._meta.reset_index(drop=True), (None, None)))
 
     def corr(
         self,
@@ -159,7 +163,7 @@ class FrameStatistics(TableStatistics):
     ) -> Any:
         """How often each different row is there."""
         options = {"sort": sort is not False, "ascending": ascending, "dropna": dropna, "normalize": normalize}
-        return _counts(self, options, split_every)
+        return _counts(self, options, split_every, split_out)
 
     def describe(
         self,
@@ -247,10 +251,10 @@ class SeriesStatistics(TableStatistics):
         split_every : int, optional
             How many partial results are combined at once.
         split_out : int
-            Accepted for likeness.
+            How many partitions the result has, each sorted by itself.
         """
         options = {"sort": sort is not False, "ascending": ascending, "dropna": dropna, "normalize": normalize}
-        return _counts(self, options, split_every)
+        return _counts(self, options, split_every, split_out)
 
     def mode(self, dropna: bool = True, split_every: Any = None) -> Any:
         """The most frequent values, in ascending order."""
@@ -276,7 +280,9 @@ class SeriesStatistics(TableStatistics):
             raise TypeError(f"other must be a Series, got {type(other).__name__}")
         both = elementwise(_two_columns, [self, other])
         matrix = pairwise(both, least, corr, split_every)
-        return new_collection(PartitionCalls(_corner, [matrix._expr], {}, 0.0, (None, None), "corr" if corr else "cov"))
+        return new_collection(
+            PartitionCalls(_corner, [matrix._expr], {}, np.float64(0), (None, None), "corr" if corr else "cov")
+        )
 
     def autocorr(self, lag: int = 1, split_every: Any = None) -> Any:
         """The correlation with the series, shifted."""
@@ -334,6 +340,13 @@ class SeriesStatistics(TableStatistics):
     def is_monotonic_decreasing(self) -> Any:
         """Does no value come before a greater one?"""
         return _monotonic(self, "is_monotonic_decreasing")
+
+
+def _ends_of(columns: Any) -> tuple:
+    try:
+        return min(columns), max(columns)
+    except TypeError:
+        return None, None
 
 
 def _monotonic(series: Any, name: str) -> Any:
@@ -442,14 +455,33 @@ def _counted(found: list, sort: bool, ascending: bool, normalize: bool, dropna: 
     return whole
 
 
-def _counts(data: Any, options: dict, split_every: Any) -> Any:
+def _counts(data: Any, options: dict, split_every: Any, split_out: Any) -> Any:
     dropna = options["dropna"]
     meta = _counted([_count_values(data._meta, dropna)], **options)
     steps = (_count_values, _add_counts, _counted)
     arguments = {"chunk": {"dropna": dropna}, "aggregate": options}
+    count = data.npartitions if split_out is True else int(split_out or 1)
+    if count > 1 and options["normalize"]:
+        raise ValueError("value_counts: shares need all counts, so that split_out=1 was expected with normalize=True")
     return new_collection(
-        TreeReduction(*steps, [data._expr], meta.iloc[:0], "value-counts", options=arguments, split_every=split_every)
+        TreeReduction(
+            *steps,
+            [data._expr],
+            meta.iloc[:0],
+            "value-counts",
+            options=arguments,
+            split_every=split_every,
+            divisions=(None,) * (count + 1),
+            split=_split_counts if count > 1 else None,
+        )
     )
+
+
+def _split_counts(counts: Any, number: int) -> list:
+    from raskr.dataframe.grouping import group_hashes
+
+    places = group_hashes(counts.index) % np.uint64(number)
+    return [counts[places == place] for place in range(number)]
 
 
 def _most_frequent(found: list, name: Any, dtype: Any) -> Any:

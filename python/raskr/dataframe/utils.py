@@ -1,5 +1,6 @@
 """Empty and made-up examples of pandas objects, which say what an operation gives before anything is computed."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,12 @@ def meta_by_example(function: Any, args: list, options: dict, meta: Any, name: s
         if isinstance(meta, pd.Index):
             return meta[:0]
         return make_meta(meta, index)
+    if name == "apply":
+        warnings.warn(
+            "The result's columns and types are not declared: the function is run on made-up rows to find them. If that is "
+            "wrong or slow, declare them by meta=, such as meta={'x': 'f8', 'y': 'f8'} or meta=('x', 'f8').",
+            stacklevel=3,
+        )
     examples = [meta_nonempty(arg.meta) if isinstance(arg, Expression) else arg for arg in expressions]
     try:
         found = function(*examples, **options)
