@@ -9,7 +9,7 @@ except ImportError as error:
 
 from raskr.base import compute
 from raskr.dataframe.collection import DataFrame, Index, Series
-from raskr.dataframe.concat import concat
+from raskr.dataframe.concatenation import concat
 from raskr.dataframe.conversion import to_datetime, to_numeric, to_timedelta
 from raskr.dataframe.grouping import Aggregation
 from raskr.dataframe.io import (
@@ -34,10 +34,11 @@ from raskr.dataframe.io import (
     to_sql,
 )
 from raskr.dataframe.mapping import map_partitions
-from raskr.dataframe.merge import merge
-from raskr.dataframe.merge_asof import merge_asof
+from raskr.dataframe.merging import merge
+from raskr.dataframe.nearest import merge_asof
 from raskr.dataframe.overlapping import map_overlap
 from raskr.dataframe.repartition import repartition
+from raskr.dataframe.repartitioning import repartition
 from raskr.dataframe.reshape import get_dummies, melt, pivot_table
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
 
@@ -63,7 +64,6 @@ __all__ = [
     "merge_asof",
     "pivot_table",
     "read_csv",
-    "repartition",
     "read_fwf",
     "read_hdf",
     "read_json",
@@ -73,6 +73,7 @@ __all__ = [
     "read_sql_query",
     "read_sql_table",
     "read_table",
+    "repartition",
     "to_csv",
     "to_datetime",
     "to_hdf",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from raskr.dataframe.expressions import Expression, PartitionCalls, Rows
 from raskr.dataframe.mapping import new_collection
-from raskr.dataframe.repartition import JoinedPartitions, bounds_of_groups
+from raskr.dataframe.repartitioning import JoinedPartitions, bounds_of_groups
 from raskr.dataframe.shuffle import as_list, check_method, hashed
 
 #: How many partitions of distinct rows are put together at once.

@@ -2,8 +2,8 @@
 
 from raskr.dataframe.distinct import Deduplicating, Sampling, SeriesDistinct
 from raskr.dataframe.io.methods import BagOutput, FrameOutput, TableOutput
-from raskr.dataframe.merge import Merging
-from raskr.dataframe.repartition import Repartitioning
+from raskr.dataframe.merging import Merging
+from raskr.dataframe.repartitioning import Repartitioning
 from raskr.dataframe.shuffle import Shuffling
 from raskr.dataframe.sorting import Sorting
 

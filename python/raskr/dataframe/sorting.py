@@ -1,5 +1,6 @@
 """Sorting across partitions: `set_index` and `sort_values`, by places in a sample of the values."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ from raskr.dataframe.expressions import Expression, PartitionCalls
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.optimizing import optimized
 from raskr.dataframe.partials import concat
-from raskr.dataframe.repartition import check_divisions
+from raskr.dataframe.repartitioning import check_divisions
 from raskr.dataframe.shuffle import Shuffle, as_list, check_method
 
 #: Values that a partition gives to the sample, for each partition that there will be, and at least.
 _PER_PARTITION, _AT_LEAST = 16, 256
+_ONE_LEVEL = "set_index: Dask dataframe does not yet support multi-indexes, nor does raskr"
 
 
 class Summary:
@@ -120,14 +122,17 @@ def _search(values: Any, inner: list) -> Any:
 class _SetIndex:
     """Sets a column as the index, and sorts by it."""
 
-    def __init__(self, key: Any, drop: bool, name: Any, sort: bool = True) -> None:
-        self.key, self.drop, self.name, self.sort = key, drop, name, sort
+    def __init__(self, key: Any, drop: bool, name: Any, sort: bool = True, append: bool = False) -> None:
+        self.key, self.drop, self.name, self.sort, self.append = key, drop, name, sort, append
 
     def __dask_tokenize__(self) -> Any:
-        return type(self).__name__, self.key, self.drop, self.name, self.sort
+        return type(self).__name__, self.key, self.drop, self.name, self.sort, self.append
 
     def __call__(self, part: Any) -> Any:
-        made = part.set_index(self.key, drop=self.drop).rename_axis(index=self.name)
+        made = part.set_index(self.key, drop=self.drop, append=self.append)
+        if self.append:
+            return made.rename_axis(index=[*made.index.names[:-1], self.name])
+        made = made.rename_axis(index=self.name)
         return made.sort_index(kind="stable") if self.sort and not made.index.is_monotonic_increasing else made
 
 
@@ -183,11 +188,10 @@ def _key_of(frame: Any, other: Any) -> tuple[Any, Any, Any, bool]:
     """The frame, the column of the new index in it, the index's name, and whether the column goes away in any case."""
     if isinstance(other, (list, pd.Index)):
         if len(other) != 1:
-            raise NotImplementedError(
-                "Dask dataframe does not yet support multi-indexes.\nYou tried to index with this index: "
-                f"{list(other)}\nIndexes must be single columns only."
-            )
+            raise NotImplementedError(f"{_ONE_LEVEL}: one column was expected, got {list(other)}")
         other = other[0]
+        if isinstance(other, (list, tuple)) and other not in map(tuple, frame._meta.columns.to_frame().values.tolist()):
+            raise NotImplementedError(f"{_ONE_LEVEL}: a name of a column was expected, got {other!r}")
     if hasattr(other, "_expr"):
         if other.ndim != 1:
             raise NotImplementedError("set_index: a column or a series was expected, got a frame")
@@ -208,11 +212,12 @@ def set_index(
     sort: bool,
     upsample: float,
     partition_size: float,
+    append: bool,
 ) -> Any:
     """The frame by another index; see `Sorting.set_index`."""
     frame, key, name, is_extra = _key_of(frame, other)
     source = frame._expr
-    setter = _SetIndex(key, drop or is_extra, name)
+    setter = _SetIndex(key, drop or is_extra, name, append=append)
     meta = setter(source.meta)
     if not sort:
         setter.sort = False
@@ -245,7 +250,7 @@ def set_index(
 
 
 def _number_by_size(source: Expression, partition_size: float) -> int:
-    from raskr.dataframe.repartition import sizes_of
+    from raskr.dataframe.repartitioning import sizes_of
 
     return max(1, min(source.npartitions, int(np.ceil(sum(sizes_of(source)) / partition_size))))
 
@@ -309,8 +314,8 @@ def sort_values(
         raise NotImplementedError(
             f"Dataframes only support ascending=True or False, or a list of these, got {ascending!r}"
         )
-    if len(ways) not in (1, len(keys)):
-        raise ValueError(f"Length of ascending ({len(ways)}) != length of by ({len(keys)})")
+    if isinstance(ascending, (list, tuple)) and len(ways) != len(keys):
+        raise ValueError(f"sort_values: the length of ascending, {len(ways)}, is not the length of by, {len(keys)}")
     ways = [bool(way) for way in ways]
     plain_options = {"by": keys, "ascending": ways if len(ways) > 1 else ways[0], "na_position": na_position}
     sorter = _SortValues(function or pd.DataFrame.sort_values, {**plain_options, **(options or {})})
@@ -328,8 +333,50 @@ def sort_values(
     return new_collection(made)
 
 
+def current_divisions(keys: Expression) -> tuple:
+    """Divisions of partitions that are sorted by a series or an index, whose values are looked at now.
+
+    Where neighbours share a value, a warning says so: the divisions are those that rows have once they are parted anew.
+    """
+    found = [each for each in summaries(keys, 2) if each.ends is not None]
+    if not found:
+        return (None, None)
+    lows, highs = [plain(each.ends[0]) for each in found], [plain(each.ends[1]) for each in found]
+    if lows != sorted(lows) or highs != sorted(highs):
+        raise ValueError(f"Partitions are not sorted ascending: the first values are {lows}, the last ones {highs}")
+    if any(after <= before for before, after in zip(highs, lows[1:])):
+        warnings.warn(f"Partitions have overlapping values: they begin with {lows} and end with {highs}", stacklevel=3)
+        lows = list(dict.fromkeys(lows))
+    return (*lows, highs[-1])
+
+
 class Sorting:
     """The methods `set_index` and `sort_values` of frames."""
+
+    def compute_current_divisions(self, col: Any = None, set_divisions: bool = False) -> Any:
+        """The divisions that partitions have by a column, or by the index, which are sorted by it.
+
+        Parameters
+        ----------
+        col : str, optional
+            The column; the index by default.
+        set_divisions : bool
+            Give the frame with these divisions instead.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2, 4, 5]}), npartitions=2)
+        >>> df.compute_current_divisions("a")
+        (1, 4, 5)
+        """
+        found = current_divisions((self.index if col is None else self[col])._expr)  # type: ignore[attr-defined, index]
+        if not set_divisions or col is not None:
+            return found
+        from raskr.dataframe.repartitioning import Declared
+
+        return new_collection(Declared(self._expr, found))  # type: ignore[attr-defined]
 
     def set_index(
         self,
@@ -369,6 +416,8 @@ class Sorting:
             Make the sample larger by this factor.
         partition_size : float
             Bytes, for 'auto'.
+        append : bool
+            Keep the index as the first level, with `sort=False`.
 
         Examples
         --------
@@ -379,9 +428,11 @@ class Sorting:
         ['z', 'x', 'y', 'w']
         """
         check_method(shuffle_method)
-        if append:
-            raise NotImplementedError("set_index(append=True): an index of one level was expected")
-        return set_index(self, other, drop, sorted, npartitions, divisions, sort, upsample, partition_size)
+        if append and sort:
+            raise NotImplementedError("set_index(append=True): rows are sorted by one level; give sort=False")
+        if getattr(other, "_name", None) == self.index._name:  # type: ignore[attr-defined]
+            return self
+        return set_index(self, other, drop, sorted, npartitions, divisions, sort, upsample, partition_size, append)
 
     def sort_values(
         self,

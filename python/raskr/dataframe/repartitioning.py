@@ -81,12 +81,36 @@ def _piece(part: Any, number: int, count: int) -> Any:
     return part.iloc[rows * number // count : rows * (number + 1) // count]
 
 
+class Declared(Expression):
+    """The same partitions, with divisions that were found out."""
+
+    def __init__(self, source: Expression, divisions: Sequence) -> None:
+        super().__init__(source.meta, divisions, "divisions", source)
+        self.source = source
+
+    @property
+    def children(self) -> list[Expression]:
+        """The expression whose rows they are."""
+        return [self.source]
+
+    def with_children(self, children: Sequence[Expression]) -> Expression:
+        """The same of another expression."""
+        return Declared(children[0], self.divisions)
+
+    def required(self, columns: list | None) -> list[list | None]:
+        """The same columns."""
+        return [columns]
+
+    def _lower(self) -> list:
+        return self.source.nodes
+
+
 def bounds_of_groups(count: int, wanted: int) -> list[int]:
     """Where groups of neighbours begin that are nearly equal in number, and where the last one ends.
 
     Examples
     --------
-    >>> from raskr.dataframe.repartition import bounds_of_groups
+    >>> from raskr.dataframe.repartitioning import bounds_of_groups
     >>> bounds_of_groups(10, 3)
     [0, 3, 6, 10]
     """
@@ -216,6 +240,34 @@ def repartition_frequency(source: Expression, freq: Any) -> Expression:
     elif len(divisions) == 1:
         divisions.append(high)
     return Divided(source, divisions)
+
+
+def repartition(df: Any, divisions: Any = None, force: bool = False) -> Any:
+    """A frame in partitions that begin at given places of its index.
+
+    Parameters
+    ----------
+    df : DataFrame, Series, or pandas' own
+        The rows.
+    divisions : list or tuple
+        Where partitions begin, and where the last one ends.
+    force : bool
+        Let the divisions go beyond the index.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> dd.repartition(pd.DataFrame({"a": range(6)}), [0, 3, 5]).divisions
+    (0, 3, 5)
+    """
+    if isinstance(df, (pd.DataFrame, pd.Series)):
+        from raskr.dataframe.sources import from_pandas
+
+        df, force = from_pandas(df, npartitions=1), True
+    if not hasattr(df, "repartition"):
+        raise ValueError(f"Data must be DataFrame or Series, got {type(df).__name__}")
+    return df.repartition(divisions=divisions, force=force)
 
 
 class Repartitioning:

@@ -8,7 +8,7 @@ from raskr._bridge import core
 from raskr.dataframe.alignment import Divided
 from raskr.dataframe.expressions import Expression, PartitionCalls, Rows
 from raskr.dataframe.mapping import new_collection
-from raskr.dataframe.merge import as_frame
+from raskr.dataframe.merging import as_frame
 from raskr.dataframe.partials import concat
 from raskr.dataframe.shuffle import as_list
 
@@ -97,8 +97,17 @@ def _indexed(frame: Any, key: Any) -> Any:
     """The frame, whose divisions are those of its key."""
     if key is None or frame.npartitions == 1:
         return frame
+    frame = frame.map_partitions(_with_index, meta=_with_index(frame._meta))
     made = frame.set_index(key, sorted=True, drop=False)
     return made.map_partitions(_without_name, meta=made._meta.rename_axis(index=None))
+
+
+#: The column that keeps the index while rows are parted by the key.
+_KEPT = "_kept_index"
+
+
+def _with_index(part: Any) -> Any:
+    return part.assign(**{_KEPT: part.index})
 
 
 def _without_name(part: Any) -> Any:
@@ -154,5 +163,9 @@ def _ends(carried: Any, part: Any, by: list | None, end: str) -> Any:
 
 
 def _merged(left: Any, before: Any, parts: list, behind: Any, options: dict) -> Any:
-    pieces = [each for each in (before, *parts, behind) if each is not None]
-    return pd.merge_asof(left, concat(pieces), **options)
+    rows = concat([each for each in (before, *parts, behind) if each is not None])
+    if _KEPT in left.columns:
+        left = left.set_index(_KEPT).rename_axis(index=None)
+    if _KEPT in rows.columns:
+        rows = rows.set_index(_KEPT).rename_axis(index=None)
+    return pd.merge_asof(left, rows, **options)

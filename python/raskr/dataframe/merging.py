@@ -9,7 +9,7 @@ import pandas as pd
 from raskr.dataframe.alignment import Divided
 from raskr.dataframe.expressions import Expression
 from raskr.dataframe.mapping import new_collection
-from raskr.dataframe.repartition import JoinedPartitions
+from raskr.dataframe.repartitioning import JoinedPartitions
 from raskr.dataframe.shuffle import ByHash, Shuffle, as_list, check_method
 
 #: A side goes whole to every partition of the other where it has at most this many partitions and the other is larger.
@@ -135,7 +135,7 @@ def merge(
     how : {'inner', 'left', 'right', 'outer', 'leftsemi', 'leftanti', 'cross'}
         Which rows stay: those of both, one or any side, or those of the left one with or without a match.
     on, left_on, right_on : str, list of str, or Series
-        The columns; those that both have by default.
+        The columns; those that both have by default, and the indexes where they share none.
     left_index, right_index : bool
         Join on the index of that side.
     suffixes : pair of str
@@ -200,12 +200,10 @@ def _keys_of(
         )
     if on is None and left_on is None and right_on is None and not left_index and not right_index:
         shared = [name for name in left._meta.columns if name in right._meta.columns]
-        if not shared:
-            raise pd.errors.MergeError(
-                "No common columns to perform merge on. Merge options: left_on=None, right_on=None, left_index=False, "
-                "right_index=False"
-            )
-        on = shared
+        if shared:
+            on = shared
+        else:
+            left_index = right_index = True
     if on is not None:
         left_on = right_on = on
     left, left_keys, made_left = _side(left, left_on, left_index, "_left_key")
@@ -266,7 +264,7 @@ def _planned(
         lined = _lined_up(left, right, options, meta)
         if lined is not None:
             return lined
-    small = _broadcast_side(left, right, how, broadcast)
+    small = None if npartitions and broadcast is None else _broadcast_side(left, right, how, broadcast)
     if small is not None:
         if small == "right":
             right = JoinedPartitions(right, [0, right.npartitions])
@@ -336,15 +334,17 @@ def _with_single(left: Expression, right: Expression, options: dict, meta: Any) 
     """A side of one partition, joined to each partition of the other; None where rows would come more than once."""
     how = options["how"]
     if left.npartitions == 1 and right.npartitions == 1:
-        divisions: Sequence = (None, None)
-        return MergedPartitions(left, right, options, meta, divisions)
+        kept = left.divisions if how in ("inner", "left") and options["right_index"] else (None, None)
+        return MergedPartitions(left, right, options, meta, kept)
     if right.npartitions == 1 and how in ("inner", "left", "leftsemi", "leftanti"):
-        keeps = options["left_index"] and options["right_index"] and left.divisions[0] is not None
-        divisions = left.divisions if keeps else (None,) * (left.npartitions + 1)
+        divisions = (
+            left.divisions
+            if options["right_index"] or how in ("leftsemi", "leftanti")
+            else (None,) * (left.npartitions + 1)
+        )
         return MergedPartitions(left, right, options, meta, divisions)
     if left.npartitions == 1 and how in ("inner", "right"):
-        keeps = options["left_index"] and options["right_index"] and right.divisions[0] is not None
-        divisions = right.divisions if keeps else (None,) * (right.npartitions + 1)
+        divisions = right.divisions if options["left_index"] else (None,) * (right.npartitions + 1)
         return MergedPartitions(left, right, options, meta, divisions)
     return None
 
