@@ -37,7 +37,6 @@ from raskr.dataframe.mapping import map_partitions
 from raskr.dataframe.merging import merge
 from raskr.dataframe.nearest import merge_asof
 from raskr.dataframe.overlapping import map_overlap
-from raskr.dataframe.repartition import repartition
 from raskr.dataframe.repartitioning import repartition
 from raskr.dataframe.reshape import get_dummies, melt, pivot_table
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas

@@ -319,30 +319,3 @@ class Repartitioning:
         if partition_size is not None:
             return new_collection(repartition_size(source, partition_size))
         return new_collection(repartition_frequency(source, freq))
-
-
-def repartition(df: Any, divisions: Sequence | None = None, force: bool = False) -> Any:
-    """A frame, or a pandas object, in partitions of given divisions.
-
-    Parameters
-    ----------
-    df : DataFrame, Series or pandas object
-        The rows.
-    divisions : sequence
-        Where partitions begin in the index, and where the last one ends.
-    force : bool
-        Let the new divisions go beyond those that there are.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> import raskr.dataframe as dd
-    >>> dd.repartition(pd.DataFrame({"a": range(6)}), divisions=[0, 3, 5]).npartitions
-    2
-    """
-    if isinstance(df, (pd.DataFrame, pd.Series)):
-        from raskr.dataframe.sources import from_pandas
-
-        whole = from_pandas(df, npartitions=1)
-        return new_collection(Divided(whole._expr, tuple(divisions or whole.divisions)))
-    return df.repartition(divisions=divisions, force=force)
