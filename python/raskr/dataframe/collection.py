@@ -400,7 +400,7 @@ class Index(IndexMoves, IndexMethods, FrameBase):
     --------
     >>> import pandas as pd
     >>> import raskr.dataframe as dd
-    >>> dd.from_pandas(pd.Series([1, 2], index=[3, 4]), npartitions=2).index.max().compute()
+    >>> int(dd.from_pandas(pd.Series([1, 2], index=[3, 4]), npartitions=2).index.max().compute())
     4
     """
 

@@ -69,7 +69,7 @@ class Expression:
         """A source with only these of its columns, in the source's own order; itself where it can't leave any out."""
         return self
 
-    def _call(self, number: int, function: Any, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         label = self.name.rpartition("-")[0]
         return core.node_of_call(function, args, kwargs or None, key=f"{self.name}-{number}", name=label)
 
