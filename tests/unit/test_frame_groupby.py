@@ -125,6 +125,7 @@ FUNCTIONS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:`meta` is not specified:UserWarning")
 @pytest.mark.parametrize("operation", FUNCTIONS, ids=range(len(FUNCTIONS)))
 def test_functions_get_whole_groups(df, pdf, operation):
     same(operation(df), operation(pdf), ordered=False)
@@ -135,6 +136,19 @@ def test_results_in_several_partitions(df, pdf):
     assert found.npartitions == 3
     same(found, pdf.groupby("x").y.sum(), ordered=False)
     same(df.groupby("g").y.mean(split_every=2), pdf.groupby("g").y.mean())
+    ordered = df.groupby("x", sort=True).y.sum(split_out=3)
+    assert ordered.npartitions == 3
+    same(ordered, pdf.groupby("x").y.sum())
+
+
+def test_the_key_is_a_column_like_others(df, pdf):
+    same(df.groupby("g").g.cumsum(), pdf.groupby("g").g.cumsum())
+    same(df.groupby("g")[["g", "x"]].cumsum(), pdf.groupby("g")[["g", "x"]].cumsum())
+    same(df.groupby("g").agg({"g": "count", "y": "sum"}), pdf.groupby("g").agg({"g": "count", "y": "sum"}))
+
+
+def test_keys_by_function_of_the_index(df, pdf):
+    same(df.groupby(lambda n: n % 3).x.sum(), pdf.groupby(lambda n: n % 3).x.sum())
 
 
 def test_aggregations_of_ones_own(df, pdf):
@@ -155,5 +169,5 @@ def test_bad_groups_are_named(df):
         _ = df.groupby("g").nope
     with pytest.raises(TypeError, match="supply"):
         df.groupby()
-    with pytest.raises(ValueError, match="meta="):
+    with pytest.warns(UserWarning, match="meta"), pytest.raises(ValueError, match="meta="):
         df.groupby("g").apply(lambda part: part["nope"])

@@ -1,6 +1,7 @@
 """Group-by beyond aggregations in parts: whole groups by way of a shuffle, and results row by row."""
 
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ class WholeGroups:
             "kwargs": kwargs,
         }
         divisions = (None,) * (together.npartitions + 1)
-        results = PartitionCalls(of_whole_groups, [together], settings, meta, divisions, f"groupby-{call}")
+        results = PartitionCalls(of_whole_groups, [together, meta], settings, meta, divisions, f"groupby-{call}")
         if rows or together.npartitions == 1:
             return new_collection(results)
         if split_out is True or split_out and split_out > 1:
@@ -92,6 +93,11 @@ class WholeGroups:
     def _user(self, call: str, func: Callable, args: tuple, kwargs: dict, meta: Any) -> Any:
         """A function of the user's on whole groups."""
         if meta is _NOT_GIVEN or meta is None:
+            warnings.warn(
+                f"`meta` is not specified for groupby.{call}: the function is run on made-up rows to find what it gives. If "
+                "that is wrong or slow, declare it by meta=, such as meta=('x', 'f8') or meta={'x': 'f8'}.",
+                stacklevel=3,
+            )
             try:
                 found = getattr(self._example(), call)(func, *args, **kwargs)
             except Exception as error:
@@ -189,22 +195,28 @@ class WholeGroups:
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0, fill_value: Any = None, meta: Any = None) -> Any:
         """The values of the row some rows before within each group."""
         options = {} if fill_value is None else {"fill_value": fill_value}
+        if freq is not None:
+            return self._moved("shift", {"periods": periods, "freq": freq})
         return self._rows("shift", periods < 0, periods=periods, **options)
 
     def diff(self, periods: int = 1) -> Any:
         """Each value less the one some rows before within its group."""
         return self._rows("diff", periods < 0, periods=periods)
 
+    def _moved(self, kind: str, kwargs: dict) -> Any:
+        """Results row by row of whole groups, whose rows come in no particular order."""
+        return self._whole(kind, (), kwargs, getattr(self._example(), kind)(**kwargs).iloc[:0], rows=True)
+
     def ffill(self, limit: int | None = None) -> Any:
         """Missing values replaced by the last one before within their group."""
         if limit is not None:
-            return self._user("ffill_limited", _filled, ("ffill", limit), {}, None)
+            return self._moved("ffill", {"limit": limit})
         return self._rows("ffill")
 
     def bfill(self, limit: int | None = None) -> Any:
         """Missing values replaced by the first one after within their group."""
         if limit is not None:
-            return self._user("bfill_limited", _filled, ("bfill", limit), {}, None)
+            return self._moved("bfill", {"limit": limit})
         return self._rows("bfill", True)
 
     def head(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
@@ -236,8 +248,11 @@ class WholeGroups:
         return GroupRolling(self, window, {name: value for name, value in options.items() if value})
 
     def compute(self, **kwargs: Any) -> Any:
-        """pandas' group-by of the computed rows."""
-        return self.obj.compute(**kwargs).groupby(self.by if len(self.by) > 1 else self.by[0], **self._options)
+        """Not there for groups, of which something must be made first."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not allow compute method. Please chain it with an aggregation method (like "
+            "``.mean()``) or get a specific group using ``.get_group()`` before calling ``compute()``"
+        )
 
 
 class GroupRolling:
@@ -257,10 +272,6 @@ class GroupRolling:
 
 def _rolled(part: Any, window: Any, options: dict, name: str, args: tuple, kwargs: dict) -> Any:
     return getattr(part.rolling(window, **options), name)(*args, **kwargs)
-
-
-def _filled(part: Any, name: str, limit: int) -> Any:
-    return getattr(part, name)(limit=limit)
 
 
 def _ones(part: Any) -> Any:

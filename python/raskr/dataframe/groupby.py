@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from raskr.dataframe.alignment import aligned
@@ -103,7 +104,8 @@ class GroupBy(WholeGroups):
         return groups if self.selection is None else groups[self.selection]
 
     def __getitem__(self, key: Any) -> "GroupBy":
-        cls = DataFrameGroupBy if isinstance(key, (list, pd.Index)) else SeriesGroupBy
+        key = list(key) if isinstance(key, (tuple, pd.Index, pd.Series, np.ndarray)) else key
+        cls = DataFrameGroupBy if isinstance(key, list) else SeriesGroupBy
         return cls(self.obj, self.by, self.group_keys, self.sort, self.observed, self.dropna, selection=key)
 
     def __getattr__(self, name: str) -> Any:
@@ -120,9 +122,10 @@ class GroupBy(WholeGroups):
         """A result of parts; `columns` are those of the result, None for a series."""
         count = self._source.npartitions if split_out is True else int(split_out or 1)
         if count > 1 and self.sort:
-            raise NotImplementedError(
-                "Cannot guarantee sorted keys for `split_out>1`. Try using split_out=1, or sort=False."
-            )
+            from raskr.dataframe.repartition import SplitPartitions
+
+            whole = self._in_parts(steps, columns, meta, split_every, 1, label)
+            return new_collection(SplitPartitions(whole._expr, [count]))
         labels = [label for label in self._labels if label is not None]
         source = self._source
         if source.meta.ndim == 2:
@@ -144,7 +147,7 @@ class GroupBy(WholeGroups):
                 f"groupby-{label}",
                 options=options,
                 divisions=(None,) * (count + 1),
-                split_every=split_every,
+                split_every=None if split_every == 1 else split_every,
                 split=split_by_group if count > 1 else None,
             )
         )
@@ -272,6 +275,10 @@ class GroupBy(WholeGroups):
         [2, 5]
         """
         steps, nested = self._steps(arg, named)
+        labels = [step.label for step in steps]
+        twice = [label for place, label in enumerate(labels) if label in labels[:place]]
+        if twice:
+            raise ValueError(f"aggregations of the same column need different names, got {twice[0]!r} twice")
         if isinstance(arg, str) and arg in ("size",):
             return self.size(split_every=split_every, split_out=split_out)
         if all(self._can_be_parted(step.kind, [step.column]) for step in steps) and steps:

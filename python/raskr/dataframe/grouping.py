@@ -111,6 +111,9 @@ def keys_of(part: Any, by: Sequence, given: Sequence) -> list:
 
 def grouped(values: Any, keys: list, **options: Any) -> Any:
     """pandas' group-by of values by keys on the same rows."""
+    if isinstance(values, pd.DataFrame):
+        # pandas leaves a column out that it takes for the key itself, which it tells by shared memory.
+        keys = [key.copy() if key.name in values.columns else key for key in keys]
     return values.groupby(keys if len(keys) > 1 else keys[0], **options)
 
 
@@ -284,6 +287,7 @@ def unpacked(part: Any, names: Sequence, series: bool) -> tuple:
 
 def of_whole_groups(
     part: Any,
+    meta: Any,
     names: Sequence,
     name: Any,
     series: bool,
@@ -294,6 +298,8 @@ def of_whole_groups(
     kwargs: Any,
 ) -> Any:
     """A method of pandas' group-by on a packed frame, which has all rows of its groups."""
+    if not len(part):
+        return meta
     values, keys = unpacked(part, names, series)
     if series:
         values = values.rename(name)
