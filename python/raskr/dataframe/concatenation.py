@@ -139,7 +139,7 @@ def concat(
         if word not in ("sort", "copy"):
             raise TypeError(f"concat: {word}={value!r} is not supported")
     if len(dfs) == 1:
-        return dfs[0]
+        return dfs[0].to_frame() if axis and getattr(dfs[0], "ndim", 2) == 1 else dfs[0]
     frames = [_as_frame(each) for each in dfs]
     return _beside(frames, join, ignore_unknown_divisions) if axis else _behind(frames, join, interleave_partitions)
 
@@ -231,8 +231,13 @@ def _beside(frames: list, join: str, ignore_unknown: bool) -> Any:
             "Unable to concatenate DataFrame with unknown division specifying axis=1: the numbers of partitions are "
             f"{[part.npartitions for part in parts]}"
         )
-    return new_collection(PartitionCalls(_columns, [join, *lined], {}, meta, divisions, "concat"))
+    return new_collection(PartitionCalls(_columns, [join, all(known), *lined], {}, meta, divisions, "concat"))
 
 
-def _columns(join: str, *parts: Any) -> Any:
+def _columns(join: str, known: bool, *parts: Any) -> Any:
+    if not known and len({len(part) for part in parts}) > 1:
+        raise ValueError(
+            "Concatenated DataFrames of different lengths: partitions of unknown divisions were put side by side, and have "
+            f"{[len(part) for part in parts]} rows"
+        )
     return pd.concat(parts, axis=1, join=join)

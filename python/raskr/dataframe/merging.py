@@ -9,7 +9,7 @@ import pandas as pd
 from raskr.dataframe.alignment import Divided
 from raskr.dataframe.expressions import Expression
 from raskr.dataframe.mapping import new_collection
-from raskr.dataframe.repartitioning import JoinedPartitions
+from raskr.dataframe.repartitioning import JoinedPartitions, repartition_number
 from raskr.dataframe.shuffle import ByHash, Shuffle, as_list, check_method
 
 #: A side goes whole to every partition of the other where it has at most this many partitions and the other is larger.
@@ -93,7 +93,7 @@ def _filtered(left: Any, right: Any, options: dict) -> Any:
 def _matched_categories(left: Any, right: Any, options: dict) -> tuple:
     """The sides, whose keys have common categories where both are categories: their union is the result's type."""
     if options["left_on"] is None or options["right_on"] is None:
-        return left, right
+        return _matched_index(left, right, options)
     for own, other in zip(options["left_on"], options["right_on"]):
         if own not in left.columns or other not in right.columns:
             continue
@@ -105,6 +105,25 @@ def _matched_categories(left: Any, right: Any, options: dict) -> tuple:
                 right.assign(**{other: right[other].astype(kind)}),
             )
     return left, right
+
+
+def _matched_index(left: Any, right: Any, options: dict) -> tuple:
+    """The sides of which one is joined on its index, with common categories."""
+
+    def values(table: Any, keys: Any) -> Any:
+        if keys is None:
+            return table.index
+        return table[keys[0]] if len(keys) == 1 and keys[0] in table.columns else None
+
+    def changed(table: Any, keys: Any, kind: Any) -> Any:
+        return table.set_axis(table.index.astype(kind)) if keys is None else table.astype({keys[0]: kind})
+
+    own, other = values(left, options["left_on"]), values(right, options["right_on"])
+    kinds = [getattr(each, "dtype", None) for each in (own, other)]
+    if not all(isinstance(kind, pd.CategoricalDtype) for kind in kinds) or kinds[0] == kinds[1]:
+        return left, right
+    kind = pd.CategoricalDtype(kinds[0].categories.union(kinds[1].categories, sort=False), kinds[0].ordered)
+    return changed(left, options["left_on"], kind), changed(right, options["right_on"], kind)
 
 
 def merge(
@@ -232,7 +251,11 @@ def _side(table: Any, on: Any, index: bool, prefix: str) -> tuple:
     if on is None:
         return table, None, []
     made, keys = [], []
+    if isinstance(on, tuple) and on not in table._meta.columns:
+        on = list(on)
     for number, key in enumerate(as_list(on) if not hasattr(on, "_expr") else [on]):
+        if getattr(key, "ndim", 1) == 2:
+            raise NotImplementedError("merge: a column or a series was expected as a key, got a frame")
         if hasattr(key, "_expr"):
             name = f"{prefix}_{number}"
             table = table.assign(**{name: key})
@@ -253,14 +276,31 @@ def _planned(
     if how == "cross":
         right = JoinedPartitions(right, [0, right.npartitions]) if right.npartitions > 1 else right
         return MergedPartitions(left, right, options, meta, (None,) * (left.npartitions + 1))
-    on_indexes = options["left_index"] and options["right_index"]
+    on_indexes = all(_is_on_index(side, options, word) for side, word in ((left, "left"), (right, "right")))
     if on_indexes and left.divisions[0] is not None and right.divisions[0] is not None:
         return _side_by_side(left, right, options, meta)
+    made = _arranged(left, right, options, meta, npartitions, broadcast)
+    return made if npartitions is None else repartition_number(made, npartitions)
+
+
+def _is_on_index(side: Expression, options: dict, word: str) -> bool:
+    """Is a side joined on its index, whether it is called that or by its name?"""
+    keys = options[f"{word}_on"]
+    if options[f"{word}_index"]:
+        return True
+    return keys is not None and len(keys) == 1 and keys[0] == side.meta.index.name and keys[0] not in side.meta.columns
+
+
+def _arranged(
+    left: Expression, right: Expression, options: dict, meta: Any, npartitions: int | None, broadcast: Any
+) -> Expression:
+    """Rows of equal keys in partitions of the same number, by whatever moves the fewest."""
+    how = options["how"]
     if left.npartitions == 1 or right.npartitions == 1:
         found = _with_single(left, right, options, meta)
         if found is not None:
             return found
-    if on_indexes or options["left_index"] or options["right_index"]:
+    if options["left_index"] or options["right_index"]:
         lined = _lined_up(left, right, options, meta)
         if lined is not None:
             return lined
@@ -282,21 +322,9 @@ def _planned(
 
 def _side_by_side(left: Expression, right: Expression, options: dict, meta: Any) -> Expression:
     """Two sorted indexes, cut at the same places."""
-    how = options["how"]
     if left.divisions == right.divisions:
         return MergedPartitions(left, right, options, meta, left.divisions)
     places = sorted({*left.divisions, *right.divisions})
-    if how in ("inner", "leftsemi"):
-        low, high = max(left.divisions[0], right.divisions[0]), min(left.divisions[-1], right.divisions[-1])
-    elif how in ("left", "leftanti"):
-        low, high = left.divisions[0], left.divisions[-1]
-    elif how == "right":
-        low, high = right.divisions[0], right.divisions[-1]
-    else:
-        low, high = places[0], places[-1]
-    places = [place for place in places if low <= place <= high]
-    if not places:
-        places = [left.divisions[0], left.divisions[-1]]
     if len(places) == 1:
         places = places * 2
     sides = [side if side.divisions == tuple(places) else Divided(side, places) for side in (left, right)]
@@ -344,7 +372,8 @@ def _with_single(left: Expression, right: Expression, options: dict, meta: Any) 
         )
         return MergedPartitions(left, right, options, meta, divisions)
     if left.npartitions == 1 and how in ("inner", "right"):
-        divisions = right.divisions if options["left_index"] else (None,) * (right.npartitions + 1)
+        on_indexes = _is_on_index(left, options, "left") and _is_on_index(right, options, "right")
+        divisions = right.divisions if options["left_index"] or on_indexes else (None,) * (right.npartitions + 1)
         return MergedPartitions(left, right, options, meta, divisions)
     return None
 

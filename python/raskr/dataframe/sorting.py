@@ -194,7 +194,7 @@ def _key_of(frame: Any, other: Any) -> tuple[Any, Any, Any, bool]:
             raise NotImplementedError(f"{_ONE_LEVEL}: a name of a column was expected, got {other!r}")
     if hasattr(other, "_expr"):
         if other.ndim != 1:
-            raise NotImplementedError("set_index: a column or a series was expected, got a frame")
+            raise NotImplementedError(f"{_ONE_LEVEL}: a column or a series was expected, got a frame")
         name = "_new_index"
         return frame.assign(**{name: other}), name, other.name, True
     if other not in frame._meta.columns:
@@ -307,6 +307,8 @@ def sort_values(
     if not keys or not all(isinstance(key, (str, int, tuple, float)) for key in keys):
         raise NotImplementedError(f"Dataframes only support sorting by named columns, got {by!r}")
     missing = [key for key in keys if key not in source.meta.columns]
+    if any(not isinstance(key, str) for key in missing):
+        raise NotImplementedError(f"Dataframes only support sorting by named columns, got {by!r}")
     if missing:
         raise KeyError(f"sort_values: {missing} are not among the columns {list(source.meta.columns)}")
     ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending]
