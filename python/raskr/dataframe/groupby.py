@@ -122,7 +122,7 @@ class GroupBy(WholeGroups):
         """A result of parts; `columns` are those of the result, None for a series."""
         count = self._source.npartitions if split_out is True else int(split_out or 1)
         if count > 1 and self.sort:
-            from raskr.dataframe.repartition import SplitPartitions
+            from raskr.dataframe.repartitioning import SplitPartitions
 
             whole = self._in_parts(steps, columns, meta, split_every, 1, label)
             return new_collection(SplitPartitions(whole._expr, [count]))
