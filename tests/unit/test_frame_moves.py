@@ -217,3 +217,28 @@ def test_random_choices_repeat(table):
     assert [abs(len(part) / 500 - share) < 0.1 for part, share in zip(parts, (0.5, 0.3, 0.2))] == [True] * 3
     with pytest.raises(ValueError, match="frac"):
         df.sample(n=3)
+
+
+def test_merges_read_only_columns_that_are_used(table, other):
+    from raskr.dataframe.explaining import plan_text
+    from raskr.dataframe.optimizing import optimized
+
+    left, right = dd.from_pandas(table, npartitions=3), dd.from_pandas(other.assign(s="z", v=1.0), npartitions=3)
+    joined = left.merge(right, on="k", broadcast=False)
+    pandas = table.merge(other.assign(s="z", v=1.0), on="k")
+    for columns in (["w"], ["v_x"], ["s_y", "k"], ["k"]):
+        got = joined[columns].compute().sort_values(columns).reset_index(drop=True)
+        pd.testing.assert_frame_equal(got, pandas[columns].sort_values(columns).reset_index(drop=True))
+    assert "merge" in plan_text(optimized([joined[["w"]]._expr])[0])
+    with pytest.raises(ValueError, match="stage"):
+        joined.explain(stage="nope")
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "sync", "processes"])
+def test_shuffles_run_on_every_scheduler_and_spill(table, scheduler, tmp_path):
+    big = pd.concat([table] * 40, ignore_index=True)
+    df = dd.from_pandas(big, npartitions=8)
+    with raskr.config.set(memory_limit="40MB", spill_directory=str(tmp_path)):
+        got = df.set_index("v").compute(scheduler=scheduler)
+    assert got.index.is_monotonic_increasing and len(got) == len(big)
+    assert got.k.sum() == big.k.sum()

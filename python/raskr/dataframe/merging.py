@@ -48,11 +48,15 @@ class MergedPartitions(Expression):
         """What each side needs: its keys, and the columns of the result, with or without a suffix."""
         if columns is None or not all(side.meta.ndim == 2 for side in self.children):
             return [None, None]
-        suffixes = self.options["suffixes"]
+        suffixes = [suffix or "" for suffix in self.options["suffixes"]]
         own = []
-        shared = set(self.left.meta.columns) & set(self.right.meta.columns)
+        # Of a column that both have, both sides are read or none: that names have suffixes depends on it.
+        shared = {
+            name
+            for name in set(self.left.meta.columns) & set(self.right.meta.columns)
+            if name in columns or any(f"{name}{suffix}" in columns for suffix in suffixes)
+        }
         for side, suffix, keys in zip(self.children, suffixes, (self.options["left_on"], self.options["right_on"])):
-            # A column that both have is kept on both sides: the suffixes, which the result's names have, depend on it.
             wanted = {*columns, *shared, *(keys or ())}
             own.append([name for name in side.meta.columns if name in wanted or f"{name}{suffix}" in wanted])
         return own
