@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import raskr
 import raskr.dataframe as dd
 
 DATES = pd.date_range("2000-01-30", periods=12, freq="7h")
@@ -202,3 +203,72 @@ def test_reductions_are_pandas(df, pdf, operation):
     if isinstance(expected, pd.Series) and expected.name in ("count", "proportion"):
         found, expected = found.compute().sort_index().sort_values(), expected.sort_index().sort_values()
     same(found, expected)
+
+
+def test_both_axes_at_once(df, pdf):
+    for name in ("sum", "max", "mean", "any"):
+        same(getattr(df[["a", "b"]], name)(axis=None), getattr(pdf[["a", "b"]], name)(axis=None))
+
+
+def test_numpys_functions_and_arrays_functions_give_frames(df, pdf):
+    import raskr.array as da
+
+    same(da.sin(df.a), np.sin(pdf.a))
+    same(np.maximum(df.a, 3), np.maximum(pdf.a, 3))
+    same(divmod(df.a, 2)[1], divmod(pdf.a, 2)[1])
+    assert np.sum(df.a).compute() == pdf.a.sum()
+
+
+def test_a_lazy_series_maps_values(df, pdf):
+    names = pd.Series(list("pqrstuvwxy"), index=range(10))
+    with pytest.warns(UserWarning, match="meta"):
+        found = df.a.map(dd.from_pandas(names, npartitions=3))
+    assert found.compute().tolist() == pdf.a.map(names).tolist()
+
+
+def test_frames_that_are_divided_differently_are_lined_up(df, pdf):
+    other = pdf.iloc[3:].assign(a=lambda x: x.a * 10)
+    found = df.a + dd.from_pandas(other, npartitions=3).a
+    pd.testing.assert_series_equal(found.compute(), pdf.a + other.a)
+    pd.testing.assert_series_equal((df.b.combine_first(other.a)).compute(), pdf.b.combine_first(other.a))
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(df.a == 1)
+
+
+def test_columns_are_set_renamed_and_deleted(df, pdf):
+    other = df.copy()
+    other["d"] = other.a + 1
+    other["b"] = 0
+    del other["s"]
+    other = other.rename(columns={"d": "e"})
+    assert list(other.columns) == ["a", "b", "t", "c", "m", "e"] and list(df.columns) == list(pdf.columns)
+    assert other.e.compute().tolist() == (pdf.a + 1).tolist()
+    other.columns = list("abcdef")
+    assert other.f.sum().compute() == (pdf.a + 1).sum() and other.pop("f").name == "f" and "f" not in other
+    moved = df.rename(index={0: 100})
+    assert not moved.known_divisions and moved.index.max().compute() == 100
+
+
+def test_sources_read_only_the_columns_that_are_used(pdf):
+    from raskr.dataframe.optimizing import optimized
+
+    made = raskr.datasets.timeseries(end="2000-01-03", freq="6h", seed=1)
+    whole = made.compute()
+    for found, expected, columns in [
+        (made.x + made.y, whole.x + whole.y, ["x", "y"]),
+        (made[made.id > 1000].x, whole[whole.id > 1000].x, ["id", "x"]),
+        (made.assign(z=made.x * 2)[["z"]], whole.assign(z=whole.x * 2)[["z"]], ["x"]),
+        (made.groupby("name").x.sum(), whole.groupby("name").x.sum(), ["name", "x"]),
+        (made.fillna(0).y, whole.y, ["y"]),
+    ]:
+        [better] = optimized([found._expr])
+        assert _columns_of_sources(better) == set(columns)
+        (pd.testing.assert_frame_equal if expected.ndim == 2 else pd.testing.assert_series_equal)(
+            found.compute(), expected
+        )
+
+
+def _columns_of_sources(expression):
+    if not expression.children:
+        return set(expression.meta.columns)
+    return set().union(*map(_columns_of_sources, expression.children))

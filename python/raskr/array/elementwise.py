@@ -310,7 +310,8 @@ class ufunc:
         out = kwargs.get("out")
         lazy = (*args, kwargs.get("where"), *(out if isinstance(out, tuple) else (out,)))
         if not any(isinstance(x, Array) for x in lazy):
-            if any(is_node_source(x) and not _foreign(x) for x in args):
+            # Collections with a way of their own, such as frames, are asked by NumPy.
+            if any(is_node_source(x) and not _foreign(x) and not hasattr(x, "__array_ufunc__") for x in args):
                 return elemwise(self._ufunc, *args, **kwargs)
             return self._ufunc(*args, **kwargs)
         if any(_foreign(x) for x in args):

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from raskr.dataframe.elementwise import documented
 from raskr.dataframe.expressions import TreeReduction
 from raskr.dataframe.mapping import elementwise, new_collection
+from raskr.dataframe.operators import documented
 from raskr.dataframe.utils import clear_known_categories, has_known_categories
 
 _TEXT = (

@@ -1,6 +1,5 @@
 """Methods that are pandas' own, partition by partition: results row by row, on the same index or on some of its rows."""
 
-import inspect
 import operator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from raskr.dataframe.expressions import Expression, PartitionCalls
 from raskr.dataframe.mapping import elementwise, map_partitions
+from raskr.dataframe.operators import OperatorMethods, add_binary_methods, documented, operand_of
 from raskr.dataframe.utils import clear_known_categories, meta_by_example
 from raskr.utils import M
 
@@ -78,22 +78,6 @@ INDEX_METHODS = {
 #: Methods whose pandas arguments are lined up by their index.
 _LINED_UP = ("combine_first", "fillna", "mask", "where")
 
-ARITHMETIC = "add sub mul div divide truediv floordiv mod pow multiply subtract".split()
-COMPARISONS = "eq ne lt le gt ge".split()
-
-
-def documented(method: Any, name: str, owner: Any, summary: str) -> Any:
-    """The method under pandas' name and signature, with a docstring that says what it is and where pandas says more."""
-    like = getattr(owner, name, None)
-    method.__name__ = name
-    method.__doc__ = f"{summary}\n\nThe arguments are those of `pandas.{owner.__name__}.{name}`."
-    if like is not None:
-        try:
-            method.__signature__ = inspect.signature(like)
-        except ValueError:
-            pass
-    return method
-
 
 def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
     for name, summary in table.items():
@@ -103,8 +87,8 @@ def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
         def method(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
             by_axis = kwargs.get("axis") in (1, "columns")
             if _name in _LINED_UP:
-                args = tuple(_operand(self, arg, {}) for arg in args)
-                kwargs = {key: _operand(self, value, {}) for key, value in kwargs.items()}
+                args = tuple(operand_of(self, arg, {}) for arg in args)
+                kwargs = {key: operand_of(self, value, {}) for key, value in kwargs.items()}
             elif _name == "isin" and any(hasattr(arg, "npartitions") for arg in (*args, *kwargs.values())):
                 raise NotImplementedError("isin: values that are known were expected, got a lazy collection: use merge")
             return elementwise(getattr(M, _name), [self, *args], kwargs, columnwise=columnwise and not by_axis)
@@ -113,68 +97,12 @@ def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
             setattr(cls, name, documented(method, name, owner, summary))
 
 
-def _operand(self: Any, other: Any, kwargs: dict) -> Any:
-    """The other side: pandas objects that have rows become frames, to be lined up by their index."""
-    from raskr.dataframe.sources import from_pandas
-
-    if isinstance(other, pd.DataFrame) and self.ndim == 2 or isinstance(other, pd.Series) and self.ndim == 1:
-        return from_pandas(other, npartitions=1)
-    if isinstance(other, pd.Series) and self.ndim == 2 and kwargs.get("axis") in (0, "index", "rows"):
-        return from_pandas(other, npartitions=1)
-    return other
-
-
-class _Swapped:
-    """An operator with its operands the other way round."""
-
-    def __init__(self, function: Any) -> None:
-        self.function, self.__name__ = function, function.__name__
-
-    def __reduce__(self) -> tuple:
-        return _Swapped, (self.function,)
-
-    def __call__(self, right: Any, left: Any) -> Any:
-        return self.function(left, right)
-
-
-class OperatorMethods:
-    """Operators, and what NumPy's functions do."""
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or "out" in kwargs:
-            return NotImplemented
-        return elementwise(ufunc, inputs, kwargs, columnwise=True)
-
-
-def _add_operators(cls: type) -> None:
-    def binary(function: Any) -> Any:
-        def method(self: Any, other: Any) -> Any:
-            return elementwise(function, [self, _operand(self, other, {})], columnwise=True)
-
-        return method
-
-    for name in "add sub mul truediv floordiv mod pow and or xor".split():
-        function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
-        setattr(cls, f"__{name}__", binary(function))
-        setattr(cls, f"__r{name}__", binary(_Swapped(function)))
-    for name in COMPARISONS:
-        setattr(cls, f"__{name}__", binary(getattr(operator, name)))
-    for name in "neg pos abs invert".split():
-        function = getattr(operator, name)
-        setattr(cls, f"__{name}__", lambda self, function=function: elementwise(function, [self], columnwise=True))
-    # Comparisons are elementwise, so objects are told apart by identity.
-    cls.__hash__ = object.__hash__  # type: ignore[method-assign]
-
-
-_add_operators(OperatorMethods)
-
-
 class ElementwiseMethods(OperatorMethods):
     """What frames and series share."""
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, pd.Series) and key.dtype == bool:
-            key = _operand(self, key, {"axis": 0})
+            key = operand_of(self, key, {"axis": 0})
         elif isinstance(key, (pd.Series, pd.Index, np.ndarray)) and self.ndim == 2:
             key = list(key)
         if self.ndim == 2 and isinstance(key, slice):
@@ -279,7 +207,7 @@ class ElementwiseMethods(OperatorMethods):
     def combine(self, other: Any, func: Any, fill_value: Any = None, overwrite: bool = True) -> Any:
         """Two objects combined by a function; see pandas' method."""
         options = {"overwrite": overwrite} if self.ndim == 2 else {}
-        return elementwise(M.combine, [self, _operand(self, other, {}), func], {"fill_value": fill_value, **options})
+        return elementwise(M.combine, [self, operand_of(self, other, {}), func], {"fill_value": fill_value, **options})
 
     def memory_usage_per_partition(self, index: bool = True, deep: bool = False) -> Any:
         """The bytes of each partition, as a series over the partitions."""
@@ -308,7 +236,7 @@ class FrameElementwise(ElementwiseMethods):
     def _with(self, name: Any, value: Any) -> Any:
         from raskr.dataframe.mapping import new_collection
 
-        made = elementwise(with_column, [self, name, _operand(self, value, {"axis": 0})])
+        made = elementwise(with_column, [self, name, operand_of(self, value, {"axis": 0})])
         expression = made._expr
         return new_collection(WithColumn(*expression.args, expression.meta, expression.divisions))
 
@@ -423,7 +351,7 @@ class SeriesElementwise(ElementwiseMethods):
         """What a function, a dict or a series gives for each value; `meta` is an empty example of the result."""
         options = {"na_action": na_action}
         if isinstance(getattr(arg, "_expr", None), Expression):
-            raise TypeError("map: a function, a dict or a pandas series was expected, got a lazy collection: join it")
+            return _mapped_by_series(self, arg, na_action, meta)
         found = meta_by_example(M.map, [self, arg], options, meta, "map")
         return elementwise(M.map, [self, arg], options, meta=found, label="map")
 
@@ -536,6 +464,16 @@ class WithColumn(PartitionCalls):
         return [rest, *(None for _ in self.children[1:])]
 
 
+def _mapped_by_series(series: Any, mapping: Any, na_action: Any, meta: Any) -> Any:
+    """Values by what a lazy series holds for them, which every partition gets as a whole."""
+    from raskr.dataframe.beyond import whole_expression
+    from raskr.dataframe.mapping import new_collection
+
+    found = meta_by_example(M.map, [series, mapping], {"na_action": na_action}, meta, "map")
+    args = [series._expr, whole_expression(mapping)._expr]
+    return new_collection(PartitionCalls(M.map, args, {"na_action": na_action}, found, series.divisions, "map"))
+
+
 def _is_open(kind: Any) -> bool:
     """Is it a categorical type whose categories are found in the values?"""
     if isinstance(kind, pd.CategoricalDtype):
@@ -582,31 +520,11 @@ def _bytes(part: Any, index: bool, deep: bool) -> Any:
     return pd.Series([int(used.sum()) if hasattr(used, "sum") else int(used)])
 
 
-def _add_binary_methods(cls: type, owner: Any) -> None:
-    names = [*ARITHMETIC, *(f"r{name}" for name in ARITHMETIC), *COMPARISONS]
-    for name in names:
-        if not hasattr(owner, name):
-            continue
-
-        def method(self: Any, other: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
-            if args:
-                kwargs["axis"] = args[0]
-            if kwargs.get("axis", 0) is None:
-                del kwargs["axis"]
-            other = _operand(self, other, kwargs)
-            return elementwise(getattr(M, _name), [self, other], kwargs, columnwise=True, label=_name)
-
-        summary = (
-            f"The operator of this name with another object, which may stand {'left' if name[0] == 'r' else 'right'}."
-        )
-        setattr(cls, name, documented(method, name, owner, summary))
-
-
 for _cls, _owner in ((FrameElementwise, pd.DataFrame), (SeriesElementwise, pd.Series)):
     _own = {name: text for name, text in COLUMNWISE.items() if name != "map"}
     _add(_cls, _owner, _own, True)
     _add(_cls, _owner, ROWWISE, False)
-    _add_binary_methods(_cls, _owner)
+    add_binary_methods(_cls, _owner)
 _add(FrameElementwise, pd.DataFrame, FRAME_ROWWISE, False)
 _add(SeriesElementwise, pd.Series, SERIES_ROWWISE, False)
 _add(IndexElementwise, pd.Index, {name: text for name, text in INDEX_METHODS.items() if name != "map"}, False)

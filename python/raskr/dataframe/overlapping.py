@@ -101,7 +101,10 @@ def _overlapping(function: Any, flags: list, values: list, kwargs: dict, before:
     found = function(*args, **kwargs)
     first = next(arg for arg, flag in zip(args, flags) if flag)
     if len(found) != len(first):
-        return found
+        if not len(first) or len(found) % len(first) or not isinstance(found.index, pd.MultiIndex):
+            return found
+        each = len(found) // len(first)  # some rows for each row, such as of covariances
+        skipped, rows = skipped * each, rows * each
     return found.iloc[skipped : skipped + rows] if hasattr(found, "iloc") else found[skipped : skipped + rows]
 
 
@@ -191,6 +194,10 @@ def map_overlap(
     >>> dd.map_overlap(lambda part: part.diff(), s, 1, 0).compute().tolist()
     [nan, 1.0, 2.0, 4.0]
     """
+    if isinstance(df, (pd.DataFrame, pd.Series)):
+        from raskr.dataframe.sources import from_pandas
+
+        df = from_pandas(df, npartitions=1)
     if not hasattr(df, "_expr"):
         raise TypeError(f"map_overlap: a DataFrame or a Series was expected, got {type(df).__name__}")
     from raskr.dataframe.alignment import aligned

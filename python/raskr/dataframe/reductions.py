@@ -119,6 +119,8 @@ class Reductions:
         numeric_only: bool = False,
         **kwargs: Any,
     ) -> Any:
+        if axis is None and self.ndim == 2:
+            return _flat(self, numeric_only)._by_method(name, 0, split_every, final, **kwargs)
         if _along_columns(self, axis):
             options = {"numeric_only": numeric_only} if name not in ("any", "all") else {}
             return elementwise(getattr(M, name), [self], {"axis": 1, **options, **kwargs}, label=name)
@@ -194,6 +196,8 @@ class Reductions:
     def _with_least(
         self, name: str, axis: Any, skipna: bool, numeric_only: bool, min_count: int, split_every: Any
     ) -> Any:
+        if axis is None and self.ndim == 2:
+            return _flat(self, numeric_only)._with_least(name, 0, skipna, False, min_count, split_every)
         if _along_columns(self, axis):
             options = {"axis": 1, "skipna": skipna, "numeric_only": numeric_only, "min_count": min_count}
             return elementwise(getattr(M, name), [self], options, label=name)
@@ -251,6 +255,8 @@ class Reductions:
     def _by_moments(
         self, name: str, axis: Any, skipna: bool, numeric_only: bool, split_every: Any, **kwargs: Any
     ) -> Any:
+        if axis is None and self.ndim == 2:
+            return _flat(self, numeric_only)._by_moments(name, 0, skipna, False, split_every, **kwargs)
         if _along_columns(self, axis):
             options = {"axis": 1, "skipna": skipna, "numeric_only": numeric_only, **kwargs}
             return elementwise(getattr(M, name), [self], options, label=name)
@@ -359,6 +365,16 @@ def _along_columns(frame: Any, axis: Any) -> bool:
     if frame.ndim == 2 and axis in (1, "columns"):
         return True
     raise ValueError(f"No axis named {axis} for object type {type(frame).__name__}")
+
+
+def _flat(frame: Any, numeric_only: bool) -> Any:
+    """All values of all columns as one series."""
+    frame = frame[numeric_columns(frame._meta)] if numeric_only else frame
+    return elementwise(_values_of, [frame], divisions=(None,) * (frame.npartitions + 1))
+
+
+def _values_of(part: Any) -> Any:
+    return pd.Series(part.to_numpy().ravel())
 
 
 def _called(part: Any, function: Any, options: dict) -> Any:

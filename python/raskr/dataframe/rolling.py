@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from raskr.dataframe.elementwise import documented
 from raskr.dataframe.expressions import PartitionCalls
 from raskr.dataframe.mapping import new_collection
+from raskr.dataframe.operators import documented
 from raskr.dataframe.overlapping import Overlapped
 
 _SUMMARIES = {

@@ -6,10 +6,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.dataframe.comparing import assert_eq
 from raskr.dataframe.expressions import Expression, label_of
 from raskr.dataframe.mapping import make_meta, operand
 
-__all__ = ["UNKNOWN_CATEGORIES", "clear_known_categories", "has_known_categories", "make_meta", "meta_nonempty"]
+__all__ = [
+    "assert_eq",
+    "UNKNOWN_CATEGORIES",
+    "clear_known_categories",
+    "has_known_categories",
+    "make_meta",
+    "meta_nonempty",
+]
 
 #: The one category of categorical types whose categories are not known before computing.
 UNKNOWN_CATEGORIES = "__UNKNOWN_CATEGORIES__"
@@ -133,7 +141,7 @@ def meta_by_example(function: Any, args: list, options: dict, meta: Any, name: s
         if isinstance(meta, pd.Index):
             return meta[:0]
         return make_meta(meta, index)
-    if name == "apply":
+    if name == "apply" or name == "map" and not isinstance(args[1], (dict, pd.Series)):
         warnings.warn(
             "The result's columns and types are not declared: the function is run on made-up rows to find them. If that is "
             "wrong or slow, declare them by meta=, such as meta={'x': 'f8', 'y': 'f8'} or meta=('x', 'f8').",

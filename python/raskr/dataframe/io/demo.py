@@ -154,7 +154,7 @@ def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
     if kind == "category":
         return _categories(count, generator, options)
     dtype = pd.api.types.pandas_dtype(kind)
-    if kind is str or kind == "str" or kind is object or pd.api.types.is_string_dtype(dtype) and dtype.kind != "O":
+    if kind is str or kind == "str" or kind is object or isinstance(dtype, pd.StringDtype):
         return _texts(count, generator, "str" if kind is object else dtype, options)
     if pd.api.types.is_bool_dtype(dtype):
         return generator.random(count) < 0.5
