@@ -163,3 +163,29 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="no"):
         df.to_csv(str(tmp_path / "a.csv"), single_file=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name, content, options, error, words",
+    [
+        ("a.csv", b"a,b\n" + b"1,2\n" * 99 + b"1,2,3\n", {}, ValueError, r"(?s)line 101.*a\.csv"),
+        (
+            "a.csv",
+            b"a,b\n" + b"1,2\n" * 99 + b"\xff,2\n",
+            {},
+            UnicodeDecodeError,
+            r"at byte 400 of the text of .*a\.csv",
+        ),
+        ("a.csv", b"a,b\n1,2\n", {"encoding": "nope"}, LookupError, "nope"),
+        ("a.csv", b"a,b\n1,2\n", {"usecols": ["z"]}, ValueError, "z"),
+        ("a.csv", b"a,b\n" + b"1,2\n" * 99 + b"x,2\n", {"dtype": {"a": "int64"}}, ValueError, r"'x'.*a\.csv"),
+        ("a.csv", b"", {}, ValueError, r"a\.csv"),
+        ("a.csv.gz", b"a,b\n1,2\n", {}, OSError, r"a\.csv\.gz"),
+        ("a.csv.bz2", bz2.compress(b"1,2\n" * 99)[:-20], {}, EOFError, r"a\.csv\.bz2"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, name, content, options, error, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(error, match=words):
+        dd.read_csv(str(path), sample=100, **options).compute()

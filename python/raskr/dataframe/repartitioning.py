@@ -160,7 +160,9 @@ def redivided(source: Expression, divisions: Sequence, force: bool) -> Expressio
     divisions = list(divisions)
     check_divisions(divisions)
     if source.divisions[0] is None:
-        raise ValueError("the divisions of the frame are not known: use set_index(..., sorted=True) or set_index first")
+        raise ValueError(
+            "Cannot repartition on divisions with unknown divisions: use set_index(..., sorted=True) or set_index first"
+        )
     low, high = source.divisions[0], source.divisions[-1]
     if force:
         if divisions[0] > low or divisions[-1] < high:
@@ -230,13 +232,13 @@ def repartition_frequency(source: Expression, freq: Any) -> Expression:
     offset = pd.tseries.frequencies.to_offset(freq)
     low, high = source.divisions[0], source.divisions[-1]
     try:
-        start = low.floor(offset)
+        start = low.ceil(offset)
     except ValueError:
-        start = low.to_period(offset.base if hasattr(offset, "base") else offset).start_time
-    steps = [step for step in pd.date_range(start=start, end=high, freq=offset) if low < step]
-    divisions = [low, *steps]
-    if divisions[-1] < high:
-        divisions.append(high)
+        # Steps of different lengths, such as months, begin at the first one that there is.
+        start = low
+    divisions = [*pd.date_range(start=start, end=high, freq=offset), high]
+    if divisions[0] != low:
+        divisions.insert(0, low)
     elif len(divisions) == 1:
         divisions.append(high)
     return Divided(source, divisions)

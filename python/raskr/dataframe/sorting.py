@@ -187,6 +187,8 @@ class Regrouped(Expression):
 def _key_of(frame: Any, other: Any) -> tuple[Any, Any, Any, bool]:
     """The frame, the column of the new index in it, the index's name, and whether the column goes away in any case."""
     if isinstance(other, (list, pd.Index)):
+        if len(other) != 1 and any(hasattr(each, "_expr") for each in other):
+            raise TypeError("a list of several frames or series is not supported by set_index: one column was expected")
         if len(other) != 1:
             raise NotImplementedError(f"{_ONE_LEVEL}: one column was expected, got {list(other)}")
         other = other[0]

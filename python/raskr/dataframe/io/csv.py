@@ -239,7 +239,7 @@ def _read(
         )
     if kwargs.get("encoding") is not None:
         kwargs["encoding"] = encoding
-    head = _head(reader, beginning, encoding, sample_rows, kwargs)
+    head = _head(reader, beginning, path, sample_rows, kwargs)
     if reader is pd.read_fwf and "colspecs" not in kwargs and "widths" not in kwargs:
         kwargs["colspecs"] = _widths(text, kwargs)
     meta, given = _types(head, kwargs.get("dtype"), assume_missing)
@@ -331,14 +331,17 @@ def _block_size(blocksize: Any, compressions: list) -> int | None:
     return int(size)
 
 
-def _head(reader: Callable, beginning: bytes, encoding: str, rows: int, kwargs: dict) -> Any:
+def _head(reader: Callable, beginning: bytes, path: str, rows: int, kwargs: dict) -> Any:
     options = {name: value for name, value in kwargs.items() if name != "skipfooter"}
     if options.get("engine") == "pyarrow":
         options["engine"] = "c"
     try:
         return reader(io.BytesIO(beginning), **options)
     except (pd.errors.ParserError, UnicodeDecodeError):
+        # The sample may end within a row.
         pass
+    except pd.errors.EmptyDataError as error:
+        raise pd.errors.EmptyDataError(f"{error}: there is no text in {path}") from error
     try:
         return reader(io.BytesIO(beginning), nrows=rows, **options)
     except pd.errors.ParserError as error:

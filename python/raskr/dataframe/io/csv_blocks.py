@@ -2,6 +2,9 @@
 
 import codecs
 import io
+import lzma
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -119,6 +122,16 @@ def plain_encoding(encoding: str, beginning: bytes) -> str:
 
 def sample_of(path: str, size: int | None, compression: str | None, ending: bytes, storage_options: Any) -> bytes:
     """The first `size` bytes of a file and the rest of the line that they end in; all of it for None."""
+    try:
+        return _sample_of(path, size, compression, ending, storage_options)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        kind = EOFError if isinstance(error, EOFError) else OSError
+        raise kind(f"{path}: can't be read{f' as {compression}' if compression else ''}: {error}") from error
+
+
+def _sample_of(path: str, size: int | None, compression: str | None, ending: bytes, storage_options: Any) -> bytes:
     with open_bytes(path, compression, storage_options) as file:
         if size is None:
             return file.read()
@@ -231,6 +244,8 @@ class BlockParser:
             table = self.reader(io.BytesIO(data), **kwargs) if data else self.meta.copy()
         except pd.errors.EmptyDataError:
             table = self.meta.copy()
+        except UnicodeDecodeError as error:
+            raise _undecodable(error, data, block) from None
         except (ValueError, OverflowError) as error:
             raise _at(error, block) from error
         self._check_columns(table, block, wanted)
@@ -272,6 +287,19 @@ def _at(error: Exception, block: TextBlock) -> Exception:
         return type(error)(f"{error} (while reading {where})")
     except TypeError:
         return error
+
+
+def _undecodable(error: UnicodeDecodeError, data: bytes, block: TextBlock) -> UnicodeDecodeError:
+    """An error of decoding that tells the file and the place, which pandas' pieces don't know."""
+    try:
+        data.decode(error.encoding)
+    except UnicodeDecodeError as found:
+        window = data[max(0, found.start - 10) : found.end + 10]
+        first = min(found.start, 10)
+        behind = f" of what follows byte {block.start}" if block.start else ""
+        reason = f"{found.reason}, at byte {found.start}{behind} of the text of {block.path}"
+        return UnicodeDecodeError(found.encoding, window, first, first + found.end - found.start, reason)
+    return error
 
 
 def _for_columns(kwargs: dict, wanted: Sequence, every: Any) -> dict:

@@ -90,10 +90,12 @@ class ParquetTables:
     def __call__(self, part: ParquetPart, columns: list | None = None) -> Any:
         wanted = self.columns if columns is None else list(columns)
         fields = list(dict.fromkeys([*wanted, *self.index]))
-        tables = [
-            each.to_table(schema=self.schema, columns=fields, filter=self.filters, use_threads=False)
-            for each in part.fragments
-        ]
+        tables = []
+        for each in part.fragments:
+            try:
+                tables.append(each.to_table(schema=self.schema, columns=fields, filter=self.filters, use_threads=False))
+            except (OSError, ValueError) as error:
+                raise type(error)(f"{error} (while reading {each.path})") from error
         whole = tables[0] if len(tables) == 1 else pyarrow().concat_tables(tables)
         return self.pandas_of(whole, wanted)
 
