@@ -157,8 +157,13 @@ def _foreign_graph(collections: Sequence, optimize_graph: bool, **kwargs: Any) -
     for rewrite, members in groups.items():
         graph = Graph()
         keys = []
+        # Frames are rewritten together, so that a source that several of them use is read once.
+        together = [member for member in members if hasattr(member, "_graph_together")]
+        if together:
+            graph.add(together[0]._graph_together(together))
         for member in members:
-            graph.add(plain(member.__dask_graph__()))
+            if not hasattr(member, "_graph_together"):
+                graph.add(plain(member.__dask_graph__()))
             keys.append(member.__dask_keys__())
         merged.add(plain(rewrite(graph, keys, **kwargs)) if rewrite is not None and optimize_graph else graph)
     return merged

@@ -272,3 +272,17 @@ def _columns_of_sources(expression):
     if not expression.children:
         return set(expression.meta.columns)
     return set().union(*map(_columns_of_sources, expression.children))
+
+
+def test_what_is_computed_together_is_read_once():
+    calls = []
+
+    def part(number, columns=None):
+        calls.append(number)
+        return pd.DataFrame({"a": [number], "b": [number * 2]})
+
+    df = dd.from_map(part, [1, 2], meta={"a": int, "b": int})
+    assert raskr.compute(df.a.sum(), df.b.max(), df.a + df.b, scheduler="sync")[:2] == (3, 4)
+    assert sorted(calls) == [1, 2]
+    total, again = raskr.compute(df.a.sum(), df.a.sum())
+    assert total == again == 3

@@ -66,7 +66,11 @@ class FrameBase(DaskMethodsMixin):
     __dask_scheduler__ = staticmethod(named_schedulers["threads"])
 
     def __dask_graph__(self) -> dict:
-        return graph_of_expression(self._expr)
+        return graph_of_expressions([self._expr])
+
+    @staticmethod
+    def _graph_together(collections: Any) -> dict:
+        return graph_of_expressions([collection._expr for collection in collections])
 
     @property
     def dask(self) -> dict:
@@ -437,19 +441,20 @@ class Index(IndexMoves, IndexMethods, FrameBase):
         return (self._row_number(),)
 
 
-def graph_of_expression(expression: Expression) -> dict:
-    """The tasks of an expression's partitions, which have the keys `(name, number)`."""
-    [better] = optimized([expression])
-    name = expression.name
-    graph, keys = core.graph_of(better.nodes)
+def graph_of_expressions(expressions: Any) -> dict:
+    """The tasks of the partitions of expressions, which have the keys `(name, number)`."""
+    better = optimized(expressions)
+    nodes = [node for expression in better for node in expression.nodes]
+    wanted = [(expression.name, number) for expression in expressions for number in range(expression.npartitions)]
+    graph, keys = core.graph_of(nodes)
     own: dict = {}
-    for number, key in enumerate(keys):
-        own.setdefault(key, (name, number))
+    for name, key in zip(wanted, keys):
+        own.setdefault(key, name)
     tasks = {own.get(key, key): (task[0], *(own.get(part, part) for part in task[1:])) for key, task in graph.items()}
-    # A node that serves as two partitions has one task, and further keys that stand for it.
-    for number, key in enumerate(keys):
-        if own[key] != (name, number):
-            tasks[name, number] = own[key]
+    # A node that serves as several partitions has one task, and further keys that stand for it.
+    for name, key in zip(wanted, keys):
+        if own[key] != name:
+            tasks[name] = own[key]
     return tasks
 
 

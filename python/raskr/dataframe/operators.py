@@ -57,6 +57,7 @@ class OperatorMethods:
         out = kwargs.pop("out", ())
         if method != "__call__" or any(type(each) is not type(self) for each in out):
             return NotImplemented
+        inputs = tuple(operand_of(self, each, {}) for each in inputs)
         if ufunc.nout > 1:
             return tuple(elementwise(_one_output, [ufunc, number, *inputs], kwargs) for number in range(ufunc.nout))
         found = elementwise(ufunc, inputs, kwargs, columnwise=True)

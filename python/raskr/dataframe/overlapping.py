@@ -197,7 +197,9 @@ def map_overlap(
     if isinstance(df, (pd.DataFrame, pd.Series)):
         from raskr.dataframe.sources import from_pandas
 
+        tables = [arg for arg in args if isinstance(arg, (pd.DataFrame, pd.Series))]
         df = from_pandas(df, npartitions=1)
+        args = tuple(from_pandas(arg, npartitions=1) if any(arg is each for each in tables) else arg for arg in args)
     if not hasattr(df, "_expr"):
         raise TypeError(f"map_overlap: a DataFrame or a Series was expected, got {type(df).__name__}")
     from raskr.dataframe.alignment import aligned
@@ -205,7 +207,7 @@ def map_overlap(
     inside = [operand(arg) for arg in (df, *args)]
     index = inside[0].meta.index
     before, after = _amount(before, "before", index), _amount(after, "after", index)
-    several = [arg for arg in inside if isinstance(arg, Expression) and arg.npartitions > 1]
+    several = [arg for arg in inside if isinstance(arg, Expression)] if align_dataframes else []
     fresh = dict(zip(map(id, several), aligned(several)))
     inside = [fresh.get(id(arg), arg) for arg in inside]
     if meta is _NOT_GIVEN or meta is None:

@@ -54,9 +54,13 @@ class Scalar(DaskMethodsMixin):
         return 1
 
     def __dask_graph__(self) -> dict:
-        from raskr.dataframe.collection import graph_of_expression
+        return self._graph_together([self])
 
-        return graph_of_expression(self._expr)
+    @staticmethod
+    def _graph_together(collections: Any) -> dict:
+        from raskr.dataframe.collection import graph_of_expressions
+
+        return graph_of_expressions([collection._expr for collection in collections])
 
     @property
     def dask(self) -> dict:
@@ -87,6 +91,11 @@ class Scalar(DaskMethodsMixin):
 
     def __bool__(self) -> bool:
         raise TypeError(f"Trying to convert {self} to a boolean value. Because it is lazy, its value is not known yet")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or "out" in kwargs or ufunc.nout > 1:
+            return NotImplemented
+        return elementwise(ufunc, inputs, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         import numpy as np
