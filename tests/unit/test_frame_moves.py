@@ -242,3 +242,14 @@ def test_shuffles_run_on_every_scheduler_and_spill(table, scheduler, tmp_path):
         got = df.set_index("v").compute(scheduler=scheduler)
     assert got.index.is_monotonic_increasing and len(got) == len(big)
     assert got.k.sum() == big.k.sum()
+
+
+def test_indexes_that_are_there_already_stay(table):
+    df = dd.from_pandas(table.rename_axis(index="place"), npartitions=2)
+    assert df.set_index(df.index) is df and df.set_index("place") is df
+    with pytest.raises(NotImplementedError, match="multi-indexes"):
+        df.set_index(["k", "v"])
+    with pytest.raises(KeyError, match="nope"):
+        df.set_index("nope")
+    with pytest.warns(UserWarning, match="frac"):
+        assert len(df.sample(0.5)) == 250

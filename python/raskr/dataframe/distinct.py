@@ -1,5 +1,6 @@
 """Distinct rows and values, and random choices among rows."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -225,7 +226,10 @@ class Sampling:
         >>> len(df.sample(frac=0.1, random_state=1))
         10
         """
-        if n is not None:
+        if n is not None and 0 <= n <= 1 and frac is None:
+            warnings.warn("sample: a number of rows was given that can only be a share: give it as frac=", stacklevel=2)
+            frac = n
+        elif n is not None:
             raise ValueError(
                 "sample does not support the number of sampled items parameter, 'n'. Please use the 'frac' parameter "
                 "instead."

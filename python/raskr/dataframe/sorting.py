@@ -19,7 +19,9 @@ from raskr.dataframe.shuffle import Shuffle, as_list, check_method
 
 #: Values that a partition gives to the sample, for each partition that there will be, and at least.
 _PER_PARTITION, _AT_LEAST = 16, 256
-_ONE_LEVEL = "set_index: Dask dataframe does not yet support multi-indexes, nor does raskr"
+_ONE_LEVEL = (
+    "set_index: Dask dataframe does not yet support multi-indexes, nor does raskr. You tried to index with this index"
+)
 
 
 class Summary:
@@ -190,13 +192,13 @@ def _key_of(frame: Any, other: Any) -> tuple[Any, Any, Any, bool]:
         if len(other) != 1 and any(hasattr(each, "_expr") for each in other):
             raise TypeError("a list of several frames or series is not supported by set_index: one column was expected")
         if len(other) != 1:
-            raise NotImplementedError(f"{_ONE_LEVEL}: one column was expected, got {list(other)}")
+            raise NotImplementedError(f"{_ONE_LEVEL}: {list(other)}")
         other = other[0]
         if isinstance(other, (list, tuple)) and other not in map(tuple, frame._meta.columns.to_frame().values.tolist()):
-            raise NotImplementedError(f"{_ONE_LEVEL}: a name of a column was expected, got {other!r}")
+            raise NotImplementedError(f"{_ONE_LEVEL}: {other!r}")
     if hasattr(other, "_expr"):
         if other.ndim != 1:
-            raise NotImplementedError(f"{_ONE_LEVEL}: a column or a series was expected, got a frame")
+            raise NotImplementedError(f"{_ONE_LEVEL}: a frame")
         name = "_new_index"
         return frame.assign(**{name: other}), name, other.name, True
     if other not in frame._meta.columns:
@@ -434,7 +436,9 @@ class Sorting:
         check_method(shuffle_method)
         if append and sort:
             raise NotImplementedError("set_index(append=True): rows are sorted by one level; give sort=False")
-        if getattr(other, "_name", None) == self.index._name:  # type: ignore[attr-defined]
+        own = self._meta  # type: ignore[attr-defined]
+        is_index = isinstance(other, str) and other == own.index.name and other not in own.columns
+        if is_index or getattr(other, "_name", None) == self.index._name:  # type: ignore[attr-defined]
             return self
         return set_index(self, other, drop, sorted, npartitions, divisions, sort, upsample, partition_size, append)
 

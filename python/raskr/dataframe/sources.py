@@ -188,7 +188,8 @@ def _table(block: Any, meta: Any, index: Any) -> Any:
 
 
 def _meta_of_array(x: Any, columns: Any, index: Any, meta: Any) -> Any:
-    if meta is not None:
+    # A frame without columns, such as xarray gives, says no more than which library there is.
+    if meta is not None and not (isinstance(meta, pd.DataFrame) and not len(meta.columns)):
         return make_meta(meta)
     rows = None if index is None else index._meta
     if x.dtype.names is not None:

@@ -136,6 +136,6 @@ def from_dict(
     values = data.values() if isinstance(data, dict) else ()
     if any(hasattr(value, "_expr") for value in values):
         raise NotImplementedError(
-            "from_dict: expected values in memory, got collections; put them together with concat"
+            "from_dict should not be passed Dask collections as inputs, nor raskr's: put them together with concat"
         )
     return from_pandas(constructor.from_dict(data, orient, dtype, columns), npartitions)
