@@ -37,15 +37,16 @@ def children():
 
 
 def threads():
-    """How many of the engine's threads there are."""
-    count = 0
+    """The system's numbers of the engine's threads."""
+    found = []
     for thread in os.listdir("/proc/self/task"):
         try:
             with open(f"/proc/self/task/{thread}/comm") as file:
-                count += file.read().startswith("raskr-")
+                if file.read().startswith("raskr-"):
+                    found.append(int(thread))
         except FileNotFoundError:
             continue
-    return count
+    return found
 
 
 def memory_files():

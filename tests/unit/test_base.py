@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import raskr
+import raskr.array as da
 from raskr._bridge import core
 from raskr.base import (
     DaskMethodsMixin,
@@ -191,3 +192,26 @@ def test_each_error_class_is_one_exception(name, exception):
     with pytest.raises(exception, match=name) as info:
         core.exception_of(name)
     assert type(info.value) is exception
+
+
+def test_arrays_and_what_stands_on_them_are_computed_once():
+    counts = {}
+
+    def counted(block, block_info=None):
+        place = tuple(block_info[0]["chunk-location"])
+        counts[place] = counts.get(place, 0) + 1
+        return block + 1
+
+    base = da.ones((4, 4), chunks=2).map_blocks(counted, dtype=float)
+    first, second = base * 2, base - 1
+    # The function was called for what its blocks look like.
+    counts.clear()
+    results = raskr.compute(raskr.delayed(np.sum)(first), raskr.delayed(np.sum)(second), base, base.sum(), first)
+    assert (results[0], results[1], results[3]) == (64.0, 16.0, 32.0)
+    np.testing.assert_array_equal(results[2], np.full((4, 4), 2.0))
+    np.testing.assert_array_equal(results[4], np.full((4, 4), 4.0))
+    assert counts == dict.fromkeys([(0, 0), (0, 1), (1, 0), (1, 1)], 1)
+    deep = raskr.delayed(lambda x: x)(raskr.delayed(np.max)(first))
+    kept, lazy = raskr.persist(base, deep)
+    assert (kept.sum().compute(), lazy.compute()) == (32.0, 4.0)
+    assert set(counts.values()) == {2}

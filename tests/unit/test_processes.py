@@ -1,10 +1,12 @@
 """Child processes: what travels, what is shared, and who runs it."""
 
+import gc
 import multiprocessing
 import os
 import sys
 import threading
 import time
+import types
 from functools import partial
 
 import numpy as np
@@ -277,3 +279,18 @@ def test_an_initializer_runs_in_each_child_before_anything_else():
     calls = [raskr.delayed(look)() for _ in range(4)]
     assert set(raskr.compute(*calls, initializer=prepare, **OPTIONS)) == {"yes"}
     assert set(raskr.compute(*calls, **OPTIONS)) == {None}
+
+
+def test_children_do_not_keep_functions_without_bound():
+    def made_here():
+        return sum(type(each) is types.FunctionType and each.__name__ == "kept" for each in gc.get_objects())
+
+    for first in range(0, 6000, 600):
+        calls = []
+        for number in range(first, first + 600):
+            scope = {}
+            exec(f"def kept(): return {number}", scope)
+            calls.append(raskr.delayed(scope["kept"])())
+        assert raskr.compute(*calls, **OPTIONS) == tuple(range(first, first + 600))
+    counts = raskr.compute(*[raskr.delayed(made_here, pure=False)() for _ in range(4)], **OPTIONS)
+    assert max(counts) <= 2000

@@ -5,7 +5,8 @@
 //! ways becomes one task.
 //! Deep chains are common (a loop that folds a list), so that dropping and walking calls never recurses.
 
-use std::collections::HashMap;
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use raskr_base::{Op, TaskError};
@@ -16,6 +17,9 @@ use crate::graph::{Annotations, Graph, Layer, LayerId, TaskRef};
 pub trait Collection: Send + Sync {
     /// Adds layers to the builder and gives the one whose tasks are the collection's blocks, in row-major order.
     fn lower(self: Arc<Self>, builder: &mut Builder) -> Result<LayerId, TaskError>;
+
+    /// The collection itself, for whoever made it to know it again.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// What a call takes as one of its inputs.
@@ -33,11 +37,17 @@ pub struct Call {
     inputs: Vec<Input>,
     annotations: Option<Arc<Annotations>>,
     key: OnceLock<String>,
+    /// Does it stand on a collection, itself or through other calls?
+    on_collections: bool,
 }
 
 impl Call {
     pub fn new(op: Arc<dyn Op>, inputs: Vec<Input>, annotations: Option<Arc<Annotations>>) -> Arc<Call> {
-        Arc::new(Call { op, inputs, annotations, key: OnceLock::new() })
+        let on_collections = inputs.iter().any(|input| match input {
+            Input::Call(call) => call.on_collections,
+            Input::Block(..) => true,
+        });
+        Arc::new(Call { op, inputs, annotations, key: OnceLock::new(), on_collections })
     }
 
     pub fn op(&self) -> &Arc<dyn Op> {
@@ -73,6 +83,27 @@ impl Drop for Call {
             }
         }
     }
+}
+
+/// The collections that inputs stand on, each once.
+pub fn collections_under<'i>(inputs: impl Iterator<Item = &'i Input>) -> Vec<Arc<dyn Collection>> {
+    let (mut seen, mut found): (HashSet<*const ()>, _) = (HashSet::new(), Vec::new());
+    let mut waiting: Vec<&Input> = inputs.collect();
+    while let Some(input) = waiting.pop() {
+        match input {
+            Input::Call(call) => {
+                if call.on_collections && seen.insert(Arc::as_ptr(call).cast()) {
+                    waiting.extend(&call.inputs);
+                }
+            }
+            Input::Block(collection, _) => {
+                if seen.insert(Arc::as_ptr(collection).cast()) {
+                    found.push(Arc::clone(collection));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The one layer that holds all calls of a graph.

@@ -16,7 +16,7 @@ pub mod plan;
 mod testing;
 pub mod token;
 
-pub use call::{Builder, Call, Collection, Input};
+pub use call::{Builder, Call, Collection, Input, collections_under};
 pub use csr::Csr;
 pub use error::GraphError;
 pub use graph::{Annotations, Graph, Layer, LayerId, TaskRef};

@@ -11,7 +11,7 @@ use raskr_array::Expr;
 use raskr_base::{TaskError, Value};
 use raskr_exec::pool::{Encoded, Start};
 use raskr_exec::{RunError, RunOptions, run_on_caller, start};
-use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef};
+use raskr_graph::{Builder, Call, Input, Plan, PlanOptions, TaskRef, collections_under};
 
 use crate::array::{PyExpr, output};
 use crate::call::Known;
@@ -66,9 +66,11 @@ pub fn run(
     let items = items.iter().map(item_of).collect::<PyResult<Vec<Item>>>()?;
     let (plan, gathers) = enter(py, || {
         let mut builder = Builder::new();
-        // Arrays come first and together, so that what they share is computed once.
+        // Arrays come first and together, those that other values stand on too, so that what they share is computed once.
         let arrays: Vec<Arc<Expr>> = items.iter().filter_map(Item::array).collect();
-        let gathers = output::add(&mut builder, &arrays, keep_blocks)?;
+        let found = collections_under(items.iter().filter_map(Item::value)).into_iter();
+        let under: Vec<Arc<Expr>> = found.filter_map(|collection| collection.as_any().downcast().ok()).collect();
+        let gathers = output::add(&mut builder, &arrays, &under, keep_blocks)?;
         for item in &items {
             if let Item::Value(input) = item {
                 add(&mut builder, input)?;
@@ -143,6 +145,13 @@ enum Item {
 }
 
 impl Item {
+    fn value(&self) -> Option<&Input> {
+        match self {
+            Item::Value(input) => Some(input),
+            Item::Array(_) => None,
+        }
+    }
+
     fn array(&self) -> Option<Arc<Expr>> {
         match self {
             Item::Array(expr) => Some(Arc::clone(expr)),

@@ -16,6 +16,7 @@ pub mod results;
 mod select;
 mod trees;
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -74,6 +75,10 @@ impl Collection for Expr {
     fn lower(self: Arc<Self>, builder: &mut Builder) -> Result<LayerId, TaskError> {
         let blocks = lower(std::slice::from_ref(&self), builder)?.remove(0);
         Ok(as_layer(&self, &blocks, builder))
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use raskr_base::{DType, TaskError};
-use raskr_graph::{Builder, LayerId};
+use raskr_graph::{Builder, Collection, LayerId};
 use raskr_kernels::blocks::Target;
 
 use super::layer::OpLayer;
@@ -37,11 +37,18 @@ pub struct Lowered {
     pub destination: Destination,
 }
 
-/// Lowers expressions together; those that are wanted as a whole (`joined`) are put together as their blocks come.
-pub fn lower_results(outputs: &[Arc<Expr>], joined: bool, builder: &mut Builder) -> Result<Vec<Lowered>, TaskError> {
-    let lowering = Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::new(HashMap::new()) };
+/// Lowers expressions together, so that what they share is computed once; those that are wanted as a whole (`joined`) are put
+/// together as their blocks come. The builder remembers the blocks of those that calls stand on (`under`).
+pub fn lower_results(
+    outputs: &[Arc<Expr>],
+    under: &[Arc<Expr>],
+    joined: bool,
+    builder: &mut Builder,
+) -> Result<Vec<Lowered>, TaskError> {
+    let all: Vec<Arc<Expr>> = outputs.iter().chain(under).cloned().collect();
+    let lowering = Lowering { decision: decide(&all), needed: needed(&all), done: Mutex::new(HashMap::new()) };
     let mut uses: HashMap<_, usize> = HashMap::new();
-    for expr in outputs.iter().chain(lowering.decision.order.iter().flat_map(|expr| expr.inputs())) {
+    for expr in all.iter().chain(lowering.decision.order.iter().flat_map(|expr| expr.inputs())) {
         *uses.entry(address(expr)).or_default() += 1;
     }
     // Nobody else needs the blocks of these.
@@ -53,6 +60,10 @@ pub fn lower_results(outputs: &[Arc<Expr>], joined: bool, builder: &mut Builder)
             let blocks = lowering.lower_one(expr, builder)?;
             lowering.done.lock().insert(address(expr), blocks);
         }
+    }
+    for expr in under {
+        let layer = as_layer(expr, &lowering.blocks_of(expr)?, builder);
+        builder.remember(Arc::clone(expr) as Arc<dyn Collection>, layer);
     }
     let mut lowered = Vec::with_capacity(outputs.len());
     for (expr, whole) in outputs.iter().zip(whole) {

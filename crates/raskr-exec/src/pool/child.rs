@@ -25,6 +25,9 @@ const ENDING_POLL: Duration = Duration::from_millis(1);
 /// What systems take for a limit of open files where theirs is unlimited.
 const OPEN_FILES_MAX: u64 = if cfg!(target_os = "linux") { 1 << 20 } else { 10_240 };
 
+/// Functions and the like that an idle child keeps at most, so that a loop that makes new ones doesn't fill its memory.
+const KNOWN_MAX: usize = 1000;
+
 /// How a child is started. Its standard input leads to the parent ([`stream_of_parent`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Start {
@@ -130,9 +133,12 @@ impl Child {
         message::send(&self.stream, &Message::Retract)
     }
 
-    /// Lets the child drop all buffers that were sent, and what is known under `ids`.
+    /// Lets the child drop all buffers that were sent, and what is known under `ids`; all that is known, if that is much.
     pub fn forget(&mut self, ids: &[u64]) -> io::Result<()> {
-        let known: Vec<u64> = ids.iter().copied().filter(|id| self.known.remove(id)).collect();
+        let known: Vec<u64> = match self.known.len() {
+            0..=KNOWN_MAX => ids.iter().copied().filter(|id| self.known.remove(id)).collect(),
+            _ => self.known.drain().collect(),
+        };
         let buffers: Vec<u64> = self.sent_buffers.drain().map(|(id, _)| id).collect();
         if known.is_empty() && buffers.is_empty() {
             return Ok(());

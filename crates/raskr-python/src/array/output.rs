@@ -80,17 +80,18 @@ pub struct Gather {
     destination: Destination,
 }
 
-/// Adds expressions to a graph, lowered together, and marks what the run must yield.
-pub fn add(builder: &mut Builder, exprs: &[Arc<Expr>], keep_blocks: bool) -> Result<Vec<Gather>, TaskError> {
+/// Adds expressions to a graph, lowered together with those that calls stand on, and marks what the run must yield.
+pub fn add(
+    builder: &mut Builder,
+    exprs: &[Arc<Expr>],
+    under: &[Arc<Expr>],
+    keep_blocks: bool,
+) -> Result<Vec<Gather>, TaskError> {
     let mut gathers = Vec::with_capacity(exprs.len());
-    for (expr, lowered) in exprs.iter().zip(lower_results(exprs, !keep_blocks, builder)?) {
+    for (expr, lowered) in exprs.iter().zip(lower_results(exprs, under, !keep_blocks, builder)?) {
         let Lowered { layer, tasks, destination } = lowered;
         for index in 0..tasks {
             builder.output(TaskRef { layer, index });
-        }
-        // Delayed values that stand on the same array find its blocks.
-        if matches!(destination, Destination::Blocks) {
-            builder.remember(Arc::clone(expr) as Arc<dyn Collection>, layer);
         }
         gathers.push(Gather { expr: Arc::clone(expr), count: tasks as usize, destination });
     }

@@ -82,7 +82,7 @@ impl Options {
 pub fn compute_all(arrays: &[&Array], options: &Options) -> Result<Vec<Chunk>> {
     let exprs = arrays.iter().map(|array| array.expr().cloned()).collect::<Result<Vec<_>>>()?;
     let mut builder = Builder::new();
-    let lowered = lower_results(&exprs, true, &mut builder)?;
+    let lowered = lower_results(&exprs, &[], true, &mut builder)?;
     for Lowered { layer, tasks, .. } in &lowered {
         for index in 0..*tasks {
             builder.output(TaskRef { layer: *layer, index });
