@@ -286,3 +286,27 @@ def test_what_is_computed_together_is_read_once():
     assert sorted(calls) == [1, 2]
     total, again = raskr.compute(df.a.sum(), df.a.sum())
     assert total == again == 3
+
+
+def test_reductions_of_ones_own_go_along_a_tree(df, pdf):
+    found = df.a.reduction(pd.Series.max, aggregate=lambda parts: parts.max(), split_every=2)
+    assert found.compute() == pdf.a.max()
+    assert 3 <= df.s.nunique_approx().compute() < 3.1
+    shares = df.s.value_counts(normalize=True, split_out=2).compute().sort_index()
+    pd.testing.assert_series_equal(shares, pdf.s.value_counts(normalize=True).sort_index())
+    with pytest.raises(ValueError, match="axis=0"):
+        df[["a"]].add(df.a)
+
+
+def test_arrays_and_frames_mix(df, pdf):
+    import raskr.array as da
+
+    array = da.from_array(np.arange(12), chunks=3)
+    for found in (df.a + array, array + df.a, da.add(array, df.a), np.add(array, df.a)):
+        same(found.rename("a"), pdf.a + np.arange(12))
+    assert (array + df.a.max()).chunks == array.chunks
+    same(df.assign(z=array).z, pd.Series(np.arange(12), index=pdf.index, name="z"))
+    assert df.s.values.compute().tolist() == pdf.s.tolist()
+    with pytest.raises(ValueError, match="blocks"):
+        df.a + da.arange(12, chunks=6)
+    assert df.a.shift(1).dtype == np.float64

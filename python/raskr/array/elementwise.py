@@ -34,8 +34,10 @@ _ATTRIBUTES = ("nin", "nargs", "nout", "ntypes", "identity", "signature", "types
 # --- operands -----------------------------------------------------------------------------------------------------
 def _foreign(x: Any) -> bool:
     """Whether another library's type should handle the operation: it has its own idea of NumPy's functions."""
-    if isinstance(x, (Array, np.ndarray, list, tuple, *SCALARS)) or is_node_source(x):
+    if isinstance(x, (Array, np.ndarray, list, tuple, *SCALARS)):
         return False
+    if is_node_source(x):
+        return hasattr(x, "__array_ufunc__") and getattr(x, "ndim", 0) > 0  # as frames have
     kind = type(x)
     if getattr(kind, "__array_ufunc__", False) is None:
         return True
@@ -311,11 +313,11 @@ class ufunc:
         lazy = (*args, kwargs.get("where"), *(out if isinstance(out, tuple) else (out,)))
         if not any(isinstance(x, Array) for x in lazy):
             # Collections with a way of their own, such as frames, are asked by NumPy.
-            if any(is_node_source(x) and not _foreign(x) and not hasattr(x, "__array_ufunc__") for x in args):
+            if any(is_node_source(x) and not _foreign(x) for x in args):
                 return elemwise(self._ufunc, *args, **kwargs)
             return self._ufunc(*args, **kwargs)
         if any(_foreign(x) for x in args):
-            return NotImplemented
+            return self._ufunc(*args, **kwargs) if any(map(is_node_source, args)) else NotImplemented
         if len(args) != self._ufunc.nin:
             also = f", and the keywords {', '.join(map(repr, kwargs))}" if kwargs else ""
             raise TypeError(f"{self.__name__}() takes {self._ufunc.nin} arguments, {len(args)} were given{also}")

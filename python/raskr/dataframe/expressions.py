@@ -334,7 +334,7 @@ class TreeReduction(Expression):
             level += 1
         return self._call(piece, aggregate, nodes, **self.options["aggregate"])
 
-    def _call_at(self, place: str, number: int, function: Any, *args: Any, **kwargs: Any) -> Any:
+    def _call_at(self, place: str, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         label = self.name.rpartition("-")[0]
         key = f"{self.name}-{place}-{number}"
         return core.node_of_call(function, args, kwargs or None, key=key, name=label)

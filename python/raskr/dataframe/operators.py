@@ -105,6 +105,14 @@ def add_binary_methods(cls: type, owner: Any) -> None:
         def method(self: Any, other: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
             if args:
                 kwargs["axis"] = args[0]
+            if kwargs.get("level") is not None:
+                raise NotImplementedError(f"{_name}: level must be None, got {kwargs['level']!r}")
+            along_columns = kwargs.get("axis", "columns") in (1, "columns")
+            if self.ndim == 2 and along_columns and getattr(other, "ndim", 0) == 1 and hasattr(other, "_expr"):
+                if not other._expr.broadcast:
+                    raise ValueError(
+                        f"Unable to {_name} dd.Series with axis=1: rows are not lined up with columns; give axis=0"
+                    )
             if kwargs.get("axis", 0) is None:
                 del kwargs["axis"]
             other = operand_of(self, other, kwargs)

@@ -11,6 +11,7 @@ from raskr.dataframe.elementwise import moved_divisions
 from raskr.dataframe.expressions import Expression, label_of
 from raskr.dataframe.mapping import elementwise, infer_meta, make_meta, new_collection, operand
 from raskr.dataframe.partials import concat
+from raskr.dataframe.utils import meta_nonempty
 from raskr.utils import M
 
 _NOT_GIVEN = object()
@@ -230,7 +231,8 @@ def map_overlap(
 
 
 def _overlap(data: Any, function: Any, before: int, after: int, kwargs: dict, label: str) -> Any:
-    meta = function(data._meta, **kwargs)
+    # Types may change only where there are rows: whole numbers that move leave missing values behind.
+    meta = function(meta_nonempty(data._meta), **kwargs).iloc[:0]
     return new_collection(Overlapped(function, [data._expr], kwargs, before, after, meta, label, False))
 
 

@@ -4,6 +4,8 @@ import operator
 from typing import Any
 
 from raskr._bridge import core
+from raskr.array.collection import Array
+from raskr.array.elementwise import elemwise as array_elementwise
 from raskr.base import DaskMethodsMixin, named_schedulers
 from raskr.dataframe.expressions import Expression, FromNodes
 from raskr.dataframe.mapping import elementwise, new_collection
@@ -95,6 +97,8 @@ class Scalar(DaskMethodsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or "out" in kwargs or ufunc.nout > 1:
             return NotImplemented
+        if any(map(_is_array, inputs)):
+            return array_elementwise(ufunc, *inputs, **kwargs)
         return elementwise(ufunc, inputs, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -103,6 +107,10 @@ class Scalar(DaskMethodsMixin):
         return np.asarray(self.compute(), dtype=dtype)
 
     __hash__ = object.__hash__
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Array) and value.ndim > 0
 
 
 def _only(values: list) -> Any:
@@ -125,6 +133,8 @@ def _add_operators() -> None:
     def binary(function: Any, swapped: bool = False) -> Any:
         def method(self: Any, other: Any) -> Any:
             operands = [other, self] if swapped else [self, other]
+            if _is_array(other):
+                return array_elementwise(function, *operands)
             return elementwise(function, operands, columnwise=True)
 
         return method

@@ -84,6 +84,13 @@ class TableStatistics:
             )
         )
 
+    def nunique_approx(self, split_every: Any = None) -> Any:
+        """About how many different values, or rows, there are, within some percent; see `hyperloglog`."""
+        from raskr.dataframe.hyperloglog import estimated, registers, registers_together
+
+        steps = (registers, registers_together, estimated)
+        return new_collection(TreeReduction(*steps, [self._expr], 0.0, "nunique-approx", split_every=split_every))
+
 
 class FrameStatistics(TableStatistics):
     """What frames have beyond."""
@@ -219,13 +226,6 @@ class SeriesStatistics(TableStatistics):
         return new_collection(
             TreeReduction(*steps, [self._expr], 0, "nunique", options=options, split_every=split_every)
         )
-
-    def nunique_approx(self, split_every: Any = None) -> Any:
-        """About how many different values there are, missing ones among them, within some percent; see `hyperloglog`."""
-        from raskr.dataframe.hyperloglog import estimated, registers, registers_together
-
-        steps = (registers, registers_together, estimated)
-        return new_collection(TreeReduction(*steps, [self._expr], 0.0, "nunique-approx", split_every=split_every))
 
     def value_counts(
         self,
@@ -462,7 +462,9 @@ def _counts(data: Any, options: dict, split_every: Any, split_out: Any) -> Any:
     arguments = {"chunk": {"dropna": dropna}, "aggregate": options}
     count = data.npartitions if split_out is True else int(split_out or 1)
     if count > 1 and options["normalize"]:
-        raise ValueError("value_counts: shares need all counts, so that split_out=1 was expected with normalize=True")
+        counts = _counts(data, {**options, "normalize": False}, split_every, split_out)
+        total = data.count() if dropna and data.ndim == 1 else data._row_number()
+        return elementwise(_shares, [counts, total])
     return new_collection(
         TreeReduction(
             *steps,
@@ -475,6 +477,10 @@ def _counts(data: Any, options: dict, split_every: Any, split_out: Any) -> Any:
             split=_split_counts if count > 1 else None,
         )
     )
+
+
+def _shares(counts: Any, total: int) -> Any:
+    return (counts / total).rename("proportion")
 
 
 def _split_counts(counts: Any, number: int) -> list:
