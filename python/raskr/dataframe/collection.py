@@ -121,14 +121,13 @@ class FrameBase(DaskMethodsMixin):
     def partitions(self) -> "PartitionView":
         """The frame, indexed by the number of a partition.
 
-                Examples
-                --------
-                >>> import numpy as np
-        import pandas as pd
-                >>> import raskr.dataframe as dd
-                >>> df = dd.from_pandas(pd.DataFrame({"a": range(6)}), npartitions=3)
-                >>> df.partitions[1:].divisions
-                (2, 4, 5)
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": range(6)}), npartitions=3)
+        >>> df.partitions[1:].divisions
+        (2, 4, 5)
         """
         return PartitionView(self)
 
@@ -191,23 +190,22 @@ class FrameBase(DaskMethodsMixin):
     def to_dask_array(self, lengths: Any = None, meta: Any = None, optimize: bool = True) -> Any:
         """The values as an array, with a block for each partition.
 
-                Parameters
-                ----------
-                lengths : bool or sequence of int, optional
-                    The rows of each partition; True computes them. Without it the array has blocks of unknown length.
-                meta : array, optional
-                    An empty example of the blocks.
-                optimize : bool
-                    Accepted for likeness.
+        Parameters
+        ----------
+        lengths : bool or sequence of int, optional
+            The rows of each partition; True computes them. Without it the array has blocks of unknown length.
+        meta : array, optional
+            An empty example of the blocks.
+        optimize : bool
+            Accepted for likeness.
 
-                Examples
-                --------
-                >>> import numpy as np
-        import pandas as pd
-                >>> import raskr.dataframe as dd
-                >>> df = dd.from_pandas(pd.DataFrame({"a": range(6)}), npartitions=3)
-                >>> df.to_dask_array(lengths=True).chunks
-                ((2, 2, 2), (1,))
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": range(6)}), npartitions=3)
+        >>> df.to_dask_array(lengths=True).chunks
+        ((2, 2, 2), (1,))
         """
         if lengths is True:
             lengths = self._lengths()
@@ -270,16 +268,15 @@ class PartitionView:
 class DataFrame(FrameMoves, FrameMethods, FrameBase):
     """A pandas frame in partitions of rows.
 
-        Frames come from `from_pandas`, `from_array` and their like.
+    Frames come from `from_pandas`, `from_array` and their like.
 
-        Examples
-        --------
-        >>> import numpy as np
-    import pandas as pd
-        >>> import raskr.dataframe as dd
-        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3], "b": [4, 5, 6]}), npartitions=2)
-        >>> df[df.a > 1].b.compute().tolist()
-        [5, 6]
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3], "b": [4, 5, 6]}), npartitions=2)
+    >>> df[df.a > 1].b.compute().tolist()
+    [5, 6]
     """
 
     @property
@@ -354,14 +351,13 @@ class DataFrame(FrameMoves, FrameMethods, FrameBase):
 class Series(SeriesMoves, SeriesMethods, FrameBase):
     """A pandas series in partitions.
 
-        Examples
-        --------
-        >>> import numpy as np
-    import pandas as pd
-        >>> import raskr.dataframe as dd
-        >>> s = dd.from_pandas(pd.Series([1, 2, 3]), npartitions=2)
-        >>> (s + s).compute().tolist()
-        [2, 4, 6]
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> s = dd.from_pandas(pd.Series([1, 2, 3]), npartitions=2)
+    >>> (s + s).compute().tolist()
+    [2, 4, 6]
     """
 
     @property
@@ -405,13 +401,12 @@ class Series(SeriesMoves, SeriesMethods, FrameBase):
 class Index(IndexMoves, IndexMethods, FrameBase):
     """A pandas index in partitions.
 
-        Examples
-        --------
-        >>> import numpy as np
-    import pandas as pd
-        >>> import raskr.dataframe as dd
-        >>> int(dd.from_pandas(pd.Series([1, 2], index=[3, 4]), npartitions=2).index.max().compute())
-        4
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import raskr.dataframe as dd
+    >>> int(dd.from_pandas(pd.Series([1, 2], index=[3, 4]), npartitions=2).index.max().compute())
+    4
     """
 
     @property
