@@ -310,3 +310,16 @@ def test_arrays_and_frames_mix(df, pdf):
     with pytest.raises(ValueError, match="blocks"):
         df.a + da.arange(12, chunks=6)
     assert df.a.shift(1).dtype == np.float64
+
+
+def test_rows_by_date_and_period():
+    days = pd.DataFrame({"a": range(60)}, index=pd.date_range("2000-01-20", periods=60, freq="D"))
+    df = dd.from_pandas(days, npartitions=5)
+    for label in ("2000-02", "2000-01-25", slice("2000-01-30", "2000-02-03"), slice(None, "2000-02")):
+        expected = days.loc[label:label] if isinstance(label, str) else days.loc[label]
+        pd.testing.assert_frame_equal(df.loc[label].compute(), expected, check_freq=False)
+    periods = days.set_axis(days.index.to_period("D"))
+    found = dd.from_pandas(periods, npartitions=3).loc["2000-01-25"].compute()
+    assert found.a.tolist() == [5] and "<table" in df._repr_html_() and "npartitions=5" in df.a._repr_html_()
+    with pytest.raises(KeyError, match="2010"):
+        df.loc["2010-01-01 03:00:00"].compute()

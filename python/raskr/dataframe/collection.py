@@ -233,6 +233,11 @@ class FrameBase(DaskMethodsMixin):
         kind, name = type(self).__name__, self._name.rpartition("-")[0]
         return f"raskr {kind} Structure:\n{self._structure().to_string()}\nRaskr Name: {name}"
 
+    def _repr_html_(self) -> str:
+        kind, shown = type(self).__name__, self._structure()
+        table = (shown.to_frame() if shown.ndim == 1 else shown).to_html(max_rows=5, notebook=True)
+        return f"<div><strong>raskr {kind} Structure:</strong></div>\n{table}"
+
     def _structure(self) -> Any:
         rows = [str(value) for value in self.divisions] if self.known_divisions else [""] * (self.npartitions + 1)
         index = pd.Index(rows, name=f"npartitions={self.npartitions}")

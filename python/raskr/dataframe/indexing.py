@@ -147,8 +147,10 @@ def _partition_of(divisions: tuple, label: Any, right: bool = False) -> int:
 
 
 def _single(frame: Any, label: Any) -> Any:
-    if isinstance(label, str) and isinstance(frame._meta.index, pd.DatetimeIndex):
+    if isinstance(label, str) and isinstance(frame._meta.index, (pd.DatetimeIndex, pd.PeriodIndex)):
         low, high = bound_of(frame, label, "left"), bound_of(frame, label, "right")
+        if frame.known_divisions and (low > frame.divisions[-1] or high < frame.divisions[0]):
+            raise KeyError(f"the label [{label!r}] is not in the index")
         if low != high:
             return _sliced(frame, slice(label, label))
         label = low
