@@ -285,12 +285,12 @@ def test_children_do_not_keep_functions_without_bound():
     def made_here():
         return sum(type(each) is types.FunctionType and each.__name__ == "kept" for each in gc.get_objects())
 
-    for first in range(0, 6000, 600):
+    for first in range(0, 4200, 700):
         calls = []
-        for number in range(first, first + 600):
-            scope = {}
+        for number in range(first, first + 700):
+            scope = {"__name__": __name__}
             exec(f"def kept(): return {number}", scope)
             calls.append(raskr.delayed(scope["kept"])())
-        assert raskr.compute(*calls, **OPTIONS) == tuple(range(first, first + 600))
+        assert raskr.compute(*calls, **OPTIONS) == tuple(range(first, first + 700))
     counts = raskr.compute(*[raskr.delayed(made_here, pure=False)() for _ in range(4)], **OPTIONS)
-    assert max(counts) <= 2000
+    assert max(counts) <= 1000
