@@ -1,7 +1,7 @@
 //! `TextWriter`: a file of text, compressed or not, that takes its name when it is whole.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
 use super::compression::Compression;
@@ -10,6 +10,9 @@ use crate::error::IoError;
 use crate::temporary::Temporary;
 
 type Output = BufWriter<File>;
+
+/// What a stream of snappy frames begins with (its framing format, section 4.1).
+const SNAPPY_START: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 
 enum Encoder {
     Plain(Output),
@@ -67,7 +70,14 @@ impl Encoder {
             Encoder::Xz(encoder) => encoder.finish()?,
             Encoder::Zstd(encoder) => encoder.finish()?,
             Encoder::Lz4(encoder) => encoder.finish()?,
-            Encoder::Snappy(encoder) => encoder.into_inner().map_err(|error| error.into_error())?,
+            Encoder::Snappy(encoder) => {
+                let mut output = encoder.into_inner().map_err(|error| error.into_error())?;
+                // The encoder begins a stream with the first byte of text; no bytes at all are no stream.
+                if output.stream_position()? == 0 {
+                    output.write_all(SNAPPY_START)?;
+                }
+                output
+            }
         };
         output.flush()
     }

@@ -50,6 +50,14 @@ fn packed(text: &[u8], compression: Compression) -> Vec<u8> {
     fs::read(path).expect("read")
 }
 
+#[test]
+fn no_text_comes_back_from_every_format() {
+    for format in Compression::ALL {
+        let options = TextOptions { compression: Some(format), ..TextOptions::default() };
+        assert_eq!(texts(&bytes(&packed(b"", format)), &options).expect("lines"), [""; 0], "{}", format.name());
+    }
+}
+
 fn text_newline(text: &str) -> TextOptions {
     TextOptions { newline: Newline::Text(text.into()), ..TextOptions::default() }
 }
