@@ -222,7 +222,18 @@ class Monitor:
         self.pretasks = [each[2] for each in self.started if each[2]]
         self.posttasks = [each[3] for each in self.started if each[3]]
 
-    def changed_nodes(self, outputs: Sequence) -> list | None:
+    @contextmanager
+    def running(self, outputs: Sequence) -> Iterator[list | None]:
+        """Tell of the beginning, and of the end however it comes; gives the outputs' nodes where callbacks changed some."""
+        failed = True
+        try:
+            self.start()
+            yield self._changed_nodes(outputs)
+            failed = False
+        finally:
+            self.finish(failed)
+
+    def _changed_nodes(self, outputs: Sequence) -> list | None:
         """The nodes of the outputs after callbacks have put values in place of tasks; None where they have not."""
         if not self.graph.changes:
             return None

@@ -133,17 +133,10 @@ def run_nodes(
             return core.run(items, **options)
         graph, outputs = core.graph_of(block_nodes(items))
         monitor = Monitor(active, graph, outputs, names or {})
-        failed = True
-        try:
-            monitor.start()
-            changed = monitor.changed_nodes(outputs)
+        with monitor.running(outputs) as changed:
             if changed is not None:
                 items = _on_nodes(items, changed)
-            values = core.run(items, monitor=monitor, **options)
-            failed = False
-            return values
-        finally:
-            monitor.finish(failed)
+            return core.run(items, monitor=monitor, **options)
 
 
 def _on_nodes(items: Sequence, nodes: Sequence) -> list:
@@ -269,10 +262,7 @@ def get_async(
     graph, outputs = core.graph_of(nodes)
     with local_callbacks(callbacks) as active:
         monitor = Monitor(active, graph, outputs, names)
-        failed = True
-        try:
-            monitor.start()
-            changed = monitor.changed_nodes(outputs)
+        with monitor.running(outputs) as changed:
             if changed is not None:
                 graph, outputs = core.graph_of(changed)
             with concurrent.futures.ThreadPoolExecutor(num_workers or 1) as threads:
@@ -283,9 +273,6 @@ def get_async(
                     return submit((wrap or functools.partial)(_call_all, [*calls.values()]))
 
                 values = _handed_over(start, num_workers or 1, together, graph, outputs, monitor, here)
-            failed = False
-        finally:
-            monitor.finish(failed)
     return nest(keys, dict(zip(wanted, values)))
 
 
