@@ -196,6 +196,17 @@ def test_nearest_rows_are_found_across_partitions(direction, by):
         pd.testing.assert_frame_equal(got, want)
 
 
+def test_nearest_rows_of_one_frame_by_different_columns_have_tasks_of_their_own():
+    left = dd.from_pandas(pd.DataFrame({"t": range(12), "s": list("ab") * 6}), npartitions=3)
+    right = dd.from_pandas(pd.DataFrame({"t": range(12), "s": list("aaaabbbbbbbb"), "y": range(12)}), npartitions=3)
+    one, other = dd.merge_asof(left, right, on="t"), dd.merge_asof(left, right, on="t", by="s")
+    for first, second in [(one, other), (other, one)]:
+        graph = {**dict(first.__dask_graph__()), **dict(second.__dask_graph__())}
+        for frame in (first, second):
+            got = pd.concat(raskr.get(graph, frame.__dask_keys__()))
+            pd.testing.assert_frame_equal(got, frame.compute())
+
+
 @pytest.mark.parametrize("split_out", [True, 1, 3])
 def test_distinct_rows_and_values(table, split_out):
     df = dd.from_pandas(table, npartitions=20)

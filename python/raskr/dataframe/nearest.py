@@ -11,6 +11,7 @@ from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.merging import as_frame
 from raskr.dataframe.partials import concat
 from raskr.dataframe.shuffle import as_list
+from raskr.tokenize import tokenize
 
 
 def merge_asof(
@@ -115,27 +116,15 @@ def _without_name(part: Any) -> Any:
 
 
 def _nearest(left: Expression, right: Expression, by: list | None, options: dict, meta: Any) -> Expression:
-    count = left.npartitions
-    if count == 1:
-        whole = Rows([list(right.nodes)])
-        return PartitionCalls(_merged, [left, None, whole, None, options], {}, meta, (None, None), "merge-asof")
+    if left.npartitions == 1 or right.npartitions == 1:
+        rows = [None, Rows([list(right.nodes)] * left.npartitions), None]
+        kept = (None, None) if left.npartitions == 1 else _kept(left, options)
+        return PartitionCalls(_merged, [left, *rows, options], {}, meta, kept, "merge-asof")
     places = list(left.divisions)
-    if right.npartitions > 1:
-        low, high = min(places[0], right.divisions[0]), max(places[-1], right.divisions[-1])
-        wide = [low, *places[1:-1], high]
-        parts = Divided(right, wide).nodes
-    else:
-        parts = list(right.nodes) * count
-        return PartitionCalls(
-            _merged,
-            [left, None, Rows([[part] for part in parts]), None, options],
-            {},
-            meta,
-            _kept(left, options),
-            "merge-asof",
-        )
-    before = _carried(parts, by, "tail", right.name)
-    behind = _carried(parts[::-1], by, "head", right.name)[::-1]
+    low, high = min(places[0], right.divisions[0]), max(places[-1], right.divisions[-1])
+    parts = Divided(right, [low, *places[1:-1], high]).nodes
+    before = _carried(parts, by, "tail")
+    behind = _carried(parts[::-1], by, "head")[::-1]
     rows = [Rows(before), Rows([[part] for part in parts]), Rows(behind)]
     return PartitionCalls(_merged, [left, *rows, options], {}, meta, _kept(left, options), "merge-asof")
 
@@ -144,11 +133,12 @@ def _kept(left: Expression, options: dict) -> tuple:
     return left.divisions if options["left_index"] else (None,) * (left.npartitions + 1)
 
 
-def _carried(parts: list, by: list | None, end: str, name: str) -> list:
+def _carried(parts: list, by: list | None, end: str) -> list:
     """For each partition the last rows of all that come before it, in the order of `parts`."""
+    token = tokenize([part.key for part in parts], by)
     found: list = [None]
     for number, part in enumerate(parts[:-1]):
-        key = f"asof-{end}-{name}-{number}-{len(parts)}"
+        key = f"asof-{end}-{token}-{number}"
         found.append(core.node_of_call(_ends, (found[-1], part, by, end), key=key, name=f"asof-{end}"))
     return found
 
