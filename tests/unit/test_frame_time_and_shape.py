@@ -142,3 +142,28 @@ def test_values_that_are_computed_at_once(pdf):
     out = io.StringIO()
     df.info(buf=out, verbose=True)
     assert "4 non-null" in out.getvalue() and "float64(1)" in out.getvalue()
+
+
+@pytest.fixture
+def hours():
+    return pd.Series(np.arange(40.0), index=pd.date_range("2000", periods=40, freq="1h"))
+
+
+def test_windows_of_time_reach_as_far_as_divisions_tell(hours):
+    lazy = dd.from_pandas(hours, npartitions=20)
+    for options in ({}, {"closed": "both"}, {"center": True}):
+        found, expected = lazy.rolling("30h", **options).sum(), hours.rolling("30h", **options).sum()
+        pd.testing.assert_series_equal(found.compute(), expected, check_freq=False)
+    found = dd.map_overlap(lambda part: part.rolling("21h", center=True).sum(), lazy, "11h", "11h")
+    pd.testing.assert_series_equal(found.compute(), hours.rolling("21h", center=True).sum(), check_freq=False)
+    # A short window asks for no more than the neighbour before.
+    assert len(lazy.rolling("1h").sum().dask) < 60
+
+
+def test_what_reaches_too_far_is_an_error(hours):
+    lazy = dd.from_pandas(hours, npartitions=20).clear_divisions()
+    pd.testing.assert_series_equal(lazy.rolling("10h").sum().compute(), hours.rolling("10h").sum(), check_freq=False)
+    pd.testing.assert_series_equal(lazy.shift(-16).compute(), hours.shift(-16), check_freq=False)
+    for far in (lazy.rolling("30h").sum(), lazy.shift(17), lazy.ffill(limit=17)):
+        with pytest.raises(NotImplementedError, match="further than 8 partitions"):
+            far.compute()

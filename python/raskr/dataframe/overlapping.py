@@ -1,6 +1,7 @@
 """Functions of partitions together with rows of their neighbours: `map_overlap`, and what is made of it."""
 
 import datetime
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,12 @@ from raskr.utils import M
 _NOT_GIVEN = object()
 _TOO_SMALL = (
     "Partition size is less than overlapping window size. Try using ``df.repartition`` to increase the partition size."
+)
+#: So many neighbouring partitions are looked at where divisions don't tell how far something reaches.
+_NEIGHBOURS = 8
+_TOO_FAR = (
+    f"What overlaps reaches further than {_NEIGHBOURS} partitions. Use ``df.repartition`` to have larger partitions, or "
+    "for a duration ``df.set_index(..., sorted=True)``, so that divisions are known."
 )
 
 
@@ -58,8 +65,8 @@ class Overlapped(Expression):
                     continue
                 nodes = arg.nodes
                 # Partitions may be shorter than what is needed: all that may be needed are given, nearest first.
-                ahead = self._near(nodes, range(number - 1, -1, -1), self.before, f"tail-{arg.name}")
-                behind = self._near(nodes, range(number + 1, last + 1), self.after, f"head-{arg.name}")
+                ahead = self._near(arg, range(number - 1, -1, -1), number, self.before, "tail")
+                behind = self._near(arg, range(number + 1, last + 1), number, self.after, "head")
                 args.append((True, [ahead, nodes[number], behind]))
             kwargs = {"before": self.before, "after": self.after, "exact": self.exact}
             flags = [flag for flag, _ in args]
@@ -67,20 +74,43 @@ class Overlapped(Expression):
             made.append(self._call(number, _overlapping, self.function, flags, values, self.kwargs, **kwargs))
         return made
 
-    def _near(self, nodes: list, numbers: Any, wanted: Any, place: str) -> list:
-        """The rows near one end of neighbouring partitions; one neighbour is enough where that is insisted on."""
+    def _near(self, arg: Expression, numbers: range, own: int, wanted: Any, place: str) -> tuple:
+        """The rows near one end of neighbouring partitions, and whether there are neighbours beyond these."""
         from raskr._bridge import core
 
         if not wanted:
-            return []
-        found = []
-        chosen = list(numbers)
-        reach = chosen[:1] if isinstance(wanted, int) and self.exact else chosen[:8]
-        for number in reach:
-            tail = place.startswith("tail")
-            key = f"{self.name}-{place}-{number}"
-            found.append(core.node_of_call(_end_rows, (nodes[number], wanted, tail), None, key=key, name="edge"))
-        return found
+            return [], False
+        cut = False
+        if isinstance(wanted, int):
+            # One neighbour is enough where that is insisted on.
+            count = 1 if self.exact else _NEIGHBOURS
+            cut = len(numbers) > count and not self.exact
+            numbers = numbers[:count]
+        elif arg.divisions[0] is not None:
+            numbers = _within(arg.divisions, numbers, own, wanted, place)
+        else:
+            cut = len(numbers) > _NEIGHBOURS
+            numbers = numbers[:_NEIGHBOURS]
+        found = [
+            core.node_of_call(
+                _end_rows,
+                (arg.nodes[number], wanted, place == "tail"),
+                None,
+                key=f"{self.name}-{place}-{arg.name}-{number}",
+                name="edge",
+            )
+            for number in numbers
+        ]
+        return found, cut
+
+
+def _within(divisions: Sequence, numbers: range, own: int, wanted: Any, place: str) -> range:
+    """Those of a partition's neighbours that a duration reaches by the divisions, nearest first."""
+    if place == "tail":
+        reached = own + 1 - bisect_left(divisions, divisions[own] - wanted, 1, own + 1)
+    else:
+        reached = bisect_right(divisions, divisions[own + 1] + wanted, own + 1, len(divisions) - 1) - (own + 1)
+    return numbers[:reached]
 
 
 def _end_rows(part: Any, wanted: Any, tail: bool) -> Any:
@@ -109,37 +139,35 @@ def _overlapping(function: Any, flags: list, values: list, kwargs: dict, before:
     return found.iloc[skipped : skipped + rows] if hasattr(found, "iloc") else found[skipped : skipped + rows]
 
 
-def _with_neighbours(ahead: list, part: Any, behind: list, before: Any, after: Any, exact: bool) -> tuple:
-    left = _collected(ahead, before, part, True, exact)
-    right = _collected(behind, after, part, False, exact)
+def _with_neighbours(ahead: tuple, part: Any, behind: tuple, before: Any, after: Any, exact: bool) -> tuple:
+    left = _collected(*ahead, before, part, True, exact)
+    right = _collected(*behind, after, part, False, exact)
     pieces = [*reversed(left), part, *right]
     return concat(pieces, meta=part), sum(map(len, left)), len(part)
 
 
-def _collected(near: list, wanted: Any, part: Any, tail: bool, exact: bool) -> list:
-    """As many of the neighbours' rows as are wanted, nearest pieces first."""
+def _collected(near: list, cut: bool, wanted: Any, part: Any, tail: bool, exact: bool) -> list:
+    """As many of the neighbours' rows as are wanted, nearest pieces first; `cut` says that there are more neighbours."""
     found: list = []
     if isinstance(wanted, int):
+        rest = wanted
         for piece in near:
-            have = sum(map(len, found))
-            if have >= wanted:
-                break
-            rest = wanted - have
-            found.append(piece.iloc[max(len(piece) - rest, 0) :] if tail else piece.iloc[:rest])
-        if exact and near and sum(map(len, found)) < wanted:
+            found.append(_end_rows(piece, rest, tail))
+            rest -= len(found[-1])
+        if rest and near and exact:
             raise NotImplementedError(_TOO_SMALL)
+        if rest and cut and len(part):
+            raise NotImplementedError(_TOO_FAR)
         return found
     if not len(part):
         return found
     for piece in near:
-        if not len(piece):
-            continue
-        if tail:
-            found.append(piece[piece.index > part.index[0] - wanted])
-        else:
-            found.append(piece[piece.index < part.index[-1] + wanted])
+        inside = piece.index > part.index[0] - wanted if tail else piece.index < part.index[-1] + wanted
+        found.append(piece[inside])
         if len(found[-1]) < len(piece):
-            break
+            return found
+    if cut:
+        raise NotImplementedError(_TOO_FAR)
     return found
 
 
@@ -281,7 +309,7 @@ class OverlapMethods:
             raise TypeError(f"periods must be an integer, got {periods!r}")
         periods = int(periods)
         before, after = (periods, 0) if periods > 0 else (0, -periods)
-        return _whole_overlap(self, function, before, after, {"periods": periods}, label)
+        return _overlap(self, function, before, after, {"periods": periods}, label)
 
     def ffill(self, axis: Any = 0, limit: int | None = None, limit_area: Any = None) -> Any:
         """Missing values replaced by the last value before them."""
@@ -297,7 +325,7 @@ class OverlapMethods:
         if limit is None:
             return new_collection(Filled(self._expr, name))
         before, after = (limit, 0) if name == "ffill" else (0, limit)
-        return _whole_overlap(self, getattr(M, name), before, after, {"limit": limit}, name)
+        return _overlap(self, getattr(M, name), before, after, {"limit": limit}, name)
 
     def rolling(self, window: Any, **kwargs: Any) -> Any:
         """Windows of some rows, or of a time, that move along; see `pandas.DataFrame.rolling`.
@@ -319,10 +347,6 @@ class OverlapMethods:
         from raskr.dataframe.rolling import Rolling
 
         return Rolling(self, window, **kwargs)
-
-
-def _whole_overlap(data: Any, function: Any, before: int, after: int, kwargs: dict, label: str) -> Any:
-    return _overlap(data, function, before, after, kwargs, label)
 
 
 class Filled(Expression):
