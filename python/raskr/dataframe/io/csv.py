@@ -18,6 +18,7 @@ from raskr.dataframe.io.csv_blocks import (
     find_header,
     plain_encoding,
     sample_of,
+    with_path,
 )
 from raskr.dataframe.io.reader import Reader, WholeReader
 from raskr.dataframe.mapping import new_collection
@@ -243,18 +244,10 @@ def _read(
     if reader is pd.read_fwf and "colspecs" not in kwargs and "widths" not in kwargs:
         kwargs["colspecs"] = _widths(text, kwargs)
     meta, given = _types(head, kwargs.get("dtype"), assume_missing)
-    threads = max(1, CPU_COUNT // max(1, len(paths)))
-    blocks = [
-        block
-        for path, found in zip(paths, compressions)
-        for block in blocks_of(path, size, found, threads, storage_options)
-    ]
+    blocks = blocks_of(paths, size, compressions, storage_options)
     paths_shown = _path_column(include_path_column, paths, meta, kwargs)
     parser = BlockParser(reader, kwargs, header.line, meta, delimiter, encoding, enforce, paths_shown, given)
-    whole_meta = meta
-    if paths_shown is not None:
-        categories = list(dict.fromkeys(paths_shown[1].values()))
-        whole_meta = meta.assign(**{paths_shown[0]: pd.Categorical([], categories)})
+    whole_meta = meta if paths_shown is None else with_path(meta, paths_shown, paths[0])
     kind = Reader if can_read_columns(kwargs, meta) else WholeReader
     stamps = [stamp_of(path) for path in paths]
     return new_collection(kind(parser, blocks, whole_meta, (None,) * (len(blocks) + 1), name.replace("_", "-"), stamps))

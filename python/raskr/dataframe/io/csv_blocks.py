@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from raskr._bridge import core
-from raskr.bytes.core import file_size, infer_compression, is_remote, open_bytes
+from raskr.bytes.core import file_size, is_remote, open_bytes
+from raskr.system import CPU_COUNT
 
 _PIECE = 1 << 16
 
@@ -34,6 +35,18 @@ class TextBlock(NamedTuple):
 
 
 def blocks_of(
+    paths: Sequence, blocksize: int | None, compressions: Sequence, storage_options: dict | None
+) -> list[TextBlock]:
+    """The blocks of files; where these are fewer than processors, several decompress one that allows for it."""
+    threads = max(1, CPU_COUNT // max(1, len(paths)))
+    return [
+        block
+        for path, compression in zip(paths, compressions)
+        for block in _blocks_of_file(path, blocksize, compression, threads, storage_options)
+    ]
+
+
+def _blocks_of_file(
     path: str, blocksize: int | None, compression: str | None, threads: int, storage_options: dict | None
 ) -> list[TextBlock]:
     """A file cut into blocks of nearly equal length, of at least `blocksize` bytes."""
@@ -202,7 +215,7 @@ class BlockParser:
     enforce : bool
         Refuse files with other columns.
     path_column : tuple, optional
-        The name of a column of paths, and the category of each path.
+        As of `with_path`: the name of the column, and what stands in it for each path.
     given_types : set or bool
         Columns whose types the caller said; True for all.
     """
@@ -253,7 +266,7 @@ class BlockParser:
         if wanted is not None:
             table = table[wanted] if set(wanted) <= set(table.columns) else table
         if path_name is not None and (columns is None or path_name in columns):
-            table = self._with_path(table, block)
+            table = with_path(table, self.path_column, block.path)  # type: ignore[arg-type]
             table = table if columns is None else table[columns]
         return table
 
@@ -272,12 +285,13 @@ class BlockParser:
         declared = {name: kind for name, kind in self.meta.dtypes.items() if name in table.columns}
         return coerced(table, declared, self.given_types)
 
-    def _with_path(self, table: Any, block: TextBlock) -> Any:
-        name, labels = self.path_column  # type: ignore[misc]
-        categories = list(dict.fromkeys(labels.values()))
-        code = categories.index(labels[block.path])
-        values = pd.Categorical.from_codes([code] * len(table), categories)
-        return table.assign(**{name: values})
+
+def with_path(table: Any, path_column: tuple, path: str) -> Any:
+    """A table with a column of the path that it was read from: a category among those of all paths."""
+    name, labels = path_column
+    categories = list(dict.fromkeys(labels.values()))
+    code = categories.index(labels[path])
+    return table.assign(**{name: pd.Categorical.from_codes([code] * len(table), categories)})
 
 
 def _at(error: Exception, block: TextBlock) -> Exception:
@@ -326,8 +340,3 @@ def can_read_columns(kwargs: dict, meta: Any) -> bool:
         and kwargs.get("colspecs", "infer") == "infer"
         and not kwargs.get("skipinitialspace")
     )
-
-
-def compression_of(paths: Sequence, compression: str | None) -> list[str | None]:
-    """The compression of each file."""
-    return [infer_compression(path, compression) for path in paths]

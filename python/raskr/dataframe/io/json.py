@@ -1,18 +1,16 @@
 """Frames from JSON and to it: a table in each file, or a record in each line."""
 
 import io
-import os
 from typing import Any
 
 import pandas as pd
 
 from raskr.bytes.core import infer_compression, output_paths, write_whole
 from raskr.dataframe.io.csv import files_of, stamp_of
-from raskr.dataframe.io.csv_blocks import TextBlock, block_bytes, blocks_of, sample_of
+from raskr.dataframe.io.csv_blocks import TextBlock, block_bytes, blocks_of, sample_of, with_path
 from raskr.dataframe.io.reader import WholeReader
 from raskr.dataframe.io.writing import run_or_delay, write_nodes
 from raskr.dataframe.mapping import make_meta, new_collection
-from raskr.system import CPU_COUNT
 from raskr.utils import parse_bytes
 
 
@@ -54,14 +52,13 @@ class JsonTables:
         except ValueError as error:
             raise ValueError(f"{path}: can't be read as JSON with orient={self.orient!r}: {error}") from error
         if self.path_column is not None:
-            name, labels = self.path_column
+            name, _ = self.path_column
             if name in table.columns:
                 raise ValueError(
                     f"Files already contain the column name: {name}, so the path column cannot use this name. Please "
                     "set `include_path_column` to a unique name."
                 )
-            values = pd.Categorical([labels[path]] * len(table), categories=list(dict.fromkeys(labels.values())))
-            table = table.assign(**{name: values})
+            table = with_path(table, self.path_column, path)
         return table
 
 
@@ -145,12 +142,7 @@ def read_json(
         meta = found.iloc[:0]
     else:
         meta = make_meta(meta)
-    threads = max(1, CPU_COUNT // len(paths))
-    blocks = [
-        block
-        for path, found in zip(paths, compressions)
-        for block in blocks_of(path, size or None, found, threads, storage_options)
-    ]
+    blocks = blocks_of(paths, size or None, compressions, storage_options)
     maker.meta = meta if lines else None
     stamps = [stamp_of(path) for path in paths]
     return new_collection(WholeReader(maker, blocks, meta, (None,) * (len(blocks) + 1), "read-json", stamps))
@@ -207,8 +199,7 @@ def to_json(
     lines = orient == "records" if lines is None else lines
     if orient != "records" and lines:
         raise ValueError("Line-delimited JSON is only available with orient='records'.")
-    given = os.fspath(url_path) if isinstance(url_path, os.PathLike) else url_path
-    paths = output_paths(given, df.npartitions, name_function)
+    paths = output_paths(url_path, df.npartitions, name_function)
     options = {"orient": orient, "lines": lines, **kwargs}
     nodes = write_nodes(
         "to-json",
@@ -217,7 +208,7 @@ def to_json(
         [(path,) for path in paths],
         encoding=encoding,
         errors=errors,
-        compression=None if compression is None else infer_compression("", compression),
+        compression=infer_compression("", compression),
         storage_options=storage_options,
         options=options,
     )
