@@ -46,7 +46,7 @@ pub struct Lowering {
 
 /// Lowers expressions together, so that what they share is done once; gives where the blocks of each are.
 pub fn lower(outputs: &[Arc<Expr>], builder: &mut Builder) -> Result<Vec<Arc<Blocks>>, TaskError> {
-    let lowering = Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::new(HashMap::new()) };
+    let lowering = Lowering::of(outputs);
     for expr in &lowering.decision.order {
         if lowering.decision.is_blocked(expr) {
             let blocks = lowering.lower_one(expr, builder)?;
@@ -95,6 +95,11 @@ pub fn as_layer(expr: &Arc<Expr>, blocks: &Arc<Blocks>, builder: &mut Builder) -
 }
 
 impl Lowering {
+    /// Of these expressions together, with nothing lowered yet.
+    fn of(outputs: &[Arc<Expr>]) -> Lowering {
+        Lowering { decision: decide(outputs), needed: needed(outputs), done: Mutex::default() }
+    }
+
     fn blocks_of(&self, expr: &Arc<Expr>) -> Result<Arc<Blocks>, TaskError> {
         self.done.lock().get(&address(expr)).cloned().ok_or_else(|| {
             TaskError::internal(format!("the blocks of {} were asked for before they were lowered", expr.label()))

@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use raskr_base::{DType, TaskError};
 use raskr_graph::{Builder, Collection, LayerId};
 use raskr_kernels::blocks::Target;
 
 use super::layer::OpLayer;
 use super::parts::sorted_input;
-use super::plan::{address, decide};
-use super::{Lowering, as_layer, needed};
+use super::plan::address;
+use super::{Lowering, as_layer};
 use crate::expr::{Expr, Kind};
 use crate::grid::Grid;
 use crate::ops::About;
@@ -46,7 +45,7 @@ pub fn lower_results(
     builder: &mut Builder,
 ) -> Result<Vec<Lowered>, TaskError> {
     let all: Vec<Arc<Expr>> = outputs.iter().chain(under).cloned().collect();
-    let lowering = Lowering { decision: decide(&all), needed: needed(&all), done: Mutex::new(HashMap::new()) };
+    let lowering = Lowering::of(&all);
     let mut uses: HashMap<_, usize> = HashMap::new();
     for expr in all.iter().chain(lowering.decision.order.iter().flat_map(|expr| expr.inputs())) {
         *uses.entry(address(expr)).or_default() += 1;

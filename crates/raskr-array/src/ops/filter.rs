@@ -35,27 +35,13 @@ fn select_to(opened: &Opened<'_>, context: &TaskContext<'_>, to: &mut [u8]) -> R
 }
 
 impl Op for FilterOp {
-    fn name(&self) -> &str {
-        &self.about.name
-    }
+    about!(but estimate);
 
     fn estimate(&self, index: u32) -> u64 {
         // No more can be chosen than there is.
         let grid = &self.feed.fused.grid;
         let elements = grid.block_elements(&grid.unflat(index));
         if elements == crate::grid::UNKNOWN { 0 } else { elements.saturating_mul(self.about.itemsize as u64) }
-    }
-
-    fn origin(&self) -> Option<&str> {
-        self.about.origin.as_ref().and_then(|place| place.text())
-    }
-
-    fn describe(&self, index: u32) -> String {
-        self.about.describe(index)
-    }
-
-    fn key(&self, index: u32) -> Option<String> {
-        self.about.key(index)
     }
 
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {

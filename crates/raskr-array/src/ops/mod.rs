@@ -85,15 +85,18 @@ impl About {
     }
 }
 
-/// Implements the parts of `Op` that `About` answers.
+/// Implements the parts of `Op` that `About` answers, or all but the estimate.
 macro_rules! about {
     () => {
-        fn name(&self) -> &str {
-            &self.about.name
-        }
+        about!(but estimate);
 
         fn estimate(&self, index: u32) -> u64 {
             self.about.bytes(index)
+        }
+    };
+    (but estimate) => {
+        fn name(&self) -> &str {
+            &self.about.name
         }
 
         fn origin(&self) -> Option<&str> {

@@ -80,21 +80,7 @@ pub struct WriteOp {
 }
 
 impl Op for WriteOp {
-    fn name(&self) -> &str {
-        &self.about.name
-    }
-
-    fn origin(&self) -> Option<&str> {
-        self.about.origin.as_ref().and_then(|place| place.text())
-    }
-
-    fn describe(&self, index: u32) -> String {
-        self.about.describe(index)
-    }
-
-    fn key(&self, index: u32) -> Option<String> {
-        self.about.key(index)
-    }
+    about!(but estimate);
 
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let value = inputs.pop().ok_or_else(|| TaskError::internal("a block is missing"))?;

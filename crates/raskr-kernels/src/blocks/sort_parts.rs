@@ -19,12 +19,6 @@ pub const PARTS_MAX: usize = 64;
 /// Keys that are compared at a time, so that they stay in registers.
 const TOGETHER: usize = 64;
 
-/// Every `step`-th element of a piece of one dimension.
-pub fn sample(piece: &Chunk, step: usize) -> Result<Chunk, KernelError> {
-    let places: Vec<i64> = (0..piece.len() as i64).step_by(step).collect();
-    gather(piece, 0, &places)
-}
-
 /// Elements, in ascending order, that separate so many parts of about equal size, from samples of the whole line.
 pub fn separators(samples: &[Chunk], parts: usize) -> Result<Chunk, KernelError> {
     let sorted = to_contiguous(&sort_axis(concatenate(samples, 0)?, 0)?);
