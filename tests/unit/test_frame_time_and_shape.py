@@ -103,6 +103,9 @@ def test_frames_by_specification():
     spec = DatetimeIndexSpec(freq="1h", start="2023-01-02", partition_freq="6h")
     dates = with_spec(DatasetSpec(nrecords=10, index_spec=spec, column_specs=columns), seed=1)
     assert dates.npartitions == 2 and len(dates.compute()) == 10
+    kinds = ["float64", "float32", "Float64", "Int64", "bool", "boolean"]
+    made = with_spec(DatasetSpec(column_specs=[ColumnSpec(dtype=kind) for kind in kinds]), seed=1)
+    assert list(map(str, made.dtypes)) == list(map(str, made.compute().dtypes)) == kinds
 
 
 @pytest.fixture

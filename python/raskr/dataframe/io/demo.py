@@ -157,18 +157,16 @@ def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
     if kind is str or kind == "str" or kind is object or isinstance(dtype, pd.StringDtype):
         return _texts(count, generator, "str" if kind is object else dtype, options)
     if pd.api.types.is_bool_dtype(dtype):
-        return generator.random(count) < 0.5
-    if pd.api.types.is_float_dtype(dtype):
+        values = generator.random(count) < 0.5
+    elif pd.api.types.is_float_dtype(dtype):
         low, high = options.get("low"), options.get("high")
         low, high = -1.0 if low is None else low, 1.0 if high is None else high
-        return (
-            pd.array(generator.random(count) * (high - low) + low, dtype=dtype)
-            if dtype.kind != "f" or dtype.itemsize != 8
-            else (generator.random(count) * (high - low) + low)
-        )
-    if pd.api.types.is_integer_dtype(dtype):
-        return pd.array(_integers(count, generator, options), dtype=dtype)
-    raise KeyError(f"columns of int, float, str, object, bool and category can be made up, got {kind!r}")
+        values = generator.random(count) * (high - low) + low
+    elif pd.api.types.is_integer_dtype(dtype):
+        values = _integers(count, generator, options)
+    else:
+        raise KeyError(f"columns of int, float, str, object, bool and category can be made up, got {kind!r}")
+    return pd.array(values, dtype=dtype)
 
 
 def _integers(count: int, generator: Any, options: dict) -> Any:
