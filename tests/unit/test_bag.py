@@ -422,6 +422,8 @@ def test_read_text_of_several_files(tmp_path):
     }.items():
         with pytest.raises(ValueError, match=match):
             db.read_text(**arguments)
+    with pytest.raises(ValueError, match="No files found"):
+        db.read_text([tmp_path / "*.none"])
 
 
 def test_what_is_no_text_is_not_counted_either(tmp_path):

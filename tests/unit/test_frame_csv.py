@@ -101,6 +101,9 @@ def test_what_is_refused_says_what_to_do(path, tmp_path):
         dd.read_csv(path, sample=3, skiprows=2)
     with pytest.raises(OSError, match="no-such"):
         dd.read_csv(str(tmp_path / "no-such-*.csv"))
+    for read in (dd.read_csv, dd.read_json):
+        with pytest.raises(OSError, match="no-such.*resolved to no files"):
+            read([str(tmp_path / "no-such-*.csv")])
     with pytest.raises(OSError, match="no-such"):
         dd.read_csv(str(tmp_path / "no-such.csv"))
     with pytest.raises(ValueError, match="amount"):

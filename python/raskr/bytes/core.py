@@ -88,16 +88,13 @@ def expand_paths(urlpath: Any, storage_options: dict | None = None) -> list[str]
     storage_options : dict, optional
         For fsspec.
     """
-    if isinstance(urlpath, (str, os.PathLike)):
-        path = os.fspath(urlpath)
-        found = _matching(path, storage_options)
-        if not found:
-            raise ValueError(f"No files found: {path!r} matches no file")
-        return found
-    paths = [os.fspath(each) for each in urlpath]
+    paths = [os.fspath(each) for each in ([urlpath] if isinstance(urlpath, (str, os.PathLike)) else urlpath)]
     if not paths:
         raise ValueError("empty urlpath sequence")
-    return [found for path in paths for found in _matching(path, storage_options)]
+    found = [each for path in paths for each in _matching(path, storage_options)]
+    if not found:
+        raise ValueError(f"No files found: {', '.join(map(repr, paths))} matches no file")
+    return found
 
 
 def _matching(path: str, storage_options: dict | None) -> list[str]:

@@ -272,12 +272,13 @@ def _check_arguments(name: str, kwargs: dict) -> None:
 
 def files_of(urlpath: Any, storage_options: dict | None) -> list[str]:
     """The files that a path, a pattern or a list names; OSError where there is none."""
-    if isinstance(urlpath, (str, os.PathLike)) and any(sign in os.fspath(urlpath) for sign in "*?["):
-        try:
-            return expand_paths(urlpath, storage_options)
-        except ValueError as error:
-            raise OSError(f"{os.fspath(urlpath)} resolved to no files") from error
-    return expand_paths(urlpath, storage_options)
+    urlpath = os.fspath(urlpath) if isinstance(urlpath, (str, os.PathLike)) else list(urlpath)
+    try:
+        return expand_paths(urlpath, storage_options)
+    except ValueError as error:
+        if not urlpath:
+            raise
+        raise OSError(f"{urlpath} resolved to no files") from error
 
 
 def stamp_of(path: str) -> tuple:
