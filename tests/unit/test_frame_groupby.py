@@ -171,3 +171,11 @@ def test_bad_groups_are_named(df):
         df.groupby()
     with pytest.warns(UserWarning, match="meta"), pytest.raises(ValueError, match="meta="):
         df.groupby("g").apply(lambda part: part["nope"])
+
+
+def test_aggregations_of_the_same_name_are_told_apart(df, pdf):
+    own = [dd.Aggregation("own", function, function) for function in (lambda s: s.sum(), lambda s: s.max())]
+    found = df.groupby("g").agg({"x": own[0], "y": own[1]}).compute()
+    pd.testing.assert_frame_equal(found, pdf.groupby("g").agg({"x": "sum", "y": "max"}))
+    both = df.groupby("g").agg(a=("x", own[0]), b=("x", own[1])).compute()
+    pd.testing.assert_frame_equal(both, pdf.groupby("g").agg(a=("x", "sum"), b=("x", "max")))

@@ -77,9 +77,9 @@ class Step:
         return normalize_token([self.label, self.column, self.kind, self.options])
 
     def parts(self) -> list:
-        """The parts that are kept for it."""
+        """The parts that are kept for it, but for those that an aggregation of one's own makes."""
         if isinstance(self.kind, Aggregation):
-            return [self.kind]
+            return []
         return PARTS[self.kind] + (["count"] if self.options.get("min_count", 0) > 0 else [])
 
 
@@ -125,10 +125,11 @@ def by_levels(whole: Any, **options: Any) -> Any:
 
 # --- aggregations in parts ----------------------------------------------------------------------------------------------
 def partial_results(part: Any, by: Sequence, steps: Sequence, dropna: Any, sort: Any, *given: Any) -> dict:
-    """The parts of all steps, each a frame with the groups as its index."""
+    """The parts of all steps, each a frame with the groups as its index; those of one's own by `(label, place)`."""
     keys = keys_of(part, by, given)
     frame = part.to_frame("_values") if isinstance(part, pd.Series) else part
     wanted: dict[Any, list] = {}
+    custom = [step for step in steps if isinstance(step.kind, Aggregation)]
     for step in steps:
         for kind in step.parts():
             columns = wanted.setdefault(kind, [])
@@ -141,19 +142,16 @@ def partial_results(part: Any, by: Sequence, steps: Sequence, dropna: Any, sort:
             found[kind] = grouped(pd.Series(0, index=frame.index), keys, **options).size().to_frame(0)
             continue
         groups = grouped(frame[columns], keys, **options)
-        if isinstance(kind, Aggregation):
-            for column in columns:
-                pieces = kind.chunk(groups[column])
-                for place, piece in enumerate(pieces if isinstance(pieces, tuple) else (pieces,)):
-                    found[kind.__name__, column, place] = piece.to_frame(0)
-        elif kind == "list":
+        if kind == "list":
             found[kind] = groups.agg(list)
         elif kind == "spread":
             found[kind] = (groups.var(ddof=0) * groups.count()).fillna(0.0).astype(float)
-        elif kind == "sum" and "spread" in wanted:
-            found[kind] = groups.sum()
         else:
             found[kind] = getattr(groups, kind)()
+    for step in custom:
+        pieces = step.kind.chunk(grouped(frame[[step.column]], keys, **options)[step.column])
+        for place, piece in enumerate(pieces if isinstance(pieces, tuple) else (pieces,)):
+            found[step.label, place] = piece.to_frame(0)
     return found
 
 
@@ -166,24 +164,28 @@ def combined_results(found: list, steps: Sequence, dropna: Any) -> dict:
 def _combined(found: list, steps: Sequence, options: dict) -> dict:
     made: dict = {}
     wholes = {kind: concat([piece[kind] for piece in found]) for kind in found[0]}
-    custom = {step.kind.__name__: step.kind for step in steps if isinstance(step.kind, Aggregation)}
     for kind, whole in wholes.items():
-        groups = by_levels(whole, **options)
         if isinstance(kind, tuple):
             continue
+        groups = by_levels(whole, **options)
         if kind == "list":
             made[kind] = groups.agg(_end_to_end)
         elif kind == "spread":
             made[kind] = _spread(whole, wholes, groups, options)
         else:
             made[kind] = getattr(groups, _RULES.get(kind, kind))()
-    for name, column in dict.fromkeys(kind[:2] for kind in wholes if isinstance(kind, tuple)):
-        places = [kind for kind in wholes if isinstance(kind, tuple) and kind[:2] == (name, column)]
-        groups = [by_levels(wholes[place][0], **options) for place in places]
-        results = custom[name].agg(*groups)
-        for place, result in zip(places, results if isinstance(results, tuple) else (results,)):
-            made[place] = result.to_frame(0)
+    for step in steps:
+        if isinstance(step.kind, Aggregation):
+            places = _places(step, wholes)
+            results = step.kind.agg(*(by_levels(wholes[place][0], **options) for place in places))
+            for place, result in zip(places, results if isinstance(results, tuple) else (results,)):
+                made[place] = result.to_frame(0)
     return made
+
+
+def _places(step: Step, parts: dict) -> list:
+    """The parts that an aggregation of one's own made."""
+    return [key for key in parts if isinstance(key, tuple) and key[0] == step.label]
 
 
 def _spread(whole: Any, wholes: dict, groups: Any, options: dict) -> Any:
@@ -226,7 +228,7 @@ def _of_kind(column: Any, kind: Any) -> Any:
 def _finished(step: Step, parts: dict) -> Any:
     kind, column, options = step.kind, step.column, step.options
     if isinstance(kind, Aggregation):
-        pieces = [parts[key][0] for key in parts if isinstance(key, tuple) and key[:2] == (kind.__name__, column)]
+        pieces = [parts[key][0] for key in _places(step, parts)]
         return kind.finalize(*pieces) if kind.finalize is not None else pieces[0]
     if kind == "size":
         return parts[kind][0]
