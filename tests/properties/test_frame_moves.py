@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import raskr
 import raskr.dataframe as dd
 
-settings.register_profile("frames", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("frames")
+# For these tests alone: a profile that is loaded here would hold for the modules that are collected later.
+cases = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 KEYS = {
     "int64": st.integers(-4, 4),
@@ -46,6 +46,7 @@ def rows(table):
 parts = st.integers(1, 5)
 
 
+@cases
 @given(tables(), parts, parts)
 def test_shuffles_lose_and_add_no_rows(table, before, after):
     key = table.columns[0]
@@ -58,6 +59,7 @@ def test_shuffles_lose_and_add_no_rows(table, before, after):
             assert homes.setdefault(value, number) == number
 
 
+@cases
 @given(tables(), parts, st.booleans(), st.sampled_from(["first", "last"]))
 def test_sorting_is_that_of_pandas(table, count, ascending, missing):
     key, value = table.columns
@@ -67,6 +69,7 @@ def test_sorting_is_that_of_pandas(table, count, ascending, missing):
     assert got[value].tolist() == want[value].tolist()
 
 
+@cases
 @given(tables(), parts)
 def test_set_index_keeps_rows_in_their_divisions(table, count):
     key, value = table.columns
@@ -79,6 +82,7 @@ def test_set_index_keeps_rows_in_their_divisions(table, count):
             assert not len(part) or low <= part.index.min() and part.index.max() <= high
 
 
+@cases
 @given(st.data(), st.sampled_from(sorted(KEYS)), st.sampled_from(["inner", "left", "right", "outer"]), parts, parts)
 def test_merges_are_those_of_pandas(data, kind, how, left_parts, right_parts):
     left = data.draw(tables(kind)).set_axis(["k", "a"], axis=1)
@@ -91,6 +95,7 @@ def test_merges_are_those_of_pandas(data, kind, how, left_parts, right_parts):
         assert rows(found) == rows(want)
 
 
+@cases
 @given(tables(), parts, st.booleans())
 def test_distinct_rows_are_those_of_pandas(table, count, together):
     key = table.columns[0]
@@ -98,6 +103,7 @@ def test_distinct_rows_are_those_of_pandas(table, count, together):
     assert rows(got) == rows(table.drop_duplicates(key))
 
 
+@cases
 @given(tables("int64", least=1), st.integers(1, 6), st.integers(1, 9))
 def test_repartitioning_keeps_the_order(table, before, after):
     df = framed(table, before).repartition(npartitions=after)
@@ -108,6 +114,7 @@ def test_repartitioning_keeps_the_order(table, before, after):
 TEXTS = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00\"'"), max_size=5))
 
 
+@cases
 @given(
     st.lists(
         st.tuples(st.integers(-(10**12), 10**12), st.floats(allow_infinity=False), TEXTS), min_size=1, max_size=30
