@@ -1,7 +1,8 @@
 """Callbacks: functions that hear of the tasks of every computation, and the state that they are shown."""
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, ClassVar
 
 from raskr.core import reverse_dict
@@ -167,6 +168,29 @@ class Tasks(MutableMapping):
         return len(self.given)
 
 
+class _Lazily(Mapping):
+    """A mapping that is made when somebody looks into it."""
+
+    def __init__(self, make: Callable[[], Mapping]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping:
+        return self._make()
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._made[key]
+
+    def __iter__(self) -> Iterator:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __repr__(self) -> str:
+        return repr(dict(self._made))
+
+
 class Monitor:
     """Passes the engine's events on to callbacks, and keeps the state that they are shown.
 
@@ -201,10 +225,12 @@ class Monitor:
         self.callbacks = [normalize_callback(each) for each in callbacks]
         self.pretasks: list = []
         self.posttasks: list = []
+        given = self.graph.given
+        needs = _Lazily(lambda: {key: set(task[1:]) for key, task in given.items()})
         self.state: dict[str, Any] = {
             "cache": {},
-            "dependencies": {},
-            "dependents": {},
+            "dependencies": needs,
+            "dependents": _Lazily(lambda: reverse_dict(needs)),
             "finished": set(),
             "ready": [],
             "ready-set": set(),
@@ -249,8 +275,6 @@ class Monitor:
         names = self.names
         self.state["waiting"] = {names.get(name, name): set() for name in work}
         self.state["cache"] = dict.fromkeys(names.get(name, name) for name in known)
-        needs = {key: set(task[1:]) for key, task in self.graph.given.items()}
-        self.state["dependencies"], self.state["dependents"] = needs, reverse_dict(needs)
         for each in self.started:
             if each[1]:
                 each[1](self.graph, self.state)
