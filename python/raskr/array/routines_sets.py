@@ -445,8 +445,7 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
             native_edges = edges
         options = {"bins": operator.index(bins), "limits": (low, high)} if scalar_bins else {"edges": edges}
         if natively and _countable([native_edges]):
-            weight = None if weights is None else weights._expr
-            counts = wrap(Expr.histogram([a._expr], weight, [native_edges.astype(float).tolist()], dtype))
+            counts = _counted([a], weights, [native_edges], dtype)
         else:
             counts = _summed(a, functools.partial(_histogram_of_block, **options), weights, (count,), dtype)
     if density:
@@ -462,7 +461,27 @@ def _counts_natively(samples: Sequence[Array], weights: Array | None) -> bool:
 
 
 def _countable(edges: Sequence[np.ndarray[Any, Any]]) -> bool:
-    return all(e.dtype.kind in "iuf" and len(e) > 1 and not np.isnan(e).any() for e in edges)
+    """Does the engine, which compares with edges in double precision, count what NumPy does?"""
+    return all(e.dtype.kind in "iuf" and len(e) > 1 and bool(_is_double(e).all()) for e in edges)
+
+
+#: Whole numbers below this are doubles, each of its own.
+_WHOLE_DOUBLES = 2**53
+
+
+def _is_double(edges: np.ndarray[Any, Any]) -> Any:
+    """Which edges double precision tells from all other numbers of their type, and from NaN."""
+    if edges.dtype.kind == "f":
+        return ~np.isnan(edges)
+    return (edges > -_WHOLE_DOUBLES) & (edges < _WHOLE_DOUBLES)
+
+
+def _counted(
+    samples: Sequence[Array], weights: Array | None, edges: Sequence[np.ndarray[Any, Any]], dtype: Any
+) -> Array:
+    """Counts by the engine."""
+    weight = None if weights is None else weights._expr
+    return wrap(Expr.histogram([x._expr for x in samples], weight, [e.astype(float).tolist() for e in edges], dtype))
 
 
 def _summed(a: Array, chunk: Any, weights: Array | None, shape: tuple[float, ...], dtype: Any) -> Array:
@@ -563,10 +582,7 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     shape = tuple(len(e) - 1 for e in edges)
     if ndim and _counts_natively(coordinates, weights) and _countable(edges):
         samples = [sample[:, axis] for axis in np.arange(ndim).tolist()] if columns else coordinates
-        weight = None if weights is None else weights._expr
-        plain = [e.astype(float).tolist() for e in edges]
-        counts = wrap(Expr.histogram([x._expr for x in samples], weight, plain, np.dtype(float)))
-        return _with_density(counts, edges, density), edges
+        return _with_density(_counted(samples, weights, edges, np.dtype(float)), edges, density), edges
     args: list[tuple[Any, Any]] = [(x._expr, (0, ndim + 1) if columns else (0,)) for x in coordinates]
     if columns:
         args = [(coordinates[0]._expr, (0, ndim + 1))]

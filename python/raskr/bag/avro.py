@@ -7,6 +7,7 @@ from typing import Any
 from raskr.bag.layers import Tasks
 from raskr.bag.steps import Step
 from raskr.bytes.core import expand_paths, file_size, open_bytes, output_paths, write_whole
+from raskr.bytes.regions import position_behind
 from raskr.core import literal
 from raskr.tokenize import tokenize
 from raskr.utils import import_required, parse_bytes
@@ -15,7 +16,6 @@ __all__ = ["read_avro", "to_avro"]
 
 _MAGIC = b"Obj\x01"
 _SYNC_SIZE = 16
-_PIECE = 1 << 20
 
 
 def _fastavro() -> Any:
@@ -40,8 +40,8 @@ class ReadAvro(Step):
                 return
             header = _header(file, path)
             sync = header[-_SYNC_SIZE:]
-            first = len(header) if start == 0 else _after(file, start, sync)
-            end = _after(file, stop, sync)
+            first = len(header) if start == 0 else position_behind(file, start, sync)
+            end = position_behind(file, stop, sync)
             file.seek(first)
             data = file.read(max(0, end - first))
         # Every part is read as a file of its own, with the header of all.
@@ -79,21 +79,6 @@ def _number(file: Any, path: str) -> int:
         if byte[0] < 0x80:
             return (number >> 1) ^ -(number & 1)
         shift += 7
-
-
-def _after(file: Any, at: int, sync: bytes) -> int:
-    """Where the first block begins that does not begin before a place."""
-    place = max(0, at - _SYNC_SIZE)
-    file.seek(place)
-    rest = b""
-    while piece := file.read(_PIECE):
-        data = rest + piece
-        found = data.find(sync)
-        if found >= 0:
-            return place + found + _SYNC_SIZE
-        rest = data[-(_SYNC_SIZE - 1) :]
-        place += len(data) - len(rest)
-    return place + len(rest)
 
 
 def read_avro(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from typing import IO, Any, NamedTuple
 
-from raskr._bridge import core
 from raskr.bag.layers import Tasks
 from raskr.bag.reduction_steps import count
 from raskr.bag.steps import Step
 from raskr.bytes.core import expand_paths, file_size, infer_compression, is_remote, open_bytes
+from raskr.bytes.regions import lines_between, native_text, undecodable
 from raskr.core import literal
 from raskr.system import CPU_COUNT
 from raskr.tokenize import tokenize
@@ -61,21 +61,16 @@ class Block(NamedTuple):
 
 def _native(block: Block) -> Any:
     """The block for the engine to read, which has most encodings and compressions; None where Python has to."""
-    if is_remote(block.path):
-        return None
-    part = {} if _is_whole(block) else {"start": block.start, "length": block.length}
-    try:
-        return core.TextFile(
-            block.path,
-            compression=block.compression,
-            newline=block.delimiter,
-            encoding=block.encoding,
-            errors=block.errors,
-            threads=block.threads,
-            **part,
-        )
-    except NotImplementedError:
-        return None
+    return native_text(
+        block.path,
+        block.compression,
+        block.start,
+        block.length,
+        block.delimiter,
+        block.encoding,
+        block.errors,
+        block.threads,
+    )
 
 
 def _is_whole(block: Block) -> bool:
@@ -160,29 +155,7 @@ def _split(pieces: Iterable[str], delimiter: str) -> Iterator[str]:
 def _bytes_of(block: Block) -> tuple[bytes, int]:
     """The bytes of the lines that begin in a block, and where these begin."""
     delimiter = (block.delimiter or "\n").encode(block.encoding)
-    with open_bytes(block.path, None, block.storage_options) as file:
-        start = _line_start(file, block.start, delimiter)
-        stop = None if block.length is None else _line_start(file, block.start + block.length, delimiter)
-        file.seek(start)
-        return file.read() if stop is None else file.read(max(0, stop - start)), start
-
-
-def _line_start(file: Any, at: int, delimiter: bytes) -> int:
-    """Where the first line begins that does not begin before a place."""
-    if at == 0:
-        return 0
-    place = max(0, at - len(delimiter))
-    file.seek(place)
-    rest = b""
-    while piece := file.read(_PIECE):
-        data = rest + piece
-        found = data.find(delimiter)
-        if found >= 0:
-            return place + found + len(delimiter)
-        keep = len(delimiter) - 1
-        rest = data[len(data) - keep :] if keep else b""
-        place += len(data) - len(rest)
-    return place + len(rest)
+    return lines_between(block.path, block.start, block.length, delimiter, block.storage_options)
 
 
 class _Explaining(io.RawIOBase):
@@ -246,11 +219,7 @@ def _explained(error: UnicodeDecodeError, block: Block) -> UnicodeDecodeError:
     try:
         data.decode(block.encoding, block.errors)
     except UnicodeDecodeError as found:
-        error, place = found, f"at byte {start + found.start} of the text of {block.path}"
-        window = data[max(0, found.start - 10) : found.end + 10]
-        first = min(found.start, 10)
-        reason = f"{found.reason}, {place}"
-        return UnicodeDecodeError(found.encoding, window, first, first + found.end - found.start, reason)
+        return undecodable(found, data, f"at byte {start + found.start} of the text of {block.path}")
     return error
 
 

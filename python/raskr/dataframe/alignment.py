@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from raskr.dataframe.expressions import Expression
+from raskr.dataframe.partials import concat
 
 
 class Divided(Expression):
@@ -49,9 +50,7 @@ def rows_between(parts: list, low: Any, high: Any, closed: bool, meta: Any) -> A
     taken = [part for part in (_between(part, low, high, closed) for part in parts) if len(part)]
     if not taken:
         return parts[0].iloc[:0] if parts and hasattr(parts[0], "iloc") else meta
-    if isinstance(meta, pd.Index):
-        return taken[0].append(taken[1:]) if taken[1:] else taken[0]
-    return pd.concat(taken) if taken[1:] else taken[0]
+    return concat(taken)
 
 
 def _between(part: Any, low: Any, high: Any, closed: bool) -> Any:

@@ -133,11 +133,11 @@ class BeyondMethods:
             return found(*args, **kwargs) if callable(found) else found
         if isinstance(func, list) and all(isinstance(name, str) and hasattr(self, name) for name in func):
             if self.ndim == 2:
-                columns = [self[name].agg(func) for name in self.columns]
+                columns = [self[name].agg(func, 0, *args, **kwargs) for name in self.columns]
                 meta = pd.concat([column._meta for column in columns], axis=1)
                 args = tuple(column._expr for column in columns)
                 return new_collection(PartitionCalls(_beside, args, {}, meta, (None, None), "agg"))
-            parts = [getattr(self, name)() for name in func]
+            parts = [getattr(self, name)(*args, **kwargs) for name in func]
             meta = _rows_of(*(part._meta for part in parts), names=func, name=self.name)
             args = tuple(part._expr for part in parts)
             return new_collection(

@@ -62,7 +62,7 @@ def _together(part: Any, state: Any, backward: bool) -> Any:
     if state is None or not len(state):
         return part
     state = state[list(part.columns)]
-    return pd.concat([part, state] if backward else [state, part])
+    return concat([part, state] if backward else [state, part])
 
 
 def _state(part: Any, state: Any, kind: str, backward: bool, settings: dict) -> Any:

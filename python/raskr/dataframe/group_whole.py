@@ -165,21 +165,24 @@ class WholeGroups:
         rows = self._packed(columns)
         return new_collection(GroupRows(rows, found.iloc[:0], rows.divisions, kind, backward, settings))
 
+    def _running(self, kind: str, numeric_only: bool) -> Any:
+        return self._rows(kind, **({"numeric_only": True} if numeric_only else {}))
+
     def cumsum(self, axis: Any = 0, numeric_only: bool = False) -> Any:
         """The running sum within each group, row by row."""
-        return self._rows("cumsum", **({"numeric_only": True} if numeric_only else {}))
+        return self._running("cumsum", numeric_only)
 
     def cumprod(self, axis: Any = 0, numeric_only: bool = False) -> Any:
         """The running product within each group, row by row."""
-        return self._rows("cumprod", **({"numeric_only": True} if numeric_only else {}))
+        return self._running("cumprod", numeric_only)
 
     def cummax(self, numeric_only: bool = False) -> Any:
         """The running maximum within each group, row by row."""
-        return self._rows("cummax")
+        return self._running("cummax", numeric_only)
 
     def cummin(self, numeric_only: bool = False) -> Any:
         """The running minimum within each group, row by row."""
-        return self._rows("cummin")
+        return self._running("cummin", numeric_only)
 
     def cumcount(self, axis: Any = None) -> Any:
         """The number of each row within its group, counted from 0."""
@@ -228,6 +231,8 @@ class WholeGroups:
         return self._ends("tail", n, split_every)
 
     def _ends(self, call: str, n: int, split_every: Any) -> Any:
+        if n < 0:
+            raise NotImplementedError(f"{call}: n must be at least 0, since groups are not counted, got {n}")
         columns = None
         if self.obj.ndim == 2:
             columns = list(self.obj.columns) if self.selection is None else self._columns
@@ -245,7 +250,9 @@ class WholeGroups:
     ) -> Any:
         """Windows that move along the rows of each group."""
         options = {"min_periods": min_periods, "center": center, "win_type": win_type}
-        return GroupRolling(self, window, {name: value for name, value in options.items() if value})
+        return GroupRolling(
+            self, window, {name: value for name, value in options.items() if value not in (None, False)}
+        )
 
     def compute(self, **kwargs: Any) -> Any:
         """Not there for groups, of which something must be made first."""

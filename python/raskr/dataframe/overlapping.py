@@ -302,6 +302,10 @@ class OverlapMethods:
 
     def pct_change(self, periods: int = 1, fill_method: None = None, freq: Any = None) -> Any:
         """Each value's change from the one some rows before, as a share of that."""
+        if freq is not None:
+            from raskr.dataframe.beyond import on_whole
+
+            return on_whole(self, "pct_change", (), {"periods": periods, "freq": freq})
         return self._moved(M.pct_change, periods, "pct-change")
 
     def _moved(self, function: Any, periods: Any, label: str) -> Any:
@@ -313,15 +317,19 @@ class OverlapMethods:
 
     def ffill(self, axis: Any = 0, limit: int | None = None, limit_area: Any = None) -> Any:
         """Missing values replaced by the last value before them."""
-        return self._filled("ffill", axis, limit)
+        return self._filled("ffill", axis, limit, limit_area)
 
     def bfill(self, axis: Any = 0, limit: int | None = None, limit_area: Any = None) -> Any:
         """Missing values replaced by the first value after them."""
-        return self._filled("bfill", axis, limit)
+        return self._filled("bfill", axis, limit, limit_area)
 
-    def _filled(self, name: str, axis: Any, limit: int | None) -> Any:
+    def _filled(self, name: str, axis: Any, limit: int | None, area: Any) -> Any:
         if axis in (1, "columns") and self.ndim == 2:
-            return elementwise(getattr(M, name), [self], {"axis": 1, "limit": limit})
+            return elementwise(getattr(M, name), [self], {"axis": 1, "limit": limit, "limit_area": area})
+        if area is not None:
+            from raskr.dataframe.beyond import on_whole
+
+            return on_whole(self, name, (), {"limit": limit, "limit_area": area})
         if limit is None:
             return new_collection(Filled(self._expr, name))
         before, after = (limit, 0) if name == "ffill" else (0, limit)
@@ -396,6 +404,6 @@ def _edge(part: Any, edge: Any, kind: str) -> Any:
 def _filled(part: Any, edge: Any, kind: str) -> Any:
     if edge is None or not len(edge) or not len(part):
         return getattr(part, kind)()
-    whole = pd.concat([edge, part] if kind == "ffill" else [part, edge])
+    whole = concat([edge, part] if kind == "ffill" else [part, edge])
     filled = getattr(whole, kind)()
     return filled.iloc[1:] if kind == "ffill" else filled.iloc[:-1]

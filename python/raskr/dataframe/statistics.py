@@ -26,7 +26,8 @@ class TableStatistics:
         if frame.ndim == 2 and numeric_only:
             frame = frame[numeric_columns(frame._meta)]
         found = frame._quantiles(0.5, method, "linear", "median")
-        return elementwise(M.rename, [found, None]) if frame.ndim == 2 else found
+        found = elementwise(M.rename, [found, None]) if frame.ndim == 2 else found
+        return found if skipna else elementwise(_unless_missing, [found, frame.isna().any()])
 
     def median_approximate(self, axis: Any = 0, method: str = "default", numeric_only: bool = False) -> Any:
         """The median, as `median` gives it."""
@@ -340,6 +341,11 @@ class SeriesStatistics(TableStatistics):
     def is_monotonic_decreasing(self) -> Any:
         """Does no value come before a greater one?"""
         return _monotonic(self, "is_monotonic_decreasing")
+
+
+def _unless_missing(found: Any, missing: Any) -> Any:
+    """What was found, but missing where that is said."""
+    return found.mask(missing) if isinstance(found, pd.Series) else pd.Series([found]).mask(bool(missing)).iloc[0]
 
 
 def _ends_of(columns: Any) -> tuple:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from raskr._bridge import core
-from raskr.bytes.core import file_size, is_remote, open_bytes
+from raskr.bytes.core import file_size, open_bytes
+from raskr.bytes.regions import lines_between, native_text, undecodable
 from raskr.system import CPU_COUNT
 
 _PIECE = 1 << 16
@@ -65,46 +65,16 @@ def _blocks_of_file(
 
 def block_bytes(block: TextBlock, delimiter: str, encoding: str) -> bytes:
     """The bytes of the lines that begin in a block, decompressed."""
-    if not is_remote(block.path):
-        region = {} if block.start == 0 and block.length is None else {"start": block.start, "length": block.length}
-        try:
-            file = core.TextFile(
-                block.path,
-                compression=block.compression,
-                newline=delimiter,
-                encoding=encoding,
-                threads=block.threads,
-                **region,
-            )
+    file = native_text(
+        block.path, block.compression, block.start, block.length, delimiter, encoding, "strict", block.threads
+    )
+    if file is not None:
+        return file.read()
+    if block.start == 0 and block.length is None:
+        with open_bytes(block.path, block.compression, block.storage_options) as file:
             return file.read()
-        except NotImplementedError:
-            pass
-    with open_bytes(block.path, block.compression, block.storage_options) as file:
-        if block.start == 0 and block.length is None:
-            return file.read()
-        ending = encoded(delimiter, encoding)
-        start = _line_start(file, block.start, ending)
-        stop = None if block.length is None else _line_start(file, block.start + block.length, ending)
-        file.seek(start)
-        return file.read() if stop is None else file.read(max(0, stop - start))
-
-
-def _line_start(file: Any, at: int, ending: bytes) -> int:
-    """Where the first line begins that does not begin before a place."""
-    if at == 0:
-        return 0
-    place = max(0, at - len(ending))
-    file.seek(place)
-    rest = b""
-    while piece := file.read(_PIECE):
-        data = rest + piece
-        found = data.find(ending)
-        if found >= 0:
-            return place + found + len(ending)
-        keep = len(data) - len(ending) + 1
-        rest = data[keep:]
-        place += keep
-    return place + len(rest)
+    ending = encoded(delimiter, encoding)
+    return lines_between(block.path, block.start, block.length, ending, block.storage_options)[0]
 
 
 def encoded(text: str, encoding: str) -> bytes:
@@ -308,11 +278,8 @@ def _undecodable(error: UnicodeDecodeError, data: bytes, block: TextBlock) -> Un
     try:
         data.decode(error.encoding)
     except UnicodeDecodeError as found:
-        window = data[max(0, found.start - 10) : found.end + 10]
-        first = min(found.start, 10)
         behind = f" of what follows byte {block.start}" if block.start else ""
-        reason = f"{found.reason}, at byte {found.start}{behind} of the text of {block.path}"
-        return UnicodeDecodeError(found.encoding, window, first, first + found.end - found.start, reason)
+        return undecodable(found, data, f"at byte {found.start}{behind} of the text of {block.path}")
     return error
 
 
