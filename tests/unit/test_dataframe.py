@@ -1,6 +1,8 @@
 """Frames: partitions and divisions, and the ways between pandas, arrays and frames."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -172,3 +174,14 @@ def test_frames_are_collections(pdf):
     doubled = df.partitions[[0, 0]]
     assert len(raskr.get(doubled.__dask_graph__(), doubled.__dask_keys__())) == 2
     assert "npartitions=3" in repr(df) and "int64" in repr(df.a)
+
+
+def test_frames_alone_do_not_load_the_modules_of_arrays():
+    program = (
+        "import sys, pandas as pd, raskr.dataframe as dd\n"
+        "df = dd.from_pandas(pd.DataFrame({'g': [1, 1, 2], 'x': [1, 5, 2]}), npartitions=2)\n"
+        "found = df[df.x > 1].groupby('g').x.sum().compute()\n"
+        "assert found.tolist() == [5, 2] and 'raskr.array' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -34,11 +34,11 @@ def new_collection(expression: Expression) -> Any:
 
 def operand(value: Any) -> Any:
     """What an operation's argument is to expressions: the expression of a collection, anything else as it is."""
-    from raskr.array import Array
-
     expression = getattr(value, "_expr", None)
-    if isinstance(expression, Expression):
-        return expression
+    if expression is None or isinstance(expression, Expression):
+        return value if expression is None else expression
+    from raskr.array import Array  # only now: frames alone don't need the arrays' modules, which take time to load
+
     if isinstance(value, Array) and value.ndim:
         empty = np.empty((0, *value.shape[1:]), dtype=value.dtype)
         if value.ndim == 2 and value.numblocks[1] > 1:
