@@ -7,8 +7,10 @@ From files, the same for all, to a result in memory: a pandas frame, a Polars fr
 `--data` the first time (see `frames_data.py`); `csv_groupby` needs the flight records that `--airline` names, files
 `YEAR.csv.bz2`, and is left out without them. Shown per library, as a Markdown table: median seconds, and the highest resident
 memory beyond what the process held after its imports; then raskr's time as a multiple of the faster of the others. `dask` may
-be asked too. A wrong result fails the run: of each, rows are counted, and each column is summed with weights that come from the
-rows' keys, so that the order of rows makes no difference and a value in a wrong row does.
+be asked too; `--json` also has the seconds of processors.
+
+A wrong result fails the run: of each, rows are counted, and each column is summed with weights that come from the rows' keys, so
+that the order of rows makes no difference and a value in a wrong row does.
 """
 
 import argparse
@@ -71,10 +73,10 @@ def child(library: str, name: str, at: dict, threads: int, check: bool) -> dict:
     prepare = {"polars": run_polars, "duckdb": run_duckdb}.get(library)
     run = prepare(question, at, threads) if prepare else run_frame(library, question, at, threads)
     before = peak_megabytes()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     result = run()
     seconds = time.perf_counter() - start
-    found = {"seconds": seconds, "megabytes": peak_megabytes() - before}
+    found = {"seconds": seconds, "processor": time.process_time() - used, "megabytes": peak_megabytes() - before}
     if check:
         found["sums"] = sums_of(arrow_table(result), question)
     return found
