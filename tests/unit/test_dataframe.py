@@ -68,8 +68,6 @@ def test_columns_filters_and_operators_are_pandas(pdf):
         df["nope"]
     with pytest.raises(AttributeError, match="nope"):
         _ = df.nope
-    with pytest.raises(ValueError, match="Not all divisions are known"):
-        df.clear_divisions().a + dd.from_pandas(pdf, npartitions=2).a
 
 
 def test_functions_of_partitions(pdf):

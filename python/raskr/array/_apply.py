@@ -146,10 +146,18 @@ def blockwise_elementwise(
     return wrap(expr, meta)
 
 
+def _as_example(value: Any) -> Any:
+    """A lazy number that knows its type, such as a mean of a frame's column, as a number of that type."""
+    if is_node_source(value) and hasattr(type(value), "_meta") and np.isscalar(value._meta):
+        return value._meta
+    return value
+
+
 def elementwise_meta(
     function: Callable[..., Any], operands: Sequence[Any], ndim: int, dtype: Any, kwargs: dict[str, Any]
 ) -> Any:
     """An empty array like the result's blocks, from a call on empty (where that fails, one-element) arrays."""
+    operands = [_as_example(x) for x in operands]
     metas = [meta_like(x._meta, x.dtype, x.ndim) if isinstance(x, Array) else x for x in operands]
     if any(is_node_source(x) for x in operands):
         arrays = [x.dtype for x in operands if isinstance(x, Array)]

@@ -241,7 +241,7 @@ def map_blocks(
         new_axes=new_axes,
         align_arrays=False,
         concatenate=True,
-        meta=None if table is not None else meta,
+        meta=np.empty((0,) * len(out), dtype=object) if table is not None else meta,
         kwargs=keywords,
         per_block=per_block,
     )

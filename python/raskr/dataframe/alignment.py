@@ -68,23 +68,43 @@ def has_index(expression: Expression) -> bool:
     return isinstance(expression.meta, (pd.DataFrame, pd.Series, pd.Index)) and not expression.broadcast
 
 
-def aligned(expressions: Sequence[Expression]) -> list[Expression]:
-    """The expressions, divided at the same places; ValueError where that can't be done."""
+def aligned(expressions: Sequence[Expression], move: bool = False) -> list[Expression]:
+    """The expressions, divided at the same places; ValueError where that can't be done.
+
+    Where divisions are not known and numbers of partitions differ, rows go to partitions by their index where they may
+    `move`.
+    """
     frames = [expression for expression in expressions if has_index(expression)]
     if not frames or all(frame.divisions == frames[0].divisions for frame in frames):
         _check_rows(expressions, frames)
         return list(expressions)
     if any(frame.divisions[0] is None for frame in frames):
-        counts = [frame.npartitions for frame in frames]
-        if len(set(counts)) > 1:
-            raise ValueError(
-                "Not all divisions are known, can't align partitions. Please use `set_index` to set the index. The "
-                f"numbers of partitions are {counts}"
-            )
+        if len({frame.npartitions for frame in frames}) > 1:
+            return _by_hash_of_index(expressions, frames, move)
         return list(expressions)
     places = united(frame.divisions for frame in frames)
     return [
         Divided(expression, places) if has_index(expression) and expression.divisions != places else expression
+        for expression in expressions
+    ]
+
+
+def _by_hash_of_index(expressions: Sequence[Expression], frames: list[Expression], move: bool) -> list[Expression]:
+    """The expressions with rows of equal index in partitions of equal number, where divisions don't say what they hold."""
+    from raskr.dataframe.shuffle import hashed
+
+    counts = [frame.npartitions for frame in frames]
+    indexes = [None if isinstance(frame.meta, pd.Index) else frame.meta.index for frame in frames]
+    arrays = any(not has_index(other) and other.npartitions > 1 for other in expressions)
+    if not move or arrays or any(index is None or index.nlevels > 1 for index in indexes):
+        raise ValueError(
+            "Not all divisions are known, can't align partitions. Please use `set_index` to set the index. The numbers of "
+            f"partitions are {counts}"
+        )
+    kinds = {index.dtype for index in indexes if index is not None}
+    common = None if len(kinds) == 1 else [pd.concat([pd.Series([], dtype=kind) for kind in kinds]).dtype]
+    return [
+        hashed(expression, None, max(counts), common) if has_index(expression) else expression
         for expression in expressions
     ]
 
@@ -100,6 +120,6 @@ def _check_rows(expressions: Sequence[Expression], frames: list[Expression]) -> 
     for expression in expressions:
         if not has_index(expression) and expression.npartitions not in (1, count):
             raise ValueError(
-                f"the array has {expression.npartitions} blocks of rows and the frame {count} partitions: expected "
-                "the same number"
+                "the array and the frame have different numbers of partitions: "
+                f"{expression.npartitions} blocks of rows and {count}"
             )

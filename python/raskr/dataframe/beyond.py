@@ -271,7 +271,7 @@ def _fill(cls: type, owner: Any) -> None:
     tables = ((WHOLE, whole_method), (BY_ROWS, row_method), (AT_ONCE, computed_method))
     for table, make in tables:
         for name, summary in table.items():
-            if not hasattr(owner, name):
+            if not hasattr(owner, name) or name in cls.__dict__:
                 continue
             method = make(name)
             method.__name__ = name
@@ -290,6 +290,34 @@ class SeriesBeyond(BeyondMethods):
     def hasnans(self) -> Any:
         """Is any value missing?"""
         return self.isna().any()
+
+    def dot(self, other: Any, meta: Any = None) -> Any:
+        """The sum of products with another series, or with each column of a frame, row by row.
+
+        Parameters
+        ----------
+        other : Series or DataFrame
+            With the same index.
+        meta : pandas object, optional
+            An empty example of the result.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> s = dd.from_pandas(pd.Series([1, 2, 3]), npartitions=2)
+        >>> int(s.dot(s).compute())
+        14
+        """
+        from raskr.dataframe.sources import from_pandas
+
+        if not isinstance(other, (pd.Series, pd.DataFrame)) and not hasattr(type(other), "known_divisions"):
+            raise TypeError(f"The second operand must be a Series or DataFrame, got {type(other).__name__}")
+        other = from_pandas(other, npartitions=1) if isinstance(other, (pd.Series, pd.DataFrame)) else other
+        if other.ndim == 1:
+            return (self * other).sum(skipna=False)
+        found = other.mul(self, axis=0).sum(skipna=False)
+        return found if meta is None else elementwise(M.rename, [found, meta.name], meta=meta)
 
     @property
     def is_unique(self) -> Any:

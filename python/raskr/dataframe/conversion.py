@@ -7,6 +7,8 @@ import pandas as pd
 
 from raskr.dataframe.mapping import elementwise, make_meta
 
+_TO_NUMERIC = "arg must be a list, tuple, dask.array.Array, or dask.dataframe.Series, got "
+
 
 def to_numeric(arg: Any, errors: str = "raise", downcast: Any = None, meta: Any = None) -> Any:
     """Texts as numbers.
@@ -35,18 +37,23 @@ def to_numeric(arg: Any, errors: str = "raise", downcast: Any = None, meta: Any 
         raise ValueError(f"invalid error value specified: 'raise' or 'coerce' was expected, got {errors!r}")
     options = {"errors": errors, "downcast": downcast}
     if isinstance(arg, Array):
-        return arg.map_blocks(pd.to_numeric, dtype=pd.to_numeric(np.empty(0, arg.dtype)).dtype, **options)
+        dtype = pd.to_numeric(np.empty(0, arg.dtype)).dtype if meta is None else meta.dtype
+        return arg.map_blocks(pd.to_numeric, dtype=dtype, **options)
     if hasattr(arg, "_expr"):
+        if getattr(arg, "ndim", 1) != 1:
+            raise TypeError(_TO_NUMERIC + type(arg).__name__)
         if meta is None:
             example = pd.to_numeric(arg._meta, **options)
             text = pd.api.types.is_string_dtype(arg._meta.dtype) or arg._meta.dtype == object
             meta = example.astype("float64" if errors == "coerce" else "int64") if text else example
         return elementwise(pd.to_numeric, [arg], options, meta=make_meta(meta))
     if np.isscalar(arg):
+        if meta is not None:
+            raise KeyError(f"``meta`` is not allowed for a single value, which {arg!r} is")
         import raskr
 
         return raskr.delayed(pd.to_numeric)(arg, **options)
-    raise TypeError("arg must be a list, tuple, dask.array.Array, or dask.dataframe.Series, got " + type(arg).__name__)
+    raise TypeError(_TO_NUMERIC + type(arg).__name__)
 
 
 def to_datetime(arg: Any, meta: Any = None, **kwargs: Any) -> Any:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.array.collection import Array
 from raskr.dataframe.expressions import Expression, PartitionCalls
-from raskr.dataframe.mapping import elementwise, map_partitions
+from raskr.dataframe.mapping import elementwise, map_partitions, new_collection
 from raskr.dataframe.operators import OperatorMethods, add_binary_methods, documented, operand_of
-from raskr.dataframe.utils import clear_known_categories, meta_by_example
+from raskr.dataframe.utils import clear_known_categories, meta_by_example, meta_nonempty
 from raskr.utils import M
 
 #: Methods of frames and series that keep the index, and give each column from the column of the same name.
@@ -86,6 +87,8 @@ def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
 
         def method(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
             by_axis = kwargs.get("axis") in (1, "columns")
+            if _name in ("where", "mask", "clip"):
+                return _replaced(self, _name, args, kwargs, columnwise and not by_axis)
             if _name in _LINED_UP:
                 args = tuple(operand_of(self, arg, {}) for arg in args)
                 kwargs = {key: operand_of(self, value, {}) for key, value in kwargs.items()}
@@ -97,6 +100,34 @@ def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
             setattr(cls, name, documented(method, name, owner, summary))
 
 
+def _replaced(self: Any, name: str, args: tuple, kwargs: dict, columnwise: bool) -> Any:
+    """`where`, `mask` and `clip`, whose types depend on values: declared as where some values are replaced."""
+    if self.ndim == 1 and kwargs.get("axis") in (1, "columns"):
+        raise ValueError(f"No axis named {kwargs['axis']} for Series")
+    lines = {"axis": kwargs.get("axis")} if name == "clip" else {}
+    args = tuple(operand_of(self, arg, lines) for arg in args)
+    kwargs = {key: operand_of(self, value, lines) for key, value in kwargs.items()}
+    found = elementwise(getattr(M, name), [self, *args], kwargs, columnwise=columnwise)
+    if name == "clip":
+        bounds = [getattr(value, "_meta", value) for value in (*args[:2], kwargs.get("lower"), kwargs.get("upper"))]
+        other: Any = 0.5
+        if not any(isinstance(bound, (float, np.floating)) for bound in bounds):
+            return found
+    else:
+        other = args[1] if len(args) > 1 else kwargs.get("other", np.nan)
+        other = getattr(other, "_meta", other)
+        if np.ndim(other) or callable(other):
+            return found
+    whole, expression = meta_nonempty(self._meta), found._expr
+    declared = whole.where(np.zeros(whole.shape, dtype=bool), other)
+    meta = expression.meta.astype(declared.dtypes.to_dict() if declared.ndim == 2 else declared.dtype)
+    return new_collection(
+        PartitionCalls(
+            expression.function, expression.args, expression.kwargs, meta, expression.divisions, name, columnwise
+        )
+    )
+
+
 class ElementwiseMethods(OperatorMethods):
     """What frames and series share."""
 
@@ -105,8 +136,12 @@ class ElementwiseMethods(OperatorMethods):
             key = operand_of(self, key, {"axis": 0})
         elif isinstance(key, (pd.Series, pd.Index, np.ndarray)) and self.ndim == 2:
             key = list(key)
-        if self.ndim == 2 and isinstance(key, slice):
+        if self.ndim == 2 and isinstance(key, slice) and any(map(pd.api.types.is_integer, (key.start, key.stop))):
+            raise NotImplementedError(f"positions of rows are not known: labels in loc were expected, got {key!r}")
+        if self.ndim == 2 and isinstance(key, slice) or self.ndim == 1 and isinstance(key, list):
             return self.loc[key]
+        if self.ndim == 2 and getattr(key, "ndim", 0) == 2:
+            return self.where(key)
         columnwise = getattr(key, "ndim", 0) > 0
         return elementwise(operator.getitem, [self, key], columnwise=columnwise)
 
@@ -194,9 +229,11 @@ class ElementwiseMethods(OperatorMethods):
         if self.ndim == 1:
             return self
         if axis in (0, "index"):
-            raise NotImplementedError(f"squeeze: axis 'columns' was expected, since rows are not counted, got {axis!r}")
+            raise NotImplementedError(
+                f"{type(self)} does not support squeeze along axis {axis!r}: rows are not counted; give axis='columns'"
+            )
         if axis not in (None, 1, "columns"):
-            raise ValueError(f"No axis named {axis} for object type DataFrame")
+            raise ValueError(f"No axis {axis} for object type {type(self)}")
         return self[self.columns[0]] if len(self.columns) == 1 else self
 
     def align(self, other: Any, join: str = "outer", axis: Any = None, fill_value: Any = None) -> tuple:
@@ -230,12 +267,23 @@ class FrameElementwise(ElementwiseMethods):
         """
         frame: Any = self
         for name, value in columns.items():
+            if isinstance(value, (list, tuple, np.ndarray)):
+                raise TypeError(
+                    f"Column assignment doesn't support type {type(value).__name__}, of column {name!r}: a value, a series, "
+                    "an array of raskr's or a function of the frame was expected"
+                )
             frame = frame._with(name, value(frame) if callable(value) and not hasattr(value, "_expr") else value)
         return frame
 
     def _with(self, name: Any, value: Any) -> Any:
-        from raskr.dataframe.mapping import new_collection
-
+        if isinstance(value, Array):
+            if value.ndim > 1:
+                raise ValueError(f"Array assignment only supports 1-D arrays, got one of shape {value.shape}")
+            if value.ndim and value.npartitions != self.npartitions:
+                raise ValueError(
+                    f"Number of partitions do not match: {value.npartitions} blocks of the array and {self.npartitions} "
+                    "partitions of the frame"
+                )
         made = elementwise(with_column, [self, name, operand_of(self, value, {"axis": 0})])
         expression = made._expr
         return new_collection(WithColumn(*expression.args, expression.meta, expression.divisions))
@@ -369,6 +417,8 @@ class SeriesElementwise(ElementwiseMethods):
         """
         if inplace:
             raise ValueError("rename: a series is not changed in place, inplace=False was expected")
+        if hasattr(index, "_expr"):
+            return _renamed_by_series(self, index)
         mapped = callable(index) or isinstance(index, (dict, pd.Series))
         if not mapped:
             return elementwise(M.rename, [self, index])
@@ -405,7 +455,10 @@ class IndexElementwise(OperatorMethods):
         if not isinstance(self._meta, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
             raise NotImplementedError(f"shift: an index of dates was expected, got {type(self._meta).__name__}")
         if isinstance(self._meta, pd.PeriodIndex):
-            freq = None
+            if freq is not None:
+                raise TypeError(
+                    f"shift: periods move by steps of their own frequency, no freq= was expected, got {freq!r}"
+                )
         elif freq is None:
             freq = getattr(self._meta, "freq", None)
             if freq is None:
@@ -467,11 +520,19 @@ class WithColumn(PartitionCalls):
 def _mapped_by_series(series: Any, mapping: Any, na_action: Any, meta: Any) -> Any:
     """Values by what a lazy series holds for them, which every partition gets as a whole."""
     from raskr.dataframe.beyond import whole_expression
-    from raskr.dataframe.mapping import new_collection
 
     found = meta_by_example(M.map, [series, mapping], {"na_action": na_action}, meta, "map")
     args = [series._expr, whole_expression(mapping)._expr]
     return new_collection(PartitionCalls(M.map, args, {"na_action": na_action}, found, series.divisions, "map"))
+
+
+def _renamed_by_series(series: Any, mapping: Any) -> Any:
+    """Index values by what a lazy series holds for them, which every partition gets as a whole."""
+    from raskr.dataframe.beyond import whole_expression
+
+    args = [series._expr, whole_expression(mapping)._expr]
+    meta = series._meta.set_axis(pd.Index(mapping._meta, name=series._meta.index.name))
+    return new_collection(PartitionCalls(M.rename, args, {}, meta, (None,) * (series.npartitions + 1), "rename"))
 
 
 def _is_open(kind: Any) -> bool:

@@ -55,15 +55,17 @@ class GroupBy(WholeGroups):
         self.obj, self.sort, self.observed, self.dropna, self.group_keys = obj, sort, observed, dropna, group_keys
         self.selection = selection
         given = list(by) if isinstance(by, (list, tuple)) and not _is_label(obj, by) else [by]
-        if by is None or not given:
+        if by is None:
             raise TypeError("You have to supply one of 'by' and 'level'")
-        self.by = given
+        if not given:
+            raise ValueError("No group keys passed!")
         self._labels: list = []
         keys: list = []
         for key in given:
             found = _key(obj, key)
             self._labels.append(None if isinstance(found, Expression) else found)
             keys += [found] if isinstance(found, Expression) else []
+        self.by = [key if label is None else label for key, label in zip(given, self._labels)]
         self._source, *self._keys = aligned([obj._expr, *keys])
         self._example()  # pandas' own errors, such as of columns that don't exist
 
@@ -308,7 +310,7 @@ class GroupBy(WholeGroups):
                 raise TypeError("Must provide 'func' or tuples of '(column, aggfunc).")
             if self._is_series:
                 return [Step(label, own[0], meaning(what)) for label, what in named.items()], False
-            return [Step(label, column, meaning(what)) for label, (column, what) in named.items()], False
+            return [Step(label, column, _told(*what)) for label, (column, *what) in named.items()], False
         if isinstance(arg, dict):
             if self._is_series:
                 return [Step(label, own[0], meaning(what)) for label, what in arg.items()], False
@@ -370,6 +372,11 @@ class SeriesGroupBy(GroupBy):
         return self._whole("value_counts", (), {}, self._example().value_counts().iloc[:0], split_out)
 
 
+def _told(what: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    """What an aggregation means; those with arguments, which pandas.NamedAgg can have, are left to pandas."""
+    return f"{what!r} with arguments" if args or kwargs else meaning(what)
+
+
 def _name_of(function: Any) -> Any:
     name = function if isinstance(function, str) else meaning(function)
     return name if isinstance(name, str) else getattr(function, "__name__", repr(function))
@@ -387,7 +394,7 @@ def _key(obj: Any, key: Any) -> Any:
         key = from_pandas(key, npartitions=1)
     if isinstance(getattr(key, "_expr", None), Expression):
         if key.ndim == 2:
-            raise NotImplementedError("groupby: a column, a series or a list of these was expected, got a DataFrame")
+            raise ValueError("groupby: a column, a series or a list of these was expected, got a DataFrame")
         if obj.ndim == 2 and key._expr.name == _named(obj, key):
             return key.name
         return operand(key)
@@ -499,7 +506,9 @@ class GroupingMethods:
         >>> df.groupby("g").x.mean().compute().tolist()
         [1.5, 5.0]
         """
-        if by is None and level is not None:
+        if by is not None and level is not None:
+            raise TypeError(f"groupby: by= or level= was expected, got both: {by!r} and {level!r}")
+        if level is not None:
             by = self.index.to_series()  # type: ignore[attr-defined]
         cls = DataFrameGroupBy if self.ndim == 2 else SeriesGroupBy  # type: ignore[attr-defined]
         return cls(self, by, group_keys, sort, observed, dropna)

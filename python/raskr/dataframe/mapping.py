@@ -71,7 +71,7 @@ def elementwise(
     args = [operand(arg) for arg in args]
     kwargs = {name: operand(arg) for name, arg in (kwargs or {}).items()}
     frames = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Expression)]
-    fresh = iter(aligned(frames))
+    fresh = iter(aligned(frames, move=True))
     args = [next(fresh) if isinstance(arg, Expression) else arg for arg in args]
     kwargs = {name: next(fresh) if isinstance(arg, Expression) else arg for name, arg in kwargs.items()}
     if meta is _NOT_GIVEN:
@@ -79,6 +79,8 @@ def elementwise(
         meta = meta[:0] if getattr(meta, "ndim", 0) and len(meta) and any(map(has_index, frames)) else meta
     if divisions is None:
         divisions = divisions_of([arg for arg in (*args, *kwargs.values()) if isinstance(arg, Expression)])
+        if isinstance(meta, pd.Index):  # other values than those that divisions are about
+            divisions = (None,) * len(divisions)
     return new_collection(PartitionCalls(func, args, kwargs, meta, divisions, label, columnwise))
 
 
@@ -219,17 +221,30 @@ def map_partitions(
         kwargs["partition_info"] = Rows(
             [{"number": n, "division": division} for n, division in enumerate(divisions[:-1])]
         )
-    found = infer_meta(func, args, kwargs) if meta is _NOT_GIVEN else meta
+    given = meta
+    found = infer_meta(func, args, kwargs) if given is _NOT_GIVEN else given
     call, meta = func, found
-    if not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):
+    if _is_foreign_array(found):
+        return array_of(PartitionCalls(func, args, kwargs, found[:0], divisions, label_of(func)))
+    if given is _NOT_GIVEN and not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):
+        call = _AsSeries(func)
+        meta = pd.Series([found]).iloc[:0] if np.isscalar(found) else pd.Series([], dtype=object)
+    elif not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):
         meta = make_meta(found, frames[0].meta.index if hasattr(frames[0].meta, "index") else None)
-        if meta.ndim == 1 and (not isinstance(found, tuple)) and np.isscalar(found):
-            call, divisions = _AsSeries(func), divisions
+        call = _AsSeries(func) if np.isscalar(found) and not isinstance(found, str) else func
     elif meta.shape[:1] != (0,):
         meta = make_meta(meta)
     if clear_divisions or not isinstance(meta, (pd.DataFrame, pd.Series)):
         divisions = (None,) * len(divisions)
     return new_collection(PartitionCalls(call, args, kwargs, meta, divisions, label_of(func)))
+
+
+def _is_foreign_array(value: Any) -> bool:
+    """Is it an array of another library than NumPy, such as a sparse one?"""
+    pandas = isinstance(value, (pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
+    if pandas or isinstance(value, (type, np.ndarray, np.generic)) or hasattr(value, "_meta"):
+        return False
+    return all(hasattr(value, name) for name in ("shape", "dtype", "ndim", "__getitem__")) and value.ndim > 0
 
 
 class _AsSeries:

@@ -8,7 +8,7 @@ from raskr._bridge import core
 from raskr.dataframe.alignment import Divided
 from raskr.dataframe.expressions import Expression, PartitionCalls, Rows
 from raskr.dataframe.mapping import new_collection
-from raskr.dataframe.merging import as_frame
+from raskr.dataframe.merging import as_frame, with_missing
 from raskr.dataframe.partials import concat
 from raskr.dataframe.shuffle import as_list
 from raskr.tokenize import tokenize
@@ -86,12 +86,18 @@ def merge_asof(
         "allow_exact_matches": allow_exact_matches,
         "direction": direction,
     }
-    meta = pd.merge_asof(left._meta, right._meta, **options)
+    lined_up = {"left_on": _named(left_on, left_by), "right_on": _named(right_on, right_by), "how": "left"}
+    meta = pd.merge_asof(*with_missing(left._meta, right._meta, lined_up), **options)
     own, other = _indexed(left, left_on)._expr, _indexed(right, right_on)._expr
     for word, each in (("left", own), ("right", other)):
         if each.divisions[0] is None and each.npartitions > 1:
             raise ValueError(f"merge_asof: the divisions of the {word} frame are not known: set its index first")
     return new_collection(_nearest(own, other, as_list(right_by) if right_by is not None else None, options, meta))
+
+
+def _named(on: Any, by: Any) -> list:
+    """The columns that a side is joined on."""
+    return [on, *([] if by is None else as_list(by))]
 
 
 def _indexed(frame: Any, key: Any) -> Any:

@@ -262,7 +262,10 @@ class Reductions:
             return elementwise(getattr(M, name), [self], options, label=name)
         if numeric_only and self.ndim == 2:
             return self[numeric_columns(self._meta)]._by_moments(name, 0, skipna, False, split_every, **kwargs)
-        getattr(as_frame(meta_nonempty(self._meta)), name)(**kwargs)  # pandas' own error for what has no numbers
+        example = meta_nonempty(self._meta)
+        if name == "mean" and self.ndim == 1 and pd.api.types.is_string_dtype(example.dtype):
+            raise ValueError(f"`mean` not supported with {example.dtype} series")
+        getattr(as_frame(example), name)(**kwargs)  # pandas' own error for what has no numbers
         order = {"mean": 1, "skew": 3, "kurt": 4}.get(name, 2)
         steps = (moments_of, moments_merged, moments_finished)
         options = {
@@ -340,7 +343,9 @@ class Reductions:
         if numeric_only and self.ndim == 2:
             return self[numeric_columns(self._meta)]._place(name, 0, skipna, False, split_every)
         index = self._meta.index
-        example = _one_of(index.dtype) if self.ndim == 1 else pd.Series([], dtype=index.dtype, index=self.columns[:0])
+        example: Any = _one_of(index.dtype)
+        if self.ndim == 2:
+            example = pd.Series([meta_nonempty(index)[0]] * len(self.columns), index=self.columns, dtype=index.dtype)
         getattr(meta_nonempty(self._meta), name)()  # pandas' own error for what has no order
         options = {"chunk": {"name": name, "skipna": skipna}, "combine": {"name": name, "skipna": skipna}}
         options["aggregate"] = {"name": name, "skipna": skipna, "series": self.ndim == 1}

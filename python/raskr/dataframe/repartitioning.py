@@ -9,7 +9,7 @@ import pandas as pd
 from raskr._bridge import core
 from raskr.base import compute
 from raskr.dataframe.alignment import Divided
-from raskr.dataframe.expressions import Expression
+from raskr.dataframe.expressions import Expression, PartitionCalls, Rows
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.partials import concat
 from raskr.utils import parse_bytes
@@ -272,8 +272,44 @@ def repartition(df: Any, divisions: Any = None, force: bool = False) -> Any:
     return df.repartition(divisions=divisions, force=force)
 
 
+def _within(part: Any, number: int, ends: tuple, last: bool) -> Any:
+    """The partition, once it is seen that its index is where divisions say."""
+    if len(part):
+        least, greatest = part.index.min(), part.index.max()
+        if least < ends[0] or greatest > ends[1] or greatest == ends[1] and not last:
+            raise RuntimeError(
+                f"the divisions are wrong about partition {number}: by them its index goes from {ends[0]} on to "
+                f"{ends[1]}{'' if last else ', which is left out'}; found {least} to {greatest}"
+            )
+    return part
+
+
 class Repartitioning:
-    """The method `repartition` of frames and series."""
+    """The methods of frames and series that are about partitions and divisions."""
+
+    def enforce_runtime_divisions(self) -> Any:
+        """The same rows; computing fails with a RuntimeError where a partition's index is not where divisions say.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": range(6)}), npartitions=3)
+        >>> len(df.enforce_runtime_divisions())
+        6
+        """
+        source = self._expr  # type: ignore[attr-defined]
+        if source.divisions[0] is None:
+            raise ValueError("enforce_runtime_divisions: the divisions are not known")
+        numbers = range(source.npartitions)
+        rows = [
+            Rows(list(numbers)),
+            Rows(list(zip(source.divisions, source.divisions[1:]))),
+            Rows([number == source.npartitions - 1 for number in numbers]),
+        ]
+        return new_collection(
+            PartitionCalls(_within, [source, *rows], {}, source.meta, source.divisions, "enforce-divisions")
+        )
 
     def repartition(
         self,

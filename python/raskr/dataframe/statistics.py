@@ -126,6 +126,7 @@ class FrameStatistics(TableStatistics):
             options = {"q": q, "axis": 1, "numeric_only": numeric_only, "interpolation": interpolation}
             return elementwise(M.quantile, [self], options)
         frame: Any = self[numeric_columns(self._meta)] if numeric_only else self
+        meta_nonempty(frame._meta).quantile(q)  # pandas' own error for what can't be interpolated
         return frame._quantiles(q, method, interpolation)
 
     def nunique(self, axis: Any = 0, dropna: bool = True, split_every: Any = None) -> Any:

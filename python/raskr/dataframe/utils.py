@@ -141,12 +141,6 @@ def meta_by_example(function: Any, args: list, options: dict, meta: Any, name: s
         if isinstance(meta, pd.Index):
             return meta[:0]
         return make_meta(meta, index)
-    if name == "apply" or name == "map" and not isinstance(args[1], (dict, pd.Series)):
-        warnings.warn(
-            "The result's columns and types are not declared: the function is run on made-up rows to find them. If that is "
-            "wrong or slow, declare them by meta=, such as meta={'x': 'f8', 'y': 'f8'} or meta=('x', 'f8').",
-            stacklevel=3,
-        )
     examples = [meta_nonempty(arg.meta) if isinstance(arg, Expression) else arg for arg in expressions]
     try:
         found = function(*examples, **options)
@@ -156,6 +150,19 @@ def meta_by_example(function: Any, args: list, options: dict, meta: Any, name: s
             f"Metadata inference failed in `{name}`: {user} failed on made-up rows, on which it was tried to find what it "
             f"gives.\nPlease give the keyword meta=.\n\nOriginal error: {error!r}"
         ) from error
+    if name == "apply" or name == "map" and not isinstance(args[1], (dict, pd.Series)):
+        warnings.warn(
+            "The result's columns and types are not declared: the function was run on made-up rows to find them. If they "
+            f"are wrong, or to save the time, declare them, as in meta={_described(found)}",
+            stacklevel=3,
+        )
     if isinstance(found, (pd.DataFrame, pd.Series)):
         return found.iloc[:0]
     return found[:0] if isinstance(found, pd.Index) else found
+
+
+def _described(found: Any) -> str:
+    """What to give for `meta=` for an object like this one."""
+    if isinstance(found, pd.DataFrame):
+        return repr({column: str(kind) for column, kind in found.dtypes.items()})
+    return repr((getattr(found, "name", None), str(getattr(found, "dtype", "object"))))

@@ -1,0 +1,200 @@
+"""What frames declare before they are computed, how they are lined up, and what they refuse, as Dask has it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import raskr.array as da
+import raskr.dataframe as dd
+
+
+@pytest.fixture
+def pdf():
+    return pd.DataFrame({"a": range(10), "b": np.arange(10) / 2, "s": list("abcdefghij")})
+
+
+def _kinds(frame):
+    return frame.dtypes.to_dict() if frame.ndim == 2 else frame.dtype
+
+
+def _same(lazy, expected):
+    found = lazy.compute()
+    check = pd.testing.assert_frame_equal if found.ndim == 2 else pd.testing.assert_series_equal
+    check(found.sort_index(), expected.sort_index())
+    assert _kinds(lazy) == _kinds(expected)
+
+
+@pytest.mark.parametrize("how", ["left", "right", "outer", "inner"])
+def test_joins_declare_columns_that_can_miss_values(how):
+    left = pd.DataFrame({"k": [1, 2, 3], "n": [1, 2, 3], "t": [True, False, True]})
+    right = pd.DataFrame({"k": [2, 3, 4], "m": [5, 6, 7], "u": [True, True, False]})
+    lazy = dd.from_pandas(left, npartitions=2).merge(dd.from_pandas(right, npartitions=2), on="k", how=how)
+    expected = left.merge(right, on="k", how=how)
+    assert _kinds(lazy) == _kinds(expected)
+    found = lazy.compute().sort_values("k").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected.sort_values("k").reset_index(drop=True))
+
+
+def test_joins_on_keys_of_other_names_and_on_indexes_declare_missing_keys():
+    left = pd.DataFrame({"k": [1, 2]})
+    right = pd.DataFrame({"q": [2, 3], "m": [5, 6]})
+    a, b = dd.from_pandas(left, npartitions=1), dd.from_pandas(right, npartitions=1)
+    for options in ({"left_on": "k", "right_on": "q"}, {"left_on": "k", "right_index": True}):
+        for how in ("left", "right", "outer"):
+            expected = left.merge(right, how=how, **options)
+            lazy = a.merge(b, how=how, **options)
+            found = lazy.compute()
+            assert _kinds(found) == _kinds(expected)
+            declared = {name: np.result_type(kind, lazy.dtypes[name]) for name, kind in expected.dtypes.items()}
+            assert declared == _kinds(lazy)
+
+
+def test_nearest_rows_declare_columns_that_can_miss_values():
+    left = pd.DataFrame({"t": [1, 5, 10], "n": [1, 2, 3]})
+    right = pd.DataFrame({"t": [2, 3], "m": [5, 6]})
+    lazy = dd.merge_asof(dd.from_pandas(left, npartitions=2), dd.from_pandas(right, npartitions=2), on="t")
+    assert _kinds(lazy) == _kinds(pd.merge_asof(left, right, on="t")) == _kinds(lazy.compute())
+
+
+def test_replaced_values_have_the_type_of_what_replaces_them(pdf):
+    numbers = pdf[["a", "b"]]
+    df = dd.from_pandas(numbers, npartitions=3)
+    _same(df.where(df.a > 4), numbers.where(numbers.a > 4))
+    _same(df.a.mask(df.b > 2), numbers.a.mask(numbers.b > 2))
+    _same(df.a.where(df.a > 4, 0), numbers.a.where(numbers.a > 4, 0))
+    _same(df.where(df > 2, -df), numbers.where(numbers > 2, -numbers))
+    _same(df[df > 3], numbers[numbers > 3])
+    _same(df.clip(2.5, 3.5), numbers.clip(2.5, 3.5))
+    _same(df.clip(2, 3), numbers.clip(2, 3))
+    _same((df.a > 4).where(df.b > 3), (numbers.a > 4).where(numbers.b > 3))
+    lower = pd.Series({"a": 2, "b": 3})
+    _same(df.clip(lower=lower, axis=1), numbers.clip(lower=lower, axis=1))
+    _same(df.clip(lower=numbers.b, axis=0), numbers.clip(lower=numbers.b, axis=0))
+    with pytest.raises(ValueError, match="No axis named 1 for Series"):
+        df.a.clip(lower=lower, axis=1)
+
+
+def test_frames_of_unknown_divisions_meet_by_index(pdf):
+    known, unknown = dd.from_pandas(pdf, npartitions=2), dd.from_pandas(pdf, npartitions=3).clear_divisions()
+    total = unknown.a + known.b
+    assert not total.known_divisions
+    pd.testing.assert_series_equal(total.compute().sort_index(), pdf.a + pdf.b)
+    _same(unknown.assign(c=pdf.a + 1), pdf.assign(c=pdf.a + 1))
+    shifted = pd.Series(np.arange(10.0), index=np.arange(10.0) + 5, name="a")
+    pd.testing.assert_series_equal((unknown.a + shifted).compute().sort_index(), pdf.a + shifted)
+    with pytest.raises(ValueError, match="Not all divisions are known"):
+        unknown.a.map_partitions(lambda one, two: one, known.a)
+
+
+def test_an_index_of_other_values_has_other_divisions(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    assert not (df.index * 10).known_divisions and not df.index.astype(str).known_divisions
+    df.index = df.index * 10
+    _same(df, pdf.set_axis(pdf.index * 10))
+
+
+def test_extremes_with_labels_meet_the_columns(pdf):
+    numbers = pdf[["a", "b"]]
+    df = dd.from_pandas(numbers, npartitions=3)
+    _same(df - (df.idxmax() + 1), numbers - (numbers.idxmax() + 1))
+
+
+def test_products_of_rows_are_summed_over_all_partitions():
+    one, two = pd.Series([1, 2, 3, 4]), pd.Series([4.0, np.nan, 6, 6])
+    table = pd.DataFrame({"x": one, "y": two})
+    for count in (1, 3):
+        lazy, other = dd.from_pandas(one, npartitions=count), dd.from_pandas(table, npartitions=2)
+        assert lazy.dot(other.x).compute() == one.dot(one) and lazy.dot(one).compute() == 30
+        assert np.isnan(lazy.dot(other.y).compute())
+        pd.testing.assert_series_equal(lazy.dot(other).compute(), one.dot(table))
+    assert lazy.dot(other, meta=pd.Series([1.0], name="sums")).compute().name == "sums"
+    with pytest.raises(TypeError, match="must be a Series or DataFrame, got Array"):
+        lazy.dot(da.ones(4))
+
+
+def test_functions_of_partitions_may_give_anything(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    assert df.map_partitions(type).compute().tolist() == [pd.DataFrame] * 2
+    assert df.map_partitions(lambda part: {"rows": len(part)}).compute().tolist() == [{"rows": 5}] * 2
+    sparse = pytest.importorskip("scipy.sparse")
+    made = df[["a", "b"]].map_partitions(sparse.csr_array)
+    assert isinstance(made, da.Array) and made.ndim == 2
+    blocks = [block.compute() for block in made.to_delayed().ravel()]
+    assert all(isinstance(block, sparse.csr_array) for block in blocks)
+    frames = da.ones((6, 2), chunks=(3, 2)).map_blocks(pd.DataFrame, meta=pd.DataFrame(np.ones((1, 2))))
+    assert frames.compute().shape == (6, 2)
+
+
+def test_arrays_and_means_have_the_type_of_both(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    total = df.a.values + df.a.mean()
+    assert total.dtype == np.float64 and (df.a.mean() + df.a.values).dtype == np.float64
+    np.testing.assert_array_equal(total.compute(), pdf.a.to_numpy() + pdf.a.mean())
+
+
+def test_index_values_are_renamed_by_a_lazy_series(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    pd.testing.assert_series_equal(df.a.rename(df.s).compute(), pdf.a.rename(pdf.s))
+    pd.testing.assert_series_equal(df.a[[1, 8]].compute(), pdf.a[[1, 8]])
+
+
+def test_divisions_can_be_enforced(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    _same(df.enforce_runtime_divisions(), pdf)
+    wrong = dd.from_map(lambda number: pdf.iloc[5 * number :], [0, 1], divisions=(0, 5, 9))
+    with pytest.raises(RuntimeError, match="partition 0.*found 0 to 9"):
+        wrong.enforce_runtime_divisions().compute()
+    with pytest.raises(ValueError, match="not known"):
+        wrong.clear_divisions().enforce_runtime_divisions()
+
+
+def test_keys_that_are_columns_of_the_frame_are_columns(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    assert df.groupby(df.s).by == df.groupby("s").by == ["s"]
+    assert df.groupby([df.s, "a"]).by == ["s", "a"]
+    assert list(df.groupby(df.s).sum().columns) == ["a", "b"]
+    with pytest.raises(ValueError, match="No group keys"):
+        df.groupby([])
+    with pytest.raises(ValueError, match="got a DataFrame"):
+        df.a.groupby(df)
+    with pytest.raises(TypeError, match="by= or level="):
+        df.groupby("s", level=0)
+
+
+def test_named_aggregations_of_pandas_are_taken(pdf):
+    pdf = pdf.assign(g=pdf.a % 3)
+    named = {"x": pd.NamedAgg("a", "sum"), "y": pd.NamedAgg("b", "max")}
+    _same(dd.from_pandas(pdf, npartitions=3).groupby("g").agg(**named), pdf.groupby("g").agg(**named))
+
+
+def test_what_is_refused_says_why(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    with pytest.raises(ValueError, match="only supports 1-D arrays"):
+        df["z"] = da.ones((10, 2), chunks=5)
+    with pytest.raises(ValueError, match="Number of partitions do not match"):
+        df["z"] = da.ones(10, chunks=2)
+    with pytest.raises(ValueError, match="different numbers of partitions"):
+        df.a + da.ones(10, chunks=2)
+    with pytest.raises(TypeError, match="doesn't support type list"):
+        df.assign(c=list(range(10)))
+    with pytest.raises(NotImplementedError, match="labels in loc"):
+        df[1:3]
+    with pytest.raises(NotImplementedError, match="axis 0: rows are not counted"):
+        df.squeeze(axis=0)
+    with pytest.raises(TypeError, match="periods move by steps of their own"):
+        dd.from_pandas(pdf.set_index(pd.period_range("2000", periods=10)), npartitions=1).index.shift(2, freq="D")
+    with pytest.raises(ValueError, match="`mean` not supported with str"):
+        df.s.mean()
+    with pytest.raises((TypeError, NotImplementedError), match="quantile|numeric"):
+        df.quantile()
+    with pytest.raises(TypeError, match="got DataFrame"):
+        dd.to_numeric(df)
+    with pytest.raises(KeyError, match="meta"):
+        dd.to_numeric("10", meta=pd.Series([], dtype=float))
+    assert dd.to_numeric(da.from_array(np.array(["1", "2.5"])), meta=np.empty(0)).dtype == np.float64
+
+
+def test_types_that_were_found_are_told(pdf):
+    df = dd.from_pandas(pdf[["a", "b"]], npartitions=2)
+    with pytest.warns(UserWarning, match="'a': 'int64', 'b': 'float64'|'a': 'float64', 'b': 'float64'"):
+        df.apply(lambda row: row, axis=1)
