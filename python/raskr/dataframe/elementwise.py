@@ -132,6 +132,8 @@ class ElementwiseMethods(OperatorMethods):
     """What frames and series share."""
 
     def __getitem__(self, key: Any) -> Any:
+        if callable(key) and not hasattr(key, "_expr"):
+            return self[key(self)]
         if isinstance(key, pd.Series) and key.dtype == bool:
             key = operand_of(self, key, {"axis": 0})
         elif isinstance(key, (pd.Series, pd.Index, np.ndarray)) and self.ndim == 2:

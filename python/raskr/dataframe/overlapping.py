@@ -82,10 +82,8 @@ class Overlapped(Expression):
             return [], False
         cut = False
         if isinstance(wanted, int):
-            # One neighbour is enough where that is insisted on.
-            count = 1 if self.exact else _NEIGHBOURS
-            cut = len(numbers) > count and not self.exact
-            numbers = numbers[:count]
+            cut = len(numbers) > _NEIGHBOURS
+            numbers = numbers[:_NEIGHBOURS]
         elif arg.divisions[0] is not None:
             numbers = _within(arg.divisions, numbers, own, wanted, place)
         else:
@@ -152,10 +150,13 @@ def _collected(near: list, cut: bool, wanted: Any, part: Any, tail: bool, exact:
     if isinstance(wanted, int):
         rest = wanted
         for piece in near:
+            # Where that is insisted on, one neighbour has all that is wanted; empty ones don't count.
+            if exact and 0 < len(piece) < wanted:
+                raise NotImplementedError(_TOO_SMALL)
             found.append(_end_rows(piece, rest, tail))
             rest -= len(found[-1])
-        if rest and near and exact:
-            raise NotImplementedError(_TOO_SMALL)
+            if not rest:
+                break
         if rest and cut and len(part):
             raise NotImplementedError(_TOO_FAR)
         return found

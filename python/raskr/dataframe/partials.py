@@ -5,6 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+#: The one category of categorical types whose categories are not known before computing.
+UNKNOWN_CATEGORIES = "__UNKNOWN_CATEGORIES__"
+
 
 def concat(parts: Sequence, axis: int = 0, meta: Any = None) -> Any:
     """pandas objects in order; empty ones don't change types, and categories are united where they differ."""
@@ -12,32 +15,34 @@ def concat(parts: Sequence, axis: int = 0, meta: Any = None) -> Any:
     full = [part for part in parts if len(part)] or parts[:1]
     if not full:
         return meta
-    if len(full) == 1:
-        return full[0]
     if isinstance(full[0], pd.Index):
-        if isinstance(full[0], pd.CategoricalIndex):
+        if len(full) > 1 and isinstance(full[0], pd.CategoricalIndex):
             return pd.CategoricalIndex(concat([part.to_series() for part in full]), name=full[0].name)
-        return full[0].append(full[1:])
-    return pd.concat(_same_categories(full), axis=axis)
+        return full[0].append(full[1:]) if len(full) > 1 else full[0]
+    full = _same_categories(full, [part for part in parts if not len(part)])
+    return pd.concat(full, axis=axis) if len(full) > 1 else full[0]
 
 
-def _same_categories(parts: list) -> list:
-    """The parts, with categorical columns and indexes that have the same categories everywhere."""
+def _same_categories(parts: list, empty: list) -> list:
+    """The parts, with categorical columns and indexes that have the same categories everywhere.
+
+    Empty parts have no rows to offer, but categories.
+    """
     first = parts[0]
     if isinstance(first.index, pd.CategoricalIndex):
-        indexes = _united([pd.Series(part.index) for part in parts])
+        indexes = _united([pd.Series(part.index) for part in parts], [pd.Series(part.index) for part in empty])
         parts = [part.set_axis(pd.CategoricalIndex(index, name=part.index.name)) for part, index in zip(parts, indexes)]
     elif isinstance(first.index, pd.MultiIndex):
         parts = _same_levels(parts)
     if isinstance(first, pd.Series):
-        if not isinstance(first.dtype, pd.CategoricalDtype):
-            return parts
-        return _united(parts)
+        return _united(parts, [part for part in empty if part.ndim == 1])
+    alike = [part for part in empty if part.ndim == 2 and len(part.columns) == len(first.columns)]
     for place, dtype in enumerate(first.dtypes):
         if isinstance(dtype, pd.CategoricalDtype) and all(len(part.columns) == len(first.columns) for part in parts):
-            columns = _united([part.iloc[:, place] for part in parts])
-            if any(new is not part.iloc[:, place] for new, part in zip(columns, parts)):
-                parts = [_replaced(part, place, column) for part, column in zip(parts, columns)]
+            columns = [part.iloc[:, place] for part in parts]
+            united = _united(columns, [part.iloc[:, place] for part in alike])
+            if united is not columns:
+                parts = [_replaced(part, place, column) for part, column in zip(parts, united)]
     return parts
 
 
@@ -45,7 +50,7 @@ def _same_levels(parts: list) -> list:
     for level, values in enumerate(parts[0].index.levels):
         if not isinstance(values, pd.CategoricalIndex):
             continue
-        columns = _united([pd.Series(part.index.get_level_values(level)) for part in parts])
+        columns = _united([pd.Series(part.index.get_level_values(level)) for part in parts], [])
         fresh = []
         for part, column in zip(parts, columns):
             arrays = [part.index.get_level_values(place) for place in range(part.index.nlevels)]
@@ -55,16 +60,18 @@ def _same_levels(parts: list) -> list:
     return parts
 
 
-def _united(columns: list) -> list:
+def _united(columns: list, empty: list) -> list:
+    """Series with the categories of all, those of empty ones last; the same list where they have them already."""
     if not all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
         return columns
-    if all(column.dtype == columns[0].dtype for column in columns):
-        same = list(columns[0].cat.categories)
-        if all(list(column.cat.categories) == same for column in columns):
-            return columns
-    categories = columns[0].cat.categories
-    for column in columns[1:]:
-        categories = categories.append(column.cat.categories.difference(categories, sort=False))
+    first = columns[0].cat.categories
+    categories = first.drop(UNKNOWN_CATEGORIES) if UNKNOWN_CATEGORIES in first else first
+    for column in [*columns[1:], *empty]:
+        if isinstance(column.dtype, pd.CategoricalDtype) and UNKNOWN_CATEGORIES not in column.cat.categories:
+            more = column.cat.categories.difference(categories, sort=False)
+            categories = categories.append(more) if len(more) else categories
+    if all(list(column.cat.categories) == list(categories) for column in columns):
+        return columns
     return [column.cat.set_categories(categories) for column in columns]
 
 

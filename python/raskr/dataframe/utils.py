@@ -9,6 +9,7 @@ import pandas as pd
 from raskr.dataframe.comparing import assert_eq
 from raskr.dataframe.expressions import Expression, label_of
 from raskr.dataframe.mapping import make_meta, operand
+from raskr.dataframe.partials import UNKNOWN_CATEGORIES
 
 __all__ = [
     "assert_eq",
@@ -18,9 +19,6 @@ __all__ = [
     "make_meta",
     "meta_nonempty",
 ]
-
-#: The one category of categorical types whose categories are not known before computing.
-UNKNOWN_CATEGORIES = "__UNKNOWN_CATEGORIES__"
 
 _NOT_GIVEN = object()
 
