@@ -101,9 +101,11 @@ def groupby(dd, data, out):
 
 
 def join(dd, data, out):
+    import raskr
+
     both = dd.read_parquet(data / "rows").merge(dd.read_parquet(data / "keys"), left_on="group", right_on="key")
-    both = both.assign(weighted=both.x * both.weight, scaled=both.y * both.factor)
-    return both.agg({"weighted": "sum", "scaled": "sum", "other": "count"}).compute().to_dict()
+    sums = raskr.compute((both.x * both.weight).sum(), (both.y * both.factor).sum(), both.other.count())
+    return dict(zip(["weighted", "scaled", "other"], map(float, sums)))
 
 
 def join_large(dd, data, out):

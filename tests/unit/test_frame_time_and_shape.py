@@ -117,6 +117,9 @@ BEYOND = [
     lambda x: x.agg(["sum", "max"]),
     lambda x: x.agg("mean"),
     lambda x: x.agg({"a": "sum", "b": "max"}),
+    lambda x: x.agg({"b": "count", "a": "nunique"}),
+    lambda x: x.agg({"b": ["mean", "std"], "a": ["max"]}),
+    lambda x: x.agg({"b": "median", "a": "sum"}),
     lambda x: x.rank(),
     lambda x: x.b.interpolate(),
     lambda x: x.sort_index(ascending=False),
@@ -135,6 +138,13 @@ def test_methods_beyond_dask_are_pandas(pdf, operation):
     found, expected = operation(dd.from_pandas(pdf, npartitions=3)).compute(), operation(pdf)
     check = pd.testing.assert_frame_equal if expected.ndim == 2 else pd.testing.assert_series_equal
     check(found, expected)
+
+
+def test_reductions_of_columns_by_name_never_see_all_rows_at_once(pdf):
+    df = dd.from_pandas(pdf, npartitions=3)
+    assert "whole" not in str(list(df.agg({"a": "sum", "b": "mean"}).__dask_graph__()))
+    with pytest.raises(KeyError, match="z"):
+        df.agg({"z": "sum"})
 
 
 def test_values_that_are_computed_at_once(pdf):

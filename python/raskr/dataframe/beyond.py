@@ -143,6 +143,17 @@ class BeyondMethods:
             return new_collection(
                 PartitionCalls(_rows_of, args, {"names": func, "name": self.name}, meta, (None, None), "agg")
             )
+        if isinstance(func, dict) and not args and not kwargs and _of_columns(self, func):
+            if all(isinstance(names, list) for names in func.values()):
+                columns = [self[name].agg(names) for name, names in func.items()]
+                meta = pd.concat([column._meta for column in columns], axis=1)
+                args = tuple(column._expr for column in columns)
+                return new_collection(PartitionCalls(_beside, args, {}, meta, (None, None), "agg"))
+            parts = [getattr(self[name], reduction)() for name, reduction in func.items()]
+            names = {"names": list(func), "name": None}
+            meta = _rows_of(*(part._meta for part in parts), **names)
+            args = tuple(part._expr for part in parts)
+            return new_collection(PartitionCalls(_rows_of, args, names, meta, (None, None), "agg"))
         return on_whole(self, "agg", (func, *args), kwargs)
 
     aggregate = agg
@@ -248,6 +259,25 @@ def _windowed(part: Any, kind: str, options: dict, name: str, args: tuple, kwarg
 
 def _rows_of(*results: Any, names: list, name: Any) -> Any:
     return pd.Series(list(results), index=names, name=name)
+
+
+#: What gives one value for a column, and needs no partition to see all of it.
+_REDUCTIONS = frozenset("sum prod min max any all count mean var std sem skew kurt nunique".split())
+
+
+def _of_columns(frame: Any, func: dict) -> bool:
+    """Does a dict name reductions of columns, either one each or a list each?"""
+    if (
+        frame.ndim != 2
+        or not func
+        or not frame._meta.columns.is_unique
+        or not all(name in frame.columns for name in func)
+    ):
+        return False
+    named = list(func.values())
+    if all(isinstance(names, list) and names for names in named):
+        named = [name for names in named for name in names]
+    return all(isinstance(name, str) and name in _REDUCTIONS for name in named)
 
 
 def _beside(*columns: Any) -> Any:
