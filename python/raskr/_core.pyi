@@ -477,6 +477,81 @@ def text_write(
     The file takes its name when it is whole.
     """
 
+# --- frames --------------------------------------------------------------------------------------------------------------
+@final
+class FrameExpr:
+    """A value for each row of a plan, with pandas' meaning of missing values. What is not native raises NotImplementedError."""
+
+    @staticmethod
+    def column(name: str) -> FrameExpr: ...
+    @staticmethod
+    def literal(value: bool | float | str) -> FrameExpr: ...
+    @staticmethod
+    def timestamp(value: int, unit: str, zone: str | None) -> FrameExpr:
+        """A point in time, counted in a unit ("s", "ms", "us", "ns") from 1970 on."""
+    @staticmethod
+    def binary(operation: str, left: FrameExpr, right: FrameExpr) -> FrameExpr:
+        """An operation by the name of a function of `operator`, such as "truediv" or "le"."""
+    def negated(self) -> FrameExpr: ...
+    def inverted(self) -> FrameExpr: ...
+    def is_missing(self) -> FrameExpr: ...
+    def is_in(self, values: Sequence[bool | float | str]) -> FrameExpr: ...
+    def cast(self, to: str) -> FrameExpr:
+        """The value as a type by NumPy's name; ValueError, once computed, where missing values have none there."""
+    def otherwise(self, second: FrameExpr) -> FrameExpr:
+        """The value, or the second one where it is missing."""
+
+@final
+class FramePlan:
+    """A table in partitions, before it is computed; a wrong name raises KeyError, what is not native NotImplementedError."""
+
+    @staticmethod
+    def read_python(
+        name: str, schema: object, function: Callable[[int, list[str]], object], estimates: Sequence[int]
+    ) -> FramePlan:
+        """Partitions that `function(number, columns)` gives as objects with `__arrow_c_stream__`.
+
+        `schema` has `__arrow_c_schema__`; `estimates` are the bytes of each partition, 0 when unknown.
+        """
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Names of columns with NumPy's names of their types."""
+    @property
+    def estimate(self) -> int:
+        """Bytes of the sources, 0 when unknown."""
+    def project(self, columns: Sequence[tuple[str, FrameExpr]]) -> FramePlan: ...
+    def filter(self, predicate: FrameExpr) -> FramePlan: ...
+    def aggregate(
+        self, keys: Sequence[str], measures: Sequence[tuple[str, str | None, str, int]], drop_missing: bool
+    ) -> FramePlan:
+        """A row for each group, or one for all rows without keys; measures are (name, column, statistic, ddof)."""
+    def join(self, right: FramePlan, on: Sequence[tuple[str, str]], how: str) -> FramePlan: ...
+    def sort(self, keys: Sequence[tuple[str, bool, bool]], bounds: object = None) -> FramePlan:
+        """Rows in the order of keys: (column, descending, missing values first).
+
+        `bounds`, a table of one column of an Arrow library, are values of the first key where partitions begin.
+        """
+    def sort_whole(self, keys: Sequence[tuple[str, bool, bool]]) -> FramePlan:
+        """Rows in the order of keys, in one partition."""
+    def regroup(self, partitions: int) -> FramePlan:
+        """The same rows in so many partitions."""
+    def explain(self) -> str: ...
+
+@final
+class FrameTable:
+    """A computed partition of a plan."""
+
+    @property
+    def num_rows(self) -> int: ...
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The table as a stream of the Arrow C interface."""
+
+def frame_nodes(plans: Sequence[FramePlan], threads: int, memory_limit: int | None) -> list[list[Node]]:
+    """The partitions of plans, each a node that gives a `FrameTable`; what plans share is computed once."""
+
+def frame_stages(plans: Sequence[FramePlan], threads: int, memory_limit: int | None) -> str:
+    """The stages that plans are cut in, and what DataFusion does in them."""
+
 # --- settings, sizes, errors -------------------------------------------------------------------------------------------
 def settings() -> list[tuple[str, str, Any, str]]:
     """Every setting as `(name, kind, default, doc)`."""

@@ -237,27 +237,37 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
     items = [_native_item(collection) for collection in collections]
     if schedule not in _NATIVE or _has_own_workers(schedule, kwargs.get("pool")):
         return _run_elsewhere(collections, schedule, optimize_graph, **kwargs)
-    own = [item for item in items if item is not None]
-    foreign = [collection for collection, item in zip(collections, items) if item is None]
-    names: dict = {}
-    wanted: list = []
     engine = _NATIVE[schedule]
     options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
+    # Children take no tables of the engine's own.
+    together = [engine != "processes" and hasattr(collection, "_nodes_together") for collection in collections]
+    frames = [collection for collection, is_frame in zip(collections, together) if is_frame]
+    foreign = [
+        collection for collection, item, is_frame in zip(collections, items, together) if item is None and not is_frame
+    ]
+    own = [item for item in items if item is not None]
+    parts = frames[0]._nodes_together(frames) if frames else []
+    nodes = [node for part in parts for node in part]
+    names: dict = {}
+    wanted: list = []
     if foreign:
         graph = _foreign_graph(foreign, optimize_graph)
         wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
-        nodes, names = nodes_and_names(graph, wanted)
+        more, names = nodes_and_names(graph, wanted)
         if engine == "processes" and not own and _stays(graph):
             engine = "threads"
-        own = own + nodes
-    computed = local.run_nodes(own, engine, names=names, **options)
-    if not foreign:
-        return computed
-    values = dict(zip(wanted, computed[len(own) - len(wanted) :]))
-    results = iter(computed)
+        nodes = nodes + more
+    for collection, part in zip(frames, parts):
+        names.update(zip((node.key for node in part), flatten([collection.__dask_keys__()])))
+    computed = iter(local.run_nodes([*own, *nodes], engine, names=names, **options))
+    values = iter([next(computed) for _ in own])
+    tables = iter([[next(computed) for _ in part] for part in parts])
+    others = dict(zip(wanted, computed))
     return [
-        next(results) if item is not None else _postcompute(collection, _as_lists(collection.__dask_keys__(), values))
-        for collection, item in zip(collections, items)
+        next(values)
+        if item is not None
+        else _postcompute(collection, next(tables) if is_frame else _as_lists(collection.__dask_keys__(), others))
+        for collection, item, is_frame in zip(collections, items, together)
     ]
 
 

@@ -9,6 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use raskr_base::{Foreign, TaskError};
 use raskr_exec::{ForeignCodec, Interpreter};
+use raskr_frame::Table;
 
 use crate::error::from_python;
 use crate::object::{KIND, PyForeign, loads};
@@ -100,6 +101,9 @@ impl ForeignCodec for Unpickle {
     fn decode(&self, kind: &str, bytes: Vec<u8>) -> Result<Arc<dyn Foreign>, TaskError> {
         if kind == PACKED_KIND {
             return Ok(Arc::new(Packed::decode(&bytes)?));
+        }
+        if kind == raskr_frame::KIND {
+            return Ok(Arc::new(Table::decode(&bytes)?));
         }
         if kind != KIND {
             return Err(TaskError::internal(format!("no decoder for values of kind {kind:?}")));

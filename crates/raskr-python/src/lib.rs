@@ -10,6 +10,7 @@ mod delayed;
 mod dictgraph;
 mod enter;
 mod error;
+mod frame;
 mod hooks;
 mod interpreter;
 mod listen;
@@ -44,6 +45,7 @@ mod _core {
         text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;
+        frame::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)
     }
 }

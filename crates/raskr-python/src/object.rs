@@ -13,6 +13,7 @@ use raskr_base::{Foreign, TaskError, Value};
 
 use crate::array::convert::chunk_to_numpy;
 use crate::error::from_python;
+use crate::frame::table_object;
 use crate::processes::Packed;
 
 /// What [`Foreign::kind`] says of Python objects.
@@ -86,7 +87,8 @@ pub fn to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyA
         Value::Foreign(_) => match (PyForeign::of(value), Packed::of(value)) {
             (Some(foreign), _) => Ok(foreign.object.bind(py).clone()),
             (None, Some(packed)) => packed.object(py),
-            (None, None) => Err(PyTypeError::new_err("a value of another language can't be shown to Python")),
+            (None, None) => table_object(py, value)?
+                .ok_or_else(|| PyTypeError::new_err("a value of another language can't be shown to Python")),
         },
         Value::Chunk(chunk) => chunk_to_numpy(py, chunk),
     }

@@ -73,6 +73,10 @@ class FrameBase(DaskMethodsMixin):
     def _graph_together(collections: Any) -> dict:
         return graph_of_expressions([collection._expr for collection in collections])
 
+    @staticmethod
+    def _nodes_together(collections: Any) -> list[list]:
+        return nodes_of_expressions([collection._expr for collection in collections])
+
     @property
     def dask(self) -> dict:
         """The tasks of all partitions by key, as other schedulers take them."""
@@ -445,6 +449,13 @@ class Index(IndexMoves, IndexMethods, FrameBase):
     def shape(self) -> tuple:
         """The number of rows, which is lazy."""
         return (self._row_number(),)
+
+
+def nodes_of_expressions(expressions: Any) -> list[list]:
+    """The engine's nodes for the partitions of expressions, which are computed natively where that is possible."""
+    from raskr.dataframe.native import with_native
+
+    return [expression.nodes for expression in with_native(optimized(expressions))]
 
 
 def graph_of_expressions(expressions: Any) -> dict:

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.array.collection import Array
 from raskr.dataframe.expressions import Expression, PartitionCalls
-from raskr.dataframe.mapping import elementwise, map_partitions, new_collection
+from raskr.dataframe.mapping import elementwise, is_array, map_partitions, new_collection
 from raskr.dataframe.operators import OperatorMethods, add_binary_methods, documented, operand_of
 from raskr.dataframe.utils import clear_known_categories, meta_by_example, meta_nonempty
 from raskr.utils import M
@@ -278,7 +277,7 @@ class FrameElementwise(ElementwiseMethods):
         return frame
 
     def _with(self, name: Any, value: Any) -> Any:
-        if isinstance(value, Array):
+        if is_array(value):
             if value.ndim > 1:
                 raise ValueError(f"Array assignment only supports 1-D arrays, got one of shape {value.shape}")
             if value.ndim and value.npartitions != self.npartitions:

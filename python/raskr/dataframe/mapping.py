@@ -32,14 +32,21 @@ def new_collection(expression: Expression) -> Any:
     return Scalar(expression)
 
 
+def is_array(value: Any) -> bool:
+    """Is it one of raskr's arrays?"""
+    if getattr(value, "_expr", None) is None or isinstance(value._expr, Expression):
+        return False
+    from raskr.array import Array  # only now: frames alone don't need the arrays' modules, which take time to load
+
+    return isinstance(value, Array)
+
+
 def operand(value: Any) -> Any:
     """What an operation's argument is to expressions: the expression of a collection, anything else as it is."""
     expression = getattr(value, "_expr", None)
-    if expression is None or isinstance(expression, Expression):
-        return value if expression is None else expression
-    from raskr.array import Array  # only now: frames alone don't need the arrays' modules, which take time to load
-
-    if isinstance(value, Array) and value.ndim:
+    if isinstance(expression, Expression):
+        return expression
+    if is_array(value) and value.ndim:
         empty = np.empty((0, *value.shape[1:]), dtype=value.dtype)
         if value.ndim == 2 and value.numblocks[1] > 1:
             value = value.rechunk({1: value.shape[1]})

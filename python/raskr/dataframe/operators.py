@@ -37,14 +37,14 @@ def operand_of(self: Any, other: Any, kwargs: dict) -> Any:
     return other
 
 
-class _Swapped:
+class Swapped:
     """An operator with its operands the other way round."""
 
     def __init__(self, function: Any) -> None:
         self.function, self.__name__ = function, function.__name__
 
     def __reduce__(self) -> tuple:
-        return _Swapped, (self.function,)
+        return Swapped, (self.function,)
 
     def __call__(self, right: Any, left: Any) -> Any:
         return self.function(left, right)
@@ -83,7 +83,7 @@ def _add_operators(cls: type) -> None:
     for name in "add sub mul truediv floordiv mod pow and or xor".split():
         function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
         setattr(cls, f"__{name}__", binary(function))
-        setattr(cls, f"__r{name}__", binary(_Swapped(function)))
+        setattr(cls, f"__r{name}__", binary(Swapped(function)))
     for name in COMPARISONS:
         setattr(cls, f"__{name}__", binary(getattr(operator, name)))
     for name in "neg pos abs invert".split():

@@ -11,7 +11,7 @@ from raskr.dataframe.expressions import Expression
 
 def optimized(roots: Sequence[Expression]) -> list[Expression]:
     """Expressions that give the same partitions, from sources without columns that nobody uses."""
-    order = _parents_first(roots)
+    order = parents_first(roots)
     needed: dict[str, set | None] = {root.name: None for root in roots}
     for expression in order:
         own = needed.get(expression.name, set())
@@ -42,7 +42,7 @@ def _in_order(expression: Expression, columns: set) -> list | None:
     return [name for name in expression.meta.columns if name in columns]
 
 
-def _parents_first(roots: Sequence[Expression]) -> list[Expression]:
+def parents_first(roots: Sequence[Expression]) -> list[Expression]:
     """All expressions below the roots, each before what it is made of."""
     done: dict[str, Expression] = {}
     stack = [(root, False) for root in roots]

@@ -4,11 +4,9 @@ import operator
 from typing import Any
 
 from raskr._bridge import core
-from raskr.array.collection import Array
-from raskr.array.elementwise import elemwise as array_elementwise
 from raskr.base import DaskMethodsMixin, named_schedulers
 from raskr.dataframe.expressions import Expression, FromNodes
-from raskr.dataframe.mapping import elementwise, new_collection
+from raskr.dataframe.mapping import elementwise, is_array, new_collection
 
 
 class Scalar(DaskMethodsMixin):
@@ -64,6 +62,12 @@ class Scalar(DaskMethodsMixin):
 
         return graph_of_expressions([collection._expr for collection in collections])
 
+    @staticmethod
+    def _nodes_together(collections: Any) -> list[list]:
+        from raskr.dataframe.collection import nodes_of_expressions
+
+        return nodes_of_expressions([collection._expr for collection in collections])
+
     @property
     def dask(self) -> dict:
         """The tasks by key."""
@@ -98,7 +102,9 @@ class Scalar(DaskMethodsMixin):
         if method != "__call__" or "out" in kwargs or ufunc.nout > 1:
             return NotImplemented
         if any(map(_is_array, inputs)):
-            return array_elementwise(ufunc, *inputs, **kwargs)
+            from raskr.array.elementwise import elemwise
+
+            return elemwise(ufunc, *inputs, **kwargs)
         return elementwise(ufunc, inputs, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -110,7 +116,7 @@ class Scalar(DaskMethodsMixin):
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, Array) and value.ndim > 0
+    return is_array(value) and value.ndim > 0
 
 
 def _only(values: list) -> Any:
@@ -134,7 +140,9 @@ def _add_operators() -> None:
         def method(self: Any, other: Any) -> Any:
             operands = [other, self] if swapped else [self, other]
             if _is_array(other):
-                return array_elementwise(function, *operands)
+                from raskr.array.elementwise import elemwise
+
+                return elemwise(function, *operands)
             return elementwise(function, operands, columnwise=True)
 
         return method

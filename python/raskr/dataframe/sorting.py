@@ -121,7 +121,7 @@ def _search(values: Any, inner: list) -> Any:
     return pd.Index(inner).astype(values.dtype).searchsorted(pd.Index(values), side="right")
 
 
-class _SetIndex:
+class SetIndex:
     """Sets a column as the index, and sorts by it."""
 
     def __init__(self, key: Any, drop: bool, name: Any, sort: bool = True, append: bool = False) -> None:
@@ -138,7 +138,7 @@ class _SetIndex:
         return made.sort_index(kind="stable") if self.sort and not made.index.is_monotonic_increasing else made
 
 
-class _SortValues:
+class SortValues:
     """Sorts a partition."""
 
     def __init__(self, function: Any, options: dict) -> None:
@@ -221,7 +221,7 @@ def set_index(
     """The frame by another index; see `Sorting.set_index`."""
     frame, key, name, is_extra = _key_of(frame, other)
     source = frame._expr
-    setter = _SetIndex(key, drop or is_extra, name, append=append)
+    setter = SetIndex(key, drop or is_extra, name, append=append)
     meta = setter(source.meta)
     if not sort:
         setter.sort = False
@@ -266,7 +266,7 @@ def _in_order(found: Sequence[Summary]) -> bool:
     return all(before.ends[1] < after.ends[0] for before, after in zip(found, found[1:]))
 
 
-def _by_range(source: Expression, key: Any, divisions: list, setter: _SetIndex, meta: Any) -> Expression:
+def _by_range(source: Expression, key: Any, divisions: list, setter: SetIndex, meta: Any) -> Expression:
     if divisions[0] is None:
         # There is no value: every row is in the one partition.
         return Shuffle(source, ByRange(key, [None, None]), 1, meta, (None, None), setter, keys=[key], label="set-index")
@@ -274,7 +274,7 @@ def _by_range(source: Expression, key: Any, divisions: list, setter: _SetIndex, 
     return Shuffle(source, place, len(divisions) - 1, meta, divisions, setter, keys=[key], label="set-index")
 
 
-def _sorted_index(source: Expression, found: Sequence[Summary], setter: _SetIndex, meta: Any) -> Any:
+def _sorted_index(source: Expression, found: Sequence[Summary], setter: SetIndex, meta: Any) -> Any:
     filled = [each for each in found if each.ends is not None]
     unknown = (None,) * (source.npartitions + 1)
     indexed = PartitionCalls(setter, [source], {}, meta, unknown, "set-index")
@@ -324,7 +324,7 @@ def sort_values(
         raise ValueError(f"sort_values: the length of ascending, {len(ways)}, is not the length of by, {len(keys)}")
     ways = [bool(way) for way in ways]
     plain_options = {"by": keys, "ascending": ways if len(ways) > 1 else ways[0], "na_position": na_position}
-    sorter = _SortValues(function or pd.DataFrame.sort_values, {**plain_options, **(options or {})})
+    sorter = SortValues(function or pd.DataFrame.sort_values, {**plain_options, **(options or {})})
     wanted = int(npartitions) if npartitions not in (None, "auto") else source.npartitions
     unknown = (None,) * (source.npartitions + 1)
     if source.npartitions == 1 and wanted == 1:

@@ -266,6 +266,20 @@ impl LineReader {
         Ok(Some(Lines { text: &self.text, ends: &self.ends, form }))
     }
 
+    /// Some more text as UTF-8, cut anywhere between two characters; `None` when there is none.
+    pub fn next_text(&mut self) -> Result<Option<&[u8]>, IoError> {
+        self.text.clear();
+        while self.text.is_empty() {
+            if !self.fill()? && self.text.is_empty() {
+                return Ok(None);
+            }
+        }
+        if self.form(&self.text) == Form::Latin1 {
+            self.text = self.text.iter().map(|&byte| char::from(byte)).collect::<String>().into_bytes();
+        }
+        Ok(Some(&self.text))
+    }
+
     /// The bytes of the file or of the region, uncompressed but not decoded, without a byte order mark.
     pub fn read(source: &TextSource, options: &TextOptions) -> Result<Vec<u8>, IoError> {
         let mut reader = LineReader::open(source, options)?;

@@ -3,14 +3,13 @@
 //! Bins are closed on the left and open on the right, but for the last, which has both its edges (`numpy.histogram`).
 
 use raskr_base::{Chunk, ChunkMut, DType};
-use serde::{Deserialize, Serialize};
 
 use super::copy::to_contiguous;
 use super::number::dense;
 use crate::error::KernelError;
 
 /// Bins along one axis.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Bins {
     /// Left edges.
     lower: Vec<f64>,
@@ -79,7 +78,7 @@ impl Bins {
 }
 
 /// What is counted.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Counting {
     /// Each whole number from 0 on, at least so many (`numpy.bincount`).
     Numbers { least: usize },

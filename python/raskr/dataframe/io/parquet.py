@@ -89,15 +89,17 @@ class ParquetTables:
 
     def __call__(self, part: ParquetPart, columns: list | None = None) -> Any:
         wanted = self.columns if columns is None else list(columns)
-        fields = list(dict.fromkeys([*wanted, *self.index]))
+        return self.pandas_of(self.arrow_table(part, list(dict.fromkeys([*wanted, *self.index]))), wanted)
+
+    def arrow_table(self, part: ParquetPart, fields: list) -> Any:
+        """Some fields of a part as a table of pyarrow's."""
         tables = []
         for each in part.fragments:
             try:
                 tables.append(each.to_table(schema=self.schema, columns=fields, filter=self.filters, use_threads=False))
             except (OSError, ValueError) as error:
                 raise type(error)(f"{error} (while reading {each.path})") from error
-        whole = tables[0] if len(tables) == 1 else pyarrow().concat_tables(tables)
-        return self.pandas_of(whole, wanted)
+        return tables[0] if len(tables) == 1 else pyarrow().concat_tables(tables)
 
     def pandas_of(self, table: Any, columns: list) -> Any:
         """The pandas object of a table of pyarrow's."""

@@ -1,0 +1,31 @@
+//! Partitioned tables: plans, their rewriting, and their lowering to stages of DataFusion operators over Arrow batches.
+//!
+//! A [`Plan`] is what a table is made of. [`lower`] cuts it where rows change places (exchanges by hash and by range,
+//! sides of joins that go everywhere); what lies between is one stage, whose task runs one physical plan over one
+//! partition. Exchanges are calls of raskr's own graph, so that the engine spills what waits in them.
+//!
+//! Knows Arrow, DataFusion and the graph. Does not know threads, files or Python. Tested by `tests/it.rs`.
+
+mod error;
+mod evaluate;
+mod expr;
+mod lower;
+mod operators;
+mod pieces;
+mod plan;
+mod reader;
+mod rewrite;
+mod source;
+mod stage;
+mod table;
+
+pub use arrow;
+pub use datafusion_common::ScalarValue;
+
+pub use error::FrameError;
+pub use evaluate::without_nan;
+pub use expr::{Binary, Expr};
+pub use lower::{Options, explain_stages, lower};
+pub use plan::{JoinKind, Measure, Operation, Plan, SortKey, Statistic};
+pub use reader::{Batches, PartitionReader, Tables};
+pub use table::{KIND, Table, empty_batch};

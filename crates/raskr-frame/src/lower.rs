@@ -1,0 +1,434 @@
+//! From plans to calls: plans are cut into stages where rows change places, and each stage becomes a call a partition.
+//!
+//! A pipeline is a stage that is still being built: operations that need no other rows are put on top of it. It ends
+//! where rows have to meet those of other partitions, and where several plans need the same rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion_physical_plan::aggregates::AggregateMode;
+use raskr_base::Op;
+use raskr_graph::{Call, Input};
+
+use crate::error::FrameError;
+use crate::expr::Expr;
+use crate::operators::Node;
+use crate::plan::{JoinKind, Measure, Operation, Plan, SortKey};
+use crate::rewrite::{keys_only, parents_first, pruned};
+use crate::stage::{Bounds, Ending, Pick, Stage, StageOp};
+use crate::table::Table;
+
+/// Bytes of rows that one task of an exchange should get.
+const PIECE_BYTES: u64 = 64 << 20;
+const PIECES_MAX: u64 = 512;
+/// A side of a join that is no larger goes whole to every partition of the other one.
+const SMALL_SIDE_BYTES: u64 = 16 << 20;
+
+/// How plans are lowered.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Tasks that can run at the same time.
+    pub threads: usize,
+    /// Bytes that all values together may take.
+    pub memory_limit: Option<u64>,
+}
+
+/// The partitions of plans, each a call that gives a table. Plans that they share are computed once.
+pub fn lower(roots: &[Arc<Plan>], options: Options) -> Result<Vec<Vec<Arc<Call>>>, FrameError> {
+    let roots = pruned(roots)?;
+    let mut lowering = Lowering::new(&roots, options);
+    roots.iter().map(|root| lowering.tables(root)).collect()
+}
+
+/// The stages of plans in words: each with what its tasks do.
+pub fn explain_stages(roots: &[Arc<Plan>], options: Options) -> Result<String, FrameError> {
+    let roots = pruned(roots)?;
+    let mut lowering = Lowering::new(&roots, options);
+    for root in &roots {
+        lowering.tables(root)?;
+    }
+    let mut text = String::new();
+    for (number, (stage, tasks)) in lowering.stages.iter().enumerate() {
+        text += &format!("stage {number}, {tasks} tasks: {}\n", stage.name);
+        for line in StageOp::explain(stage)?.lines() {
+            text += &format!("    {line}\n");
+        }
+    }
+    Ok(text)
+}
+
+/// What the tasks of a stage get for a slot.
+enum Slot {
+    /// Each task other inputs.
+    Each(Vec<Vec<Input>>),
+    /// All tasks the same.
+    All(Vec<Input>),
+}
+
+struct Pipeline {
+    node: Node,
+    schema: SchemaRef,
+    partitions: u32,
+    slots: Vec<Slot>,
+    /// Bytes of a partition's rows.
+    estimate: u64,
+    /// Is it no more than reading and what is done row by row, so that it may well be done twice?
+    cheap: bool,
+}
+
+struct Lowering {
+    options: Options,
+    uses: HashMap<*const Plan, usize>,
+    shared: HashMap<*const Plan, Vec<Arc<Call>>>,
+    /// Plans are kept, so that addresses stay theirs.
+    _kept: Vec<Arc<Plan>>,
+    stages: Vec<(Arc<Stage>, u32)>,
+}
+
+impl Lowering {
+    fn new(roots: &[Arc<Plan>], options: Options) -> Lowering {
+        let order = parents_first(roots);
+        let mut uses: HashMap<*const Plan, usize> = HashMap::new();
+        let below = order.iter().flat_map(|plan| plan.inputs());
+        for plan in below.chain(roots) {
+            *uses.entry(Arc::as_ptr(plan)).or_default() += 1;
+        }
+        Lowering { options, uses, shared: HashMap::new(), _kept: order, stages: Vec::new() }
+    }
+
+    /// The partitions of a plan as tables.
+    fn tables(&mut self, plan: &Arc<Plan>) -> Result<Vec<Arc<Call>>, FrameError> {
+        if let Some(found) = self.shared.get(&Arc::as_ptr(plan)) {
+            return Ok(found.clone());
+        }
+        let pipeline = self.begun(plan)?;
+        let name = name_of(plan);
+        let calls = self.finished(pipeline, Ending::Collect, name);
+        self.shared.insert(Arc::as_ptr(plan), calls.clone());
+        Ok(calls)
+    }
+
+    /// The pipeline that gives a plan's rows; from tables where others need them too.
+    fn pipeline(&mut self, plan: &Arc<Plan>) -> Result<Pipeline, FrameError> {
+        if self.uses.get(&Arc::as_ptr(plan)).is_none_or(|&uses| uses < 2) {
+            return self.begun(plan);
+        }
+        let calls = self.tables(plan)?;
+        Ok(self.from_tables(calls, plan))
+    }
+
+    fn from_tables(&self, calls: Vec<Arc<Call>>, plan: &Plan) -> Pipeline {
+        let partitions = calls.len() as u32;
+        let inputs = calls.into_iter().map(|call| vec![Input::Call(call)]).collect();
+        let estimate = plan.estimate() / u64::from(partitions.max(1));
+        Pipeline {
+            node: Node::Input { slot: 0, schema: Arc::clone(plan.schema()) },
+            schema: Arc::clone(plan.schema()),
+            partitions,
+            slots: vec![Slot::Each(inputs)],
+            estimate,
+            cheap: false,
+        }
+    }
+
+    fn begun(&mut self, plan: &Arc<Plan>) -> Result<Pipeline, FrameError> {
+        let schema = Arc::clone(plan.schema());
+        Ok(match plan.operation() {
+            Operation::Read { reader, columns } => {
+                let partitions = reader.partitions();
+                let node = Node::Read { reader: Arc::clone(reader), columns: columns.clone() };
+                let estimate = plan.estimate() / u64::from(partitions.max(1));
+                Pipeline { node, schema, partitions, slots: Vec::new(), estimate, cheap: true }
+            }
+            Operation::Project { input, columns } => {
+                let below = self.pipeline(input)?;
+                let node = Node::Project { input: Box::new(below.node), columns: columns.clone() };
+                Pipeline { node, schema, ..below }
+            }
+            Operation::Filter { input, predicate } => {
+                let below = self.pipeline(input)?;
+                let node = Node::Filter { input: Box::new(below.node), predicate: predicate.clone() };
+                Pipeline { node, schema, ..below }
+            }
+            Operation::Aggregate { input, keys, measures, drop_missing } => {
+                let below = self.pipeline(input)?;
+                let made = self.aggregate(below, input.estimate(), keys, measures, schema)?;
+                if *drop_missing && !keys.is_empty() { with_keys(made, keys) } else { made }
+            }
+            Operation::Join { left, right, on, kind } => self.join(left, right, on, *kind, schema)?,
+            Operation::Sort { input, keys, bounds } => self.sort(input, keys, bounds.as_ref())?,
+            Operation::SortWhole { input, keys } => {
+                let parts = self.tables(input)?;
+                let single = self.regrouped(parts, 1, input);
+                let calls = self.finished(single, Ending::Sorted { keys: keys.clone() }, "sort".to_owned());
+                self.from_tables(calls, plan)
+            }
+            Operation::Regroup { input, partitions } => {
+                let parts = self.tables(input)?;
+                self.regrouped(parts, *partitions, input)
+            }
+        })
+    }
+
+    /// The rows of tables, neighbours put together, in so many partitions.
+    fn regrouped(&self, parts: Vec<Arc<Call>>, partitions: u32, plan: &Plan) -> Pipeline {
+        let (given, wanted) = (parts.len(), partitions.max(1) as usize);
+        let inputs = (0..wanted).map(|number| {
+            let (start, end) = match given > wanted {
+                true => (number * given / wanted, (number + 1) * given / wanted),
+                false => (number.min(given), (number + 1).min(given)),
+            };
+            parts[start..end].iter().cloned().map(Input::Call).collect()
+        });
+        Pipeline {
+            node: Node::Input { slot: 0, schema: Arc::clone(plan.schema()) },
+            schema: Arc::clone(plan.schema()),
+            partitions: wanted as u32,
+            slots: vec![Slot::Each(inputs.collect())],
+            estimate: plan.estimate() / wanted as u64,
+            cheap: false,
+        }
+    }
+
+    /// How many pieces rows of so many bytes are cut in.
+    fn pieces(&self, bytes: u64, partitions: u32) -> usize {
+        let limit = self.options.memory_limit.unwrap_or(u64::MAX);
+        let piece = PIECE_BYTES.min(limit / 16 / self.options.threads.max(1) as u64).max(1 << 20);
+        let parallel = u64::from(partitions).min(self.options.threads as u64);
+        bytes.div_ceil(piece).clamp(parallel.max(1), PIECES_MAX) as usize
+    }
+
+    fn aggregate(
+        &mut self,
+        below: Pipeline,
+        bytes: u64,
+        keys: &[String],
+        measures: &[Measure],
+        schema: SchemaRef,
+    ) -> Result<Pipeline, FrameError> {
+        let rows = Arc::clone(&below.schema);
+        let over = |node: Node, mode: AggregateMode| Node::Aggregate {
+            input: Box::new(node),
+            mode,
+            keys: keys.to_vec(),
+            measures: measures.to_vec(),
+            rows: Arc::clone(&rows),
+        };
+        if below.partitions == 1 {
+            let node = over(below.node, AggregateMode::Single);
+            return Ok(Pipeline { node, schema, cheap: false, ..below });
+        }
+        let count = if keys.is_empty() { 1 } else { self.pieces(bytes, below.partitions) };
+        let whole = measures.iter().any(|measure| measure.statistic.needs_whole_groups());
+        let (first, last) = match whole {
+            true => (below.node, AggregateMode::Single),
+            false => (over(below.node, AggregateMode::Partial), AggregateMode::Final),
+        };
+        let between = schema_of(&first, &rows)?;
+        let below = Pipeline { node: first, schema: Arc::clone(&between), ..below };
+        let estimate = below.estimate * u64::from(below.partitions) / count as u64;
+        let pieces = self.exchanged(below, keys, count, if whole { "exchange" } else { "aggregate-partial" });
+        let node = over(Node::Input { slot: 0, schema: between }, last);
+        Ok(Pipeline { node, schema, partitions: count as u32, slots: vec![Slot::Each(pieces)], estimate, cheap: false })
+    }
+
+    /// The rows of a pipeline by the hash of their keys: the inputs of each piece, in the order of partitions.
+    fn exchanged(&mut self, pipeline: Pipeline, keys: &[String], count: usize, name: &str) -> Vec<Vec<Input>> {
+        if count == 1 {
+            let calls = self.finished(pipeline, Ending::Collect, name.to_owned());
+            return vec![calls.into_iter().map(Input::Call).collect()];
+        }
+        let calls = self.finished(pipeline, Ending::Hash { keys: keys.to_vec(), count }, name.to_owned());
+        picked(&calls, count)
+    }
+
+    fn join(
+        &mut self,
+        left: &Arc<Plan>,
+        right: &Arc<Plan>,
+        on: &[(String, String)],
+        kind: JoinKind,
+        schema: SchemaRef,
+    ) -> Result<Pipeline, FrameError> {
+        let (own, other) = (self.pipeline(left)?, self.pipeline(right)?);
+        let (left_bytes, right_bytes) = (left.estimate(), right.estimate());
+        let small = |bytes: u64, pipeline: &Pipeline| pipeline.partitions == 1 || bytes > 0 && bytes <= SMALL_SIDE_BYTES;
+        let keeps_only_left = matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
+        let on = on.to_vec();
+        if small(right_bytes, &other) && (keeps_only_left || own.partitions == 1) {
+            let (mut slots, shift) = (own.slots, 0);
+            let place = slots.len() + shift;
+            let held = self.finished(
+                Pipeline { schema: Arc::clone(&other.schema), ..other },
+                Ending::Collect,
+                "join-side".to_owned(),
+            );
+            slots.push(Slot::All(held.into_iter().map(Input::Call).collect()));
+            let held = Node::Input { slot: place, schema: Arc::clone(right.schema()) };
+            let node = Node::Join { left: Box::new(own.node), right: Box::new(held), on, kind, hold_left: false };
+            let partitions = own.partitions;
+            return Ok(Pipeline { node, schema, partitions, slots, estimate: own.estimate, cheap: false });
+        }
+        if small(left_bytes, &own) && (matches!(kind, JoinKind::Inner | JoinKind::Right) || other.partitions == 1) {
+            let mut slots = other.slots;
+            let place = slots.len();
+            let held = self.finished(own, Ending::Collect, "join-side".to_owned());
+            slots.push(Slot::All(held.into_iter().map(Input::Call).collect()));
+            let held = Node::Input { slot: place, schema: Arc::clone(left.schema()) };
+            let node = Node::Join { left: Box::new(held), right: Box::new(other.node), on, kind, hold_left: true };
+            let partitions = other.partitions;
+            return Ok(Pipeline { node, schema, partitions, slots, estimate: other.estimate, cheap: false });
+        }
+        let count = self.pieces(left_bytes + right_bytes, own.partitions.max(other.partitions));
+        let estimate = (left_bytes + right_bytes) / count as u64;
+        let (own_keys, other_keys): (Vec<String>, Vec<String>) = on.iter().cloned().unzip();
+        let slots = vec![
+            Slot::Each(self.exchanged(own, &own_keys, count, "join-exchange")),
+            Slot::Each(self.exchanged(other, &other_keys, count, "join-exchange")),
+        ];
+        let side = |slot, plan: &Plan| Box::new(Node::Input { slot, schema: Arc::clone(plan.schema()) });
+        let hold_left = kind == JoinKind::Inner && left_bytes < right_bytes;
+        let node = Node::Join { left: side(0, left), right: side(1, right), on, kind, hold_left };
+        Ok(Pipeline { node, schema, partitions: count as u32, slots, estimate, cheap: false })
+    }
+
+    fn sort(
+        &mut self,
+        input: &Arc<Plan>,
+        keys: &[SortKey],
+        bounds: Option<&RecordBatch>,
+    ) -> Result<Pipeline, FrameError> {
+        let bytes = input.estimate();
+        let mut below = self.pipeline(input)?;
+        let count = match bounds {
+            Some(bounds) => bounds.num_rows() + 1,
+            None => self.pieces(bytes, below.partitions),
+        };
+        if count == 1 || below.partitions == 1 && bounds.is_none() {
+            let parts = self.finished(below, Ending::Collect, "sort-input".to_owned());
+            let single = self.regrouped(parts, 1, input);
+            let calls = self.finished(single, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
+            return Ok(self.from_tables(calls, input));
+        }
+        let (bounds, by) = match bounds {
+            Some(bounds) => (Bounds::Known(Table::of_batch(bounds.clone())).call(Vec::new()), &keys[..1]),
+            None => {
+                let (again, samples) = self.sampled(below, input, keys)?;
+                below = again;
+                (Bounds::Sampled { keys: keys.to_vec(), count }.call(samples), keys)
+            }
+        };
+        below.slots.push(Slot::All(vec![Input::Call(bounds)]));
+        let ending = Ending::Ranges { keys: by.to_vec(), count };
+        let calls = self.finished(below, ending, "sort-exchange".to_owned());
+        let schema = Arc::clone(input.schema());
+        let pieces = Pipeline {
+            node: Node::Input { slot: 0, schema: Arc::clone(&schema) },
+            schema,
+            partitions: count as u32,
+            slots: vec![Slot::Each(picked(&calls, count))],
+            estimate: bytes / count as u64,
+            cheap: false,
+        };
+        let sorted = self.finished(pieces, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
+        Ok(self.from_tables(sorted, input))
+    }
+
+    /// The pipeline again, and samples of the keys of its rows.
+    fn sampled(
+        &mut self,
+        below: Pipeline,
+        input: &Arc<Plan>,
+        keys: &[SortKey],
+    ) -> Result<(Pipeline, Vec<Arc<Call>>), FrameError> {
+        let ending = Ending::Sample { keys: keys.to_vec() };
+        if below.cheap {
+            let names: Vec<String> = keys.iter().map(|key| key.column.clone()).collect();
+            let only = self.begun_apart(&keys_only(input, &names)?)?;
+            return Ok((below, self.finished(only, ending, "sort-sample".to_owned())));
+        }
+        let calls = self.finished(below, Ending::Collect, "sort-input".to_owned());
+        let sampled = self.from_tables(calls.clone(), input);
+        let samples = self.finished(sampled, ending, "sort-sample".to_owned());
+        Ok((self.from_tables(calls, input), samples))
+    }
+
+    /// A pipeline of a plan that was made just now, which shares readers only.
+    fn begun_apart(&mut self, plan: &Arc<Plan>) -> Result<Pipeline, FrameError> {
+        self._kept.extend(parents_first(std::slice::from_ref(plan)));
+        self.begun(plan)
+    }
+
+    /// The calls of a pipeline.
+    fn finished(&mut self, pipeline: Pipeline, ending: Ending, name: String) -> Vec<Arc<Call>> {
+        let Pipeline { node, schema, partitions, slots, estimate, .. } = pipeline;
+        let stage = Arc::new(Stage { name, node, schema, ending });
+        self.stages.push((Arc::clone(&stage), partitions));
+        (0..partitions)
+            .map(|partition| {
+                let mut inputs = Vec::new();
+                let mut counts = Vec::with_capacity(slots.len());
+                for slot in &slots {
+                    let own = match slot {
+                        Slot::Each(each) => &each[partition as usize],
+                        Slot::All(all) => all,
+                    };
+                    counts.push(own.len());
+                    inputs.extend_from_slice(own);
+                }
+                let op: Arc<dyn Op> = StageOp::new(&stage, partition, counts, estimate, None);
+                Call::new(op, inputs, None)
+            })
+            .collect()
+    }
+}
+
+/// The pieces of lists: for each piece, that of every list.
+fn picked(calls: &[Arc<Call>], count: usize) -> Vec<Vec<Input>> {
+    let picks: Vec<Arc<dyn Op>> = (0..count).map(|number| Arc::new(Pick { number }) as Arc<dyn Op>).collect();
+    let of = |pick: &Arc<dyn Op>| {
+        calls
+            .iter()
+            .map(|call| Input::Call(Call::new(Arc::clone(pick), vec![Input::Call(Arc::clone(call))], None)))
+            .collect()
+    };
+    picks.iter().map(of).collect()
+}
+
+/// Only the groups of which every key is there.
+fn with_keys(pipeline: Pipeline, keys: &[String]) -> Pipeline {
+    let there = keys.iter().map(|key| Expr::Not(Box::new(Expr::IsMissing(Box::new(Expr::column(key))))));
+    let all = there.reduce(|all, next| Expr::binary(crate::expr::Binary::And, all, next));
+    match all {
+        Some(predicate) => {
+            let node = Node::Filter { input: Box::new(pipeline.node), predicate };
+            Pipeline { node, ..pipeline }
+        }
+        None => pipeline,
+    }
+}
+
+/// The columns that a node gives, for rows of a schema below it.
+fn schema_of(node: &Node, rows: &SchemaRef) -> Result<SchemaRef, FrameError> {
+    match node {
+        Node::Aggregate { mode: AggregateMode::Partial, .. } => {
+            let mut leaf = |node: &Node| crate::stage::empty_leaf(node);
+            Ok(node.physical(&mut leaf)?.schema())
+        }
+        _ => Ok(Arc::clone(rows)),
+    }
+}
+
+fn name_of(plan: &Plan) -> String {
+    match plan.operation() {
+        Operation::Read { reader, .. } => reader.name().to_owned(),
+        Operation::Project { input, .. } | Operation::Filter { input, .. } => name_of(input),
+        Operation::Aggregate { .. } => "aggregate".to_owned(),
+        Operation::Join { .. } => "join".to_owned(),
+        Operation::Sort { .. } => "sort".to_owned(),
+        Operation::SortWhole { .. } => "sort".to_owned(),
+        Operation::Regroup { .. } => "regroup".to_owned(),
+    }
+}

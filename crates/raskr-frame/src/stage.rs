@@ -1,0 +1,245 @@
+//! `StageOp`: one task of a stage, which runs a physical plan of DataFusion's over one partition.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion_execution::TaskContext as EngineContext;
+use datafusion_execution::config::SessionConfig;
+use datafusion_execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion_execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
+use datafusion_execution::runtime_env::RuntimeEnvBuilder;
+use datafusion_physical_plan::{ExecutionPlan, displayable};
+use futures::StreamExt;
+use futures::executor::block_on;
+use raskr_base::{ErrorClass, Op, TaskContext, TaskError, Value};
+use raskr_graph::{Call, Input};
+
+use crate::error::FrameError;
+use crate::operators::Node;
+use crate::pieces::{bounds, by_hash, by_range, sample, sorted};
+use crate::plan::SortKey;
+use crate::reader::Batches;
+use crate::source::SourceExec;
+use crate::table::Table;
+
+/// Rows of a batch within a stage.
+const BATCH_ROWS: usize = 8192;
+/// Keys of a partition that tell where ranges begin.
+const SAMPLE_ROWS: usize = 2000;
+
+/// What becomes of the rows that a stage gives.
+pub enum Ending {
+    /// A table.
+    Collect,
+    /// A list of tables, by the hash of their keys.
+    Hash { keys: Vec<String>, count: usize },
+    /// A list of tables, by ranges whose bounds are in the last slot.
+    Ranges { keys: Vec<SortKey>, count: usize },
+    /// Some rows' keys.
+    Sample { keys: Vec<SortKey> },
+    /// A table in order.
+    Sorted { keys: Vec<SortKey> },
+}
+
+/// What the tasks of a stage have in common.
+pub struct Stage {
+    pub name: String,
+    pub node: Node,
+    pub schema: SchemaRef,
+    pub ending: Ending,
+}
+
+/// One task of a stage.
+pub struct StageOp {
+    stage: Arc<Stage>,
+    partition: u32,
+    /// How many of the inputs belong to each slot, in order.
+    slots: Vec<usize>,
+    estimate: u64,
+    key: Option<String>,
+}
+
+impl StageOp {
+    pub fn new(
+        stage: &Arc<Stage>,
+        partition: u32,
+        slots: Vec<usize>,
+        estimate: u64,
+        key: Option<String>,
+    ) -> Arc<StageOp> {
+        Arc::new(StageOp { stage: Arc::clone(stage), partition, slots, estimate, key })
+    }
+
+    /// The physical plan of a task with nothing in it.
+    pub fn explain(stage: &Stage) -> Result<String, FrameError> {
+        let mut leaf = |node: &Node| empty_leaf(node);
+        let plan = stage.node.physical(&mut leaf)?;
+        Ok(displayable(&*plan).indent(false).to_string())
+    }
+
+    fn rows(&self, context: &TaskContext<'_>, inputs: &[Value], again: bool) -> Result<Vec<RecordBatch>, FrameError> {
+        let mut leaf = |node: &Node| -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+            match node {
+                Node::Read { reader, columns } => {
+                    let schema = reader.schema().project(columns).map_err(FrameError::arrow("choosing columns"))?;
+                    let reread = if again { reader.reread(self.partition, columns) } else { None };
+                    let batches: Batches = match reread {
+                        Some(table) => Box::new(table?.batches().to_vec().into_iter().map(Ok)),
+                        None => reader.read(self.partition, columns, context)?,
+                    };
+                    Ok(SourceExec::new(reader.name(), Arc::new(schema), batches))
+                }
+                Node::Input { slot, schema } => {
+                    let before: usize = self.slots[..*slot].iter().sum();
+                    let mut batches = Vec::new();
+                    for value in &inputs[before..before + self.slots[*slot]] {
+                        batches.extend(Table::of(value)?.batches().iter().cloned().map(Ok));
+                    }
+                    Ok(SourceExec::new("input", Arc::clone(schema), Box::new(batches.into_iter())))
+                }
+                _ => Err(not_a_leaf()),
+            }
+        };
+        let plan = self.stage.node.physical(&mut leaf)?;
+        let failed = || FrameError::datafusion("a stage");
+        let mut stream = plan.execute(0, engine_context(context.memory_limit)?).map_err(failed())?;
+        let mut batches = Vec::new();
+        while let Some(batch) = block_on(stream.next()) {
+            let batch = batch.map_err(failed())?;
+            context.check_cancelled()?;
+            if batch.num_rows() > 0 {
+                batches.push(batch);
+            }
+        }
+        Ok(batches)
+    }
+
+    fn work(&self, context: &TaskContext<'_>, inputs: &[Value]) -> Result<Value, FrameError> {
+        let batches = match self.rows(context, inputs, false) {
+            Err(FrameError::Doubt(_)) => self.rows(context, inputs, true)?,
+            other => other?,
+        };
+        let schema = &self.stage.schema;
+        let listed = |tables: Vec<Table>| Value::List(tables.into_iter().map(Table::into_value).collect());
+        Ok(match &self.stage.ending {
+            Ending::Collect => Table::new(Arc::clone(schema), batches).compact()?.into_value(),
+            Ending::Hash { keys, count } => listed(by_hash(schema, batches, keys, *count)?),
+            Ending::Ranges { keys, count } => {
+                let bounds = inputs.last().map(Table::of).transpose()?.ok_or_else(not_a_leaf)?;
+                let mut pieces = by_range(schema, batches, keys, &bounds.whole()?)?;
+                pieces.resize_with(*count, || Table::new(Arc::clone(schema), Vec::new()));
+                listed(pieces)
+            }
+            Ending::Sample { keys } => sample(schema, &batches, keys, SAMPLE_ROWS)?.into_value(),
+            Ending::Sorted { keys } => sorted(&Table::new(Arc::clone(schema), batches), keys)?.into_value(),
+        })
+    }
+}
+
+/// A leaf without rows, for plans that are looked at only.
+pub(crate) fn empty_leaf(node: &Node) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+    let (name, schema) = match node {
+        Node::Read { reader, columns } => {
+            let schema = reader.schema().project(columns).map_err(FrameError::arrow("choosing columns"))?;
+            (reader.name().to_owned(), Arc::new(schema))
+        }
+        Node::Input { slot, schema } => (format!("input {slot}"), Arc::clone(schema)),
+        _ => return Err(not_a_leaf()),
+    };
+    Ok(SourceExec::new(&name, schema, Box::new(std::iter::empty())))
+}
+
+fn not_a_leaf() -> FrameError {
+    FrameError::Engine { operation: "a stage", message: "rows were expected where an operation stands".to_owned() }
+}
+
+fn engine_context(limit: Option<u64>) -> Result<Arc<EngineContext>, FrameError> {
+    let pool: Arc<dyn MemoryPool> = match limit {
+        Some(limit) => Arc::new(GreedyMemoryPool::new(usize::try_from(limit).unwrap_or(usize::MAX))),
+        None => Arc::new(UnboundedMemoryPool::default()),
+    };
+    // What does not fit is spilled between stages, by the engine's own store.
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(FrameError::datafusion("a stage"))?;
+    let config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
+    Ok(Arc::new(EngineContext::default().with_session_config(config).with_runtime(runtime)))
+}
+
+impl Op for StageOp {
+    fn name(&self) -> &str {
+        &self.stage.name
+    }
+
+    fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        Ok(self.work(context, inputs)?)
+    }
+
+    fn estimate(&self, _: u32) -> u64 {
+        self.estimate
+    }
+
+    fn cost_class(&self) -> Option<usize> {
+        Some(Arc::as_ptr(&self.stage) as usize)
+    }
+
+    fn key(&self, _: u32) -> Option<String> {
+        self.key.clone()
+    }
+
+    fn describe(&self, _: u32) -> String {
+        format!("{} (partition {})", self.stage.name, self.partition)
+    }
+}
+
+/// One table of a list.
+pub struct Pick {
+    pub number: usize,
+}
+
+impl Op for Pick {
+    fn name(&self) -> &str {
+        "pick"
+    }
+
+    fn run(&self, _: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        match inputs.first() {
+            Some(Value::List(values)) => values.get(self.number).cloned(),
+            _ => None,
+        }
+        .ok_or_else(|| TaskError::new(ErrorClass::Internal, format!("there is no piece {}", self.number)))
+    }
+}
+
+/// Where ranges begin.
+pub enum Bounds {
+    Known(Table),
+    /// From samples of all partitions.
+    Sampled { keys: Vec<SortKey>, count: usize },
+}
+
+impl Bounds {
+    pub fn call(self, samples: Vec<Arc<Call>>) -> Arc<Call> {
+        Call::new(Arc::new(self), samples.into_iter().map(Input::Call).collect(), None)
+    }
+}
+
+impl Op for Bounds {
+    fn name(&self) -> &str {
+        "sort-bounds"
+    }
+
+    fn run(&self, _: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
+        match self {
+            Bounds::Known(table) => Ok(table.clone().into_value()),
+            Bounds::Sampled { keys, count } => {
+                let samples = inputs.iter().map(Table::of).collect::<Result<Vec<_>, _>>()?;
+                Ok(Table::of_batch(bounds(&samples, keys, *count)?).into_value())
+            }
+        }
+    }
+}

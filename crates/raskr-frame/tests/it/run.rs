@@ -1,0 +1,138 @@
+//! Runs plans call by call on the calling thread, and shows rows as text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+use raskr_base::{TaskContext, Value};
+use raskr_frame::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
+use raskr_frame::arrow::datatypes::SchemaRef;
+use raskr_frame::arrow::util::display::{ArrayFormatter, FormatOptions};
+use raskr_frame::{Batches, FrameError, Options, PartitionReader, Plan, Table, Tables, lower};
+use raskr_graph::{Call, Input};
+
+pub type Column = (&'static str, ArrayRef);
+
+pub fn ints(values: &[Option<i64>]) -> ArrayRef {
+    Arc::new(values.iter().copied().collect::<Int64Array>())
+}
+
+/// NaN for missing values.
+pub fn floats(values: &[f64]) -> ArrayRef {
+    Arc::new(values.iter().map(|value| (!value.is_nan()).then_some(*value)).collect::<Float64Array>())
+}
+
+/// An empty text for missing values.
+pub fn texts(values: &[&str]) -> ArrayRef {
+    Arc::new(values.iter().map(|value| (!value.is_empty()).then_some(*value)).collect::<StringViewArray>())
+}
+
+fn reader(parts: &[&[Column]]) -> Arc<Tables> {
+    let tables: Vec<Table> = parts
+        .iter()
+        .map(|columns| {
+            let columns = columns.iter().map(|(name, column)| (*name, Arc::clone(column), true));
+            Table::of_batch(RecordBatch::try_from_iter_with_nullable(columns).unwrap())
+        })
+        .collect();
+    Tables::new("tables", Arc::clone(tables[0].schema()), tables)
+}
+
+pub fn read(parts: &[&[Column]]) -> Arc<Plan> {
+    Plan::read(reader(parts))
+}
+
+type Asked = Arc<Mutex<Vec<Vec<usize>>>>;
+
+struct Recording {
+    inner: Arc<Tables>,
+    asked: Asked,
+}
+
+impl PartitionReader for Recording {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+
+    fn read(&self, partition: u32, columns: &[usize], context: &TaskContext<'_>) -> Result<Batches, FrameError> {
+        self.asked.lock().push(columns.to_vec());
+        self.inner.read(partition, columns, context)
+    }
+}
+
+/// A plan that reads tables, and what columns it was asked for.
+pub fn recording(parts: &[&[Column]]) -> (Arc<Plan>, Asked) {
+    let asked = Asked::default();
+    (Plan::read(Arc::new(Recording { inner: reader(parts), asked: Arc::clone(&asked) })), asked)
+}
+
+/// The partitions of plans.
+pub fn tables(plans: &[Arc<Plan>]) -> Vec<Vec<Table>> {
+    let lowered = lower(plans, Options { threads: 3, memory_limit: None }).unwrap();
+    let mut known = HashMap::new();
+    lowered
+        .iter()
+        .map(|calls| calls.iter().map(|call| Table::of(&value(call, &mut known)).unwrap().clone()).collect())
+        .collect()
+}
+
+fn value(call: &Arc<Call>, known: &mut HashMap<*const Call, Value>) -> Value {
+    if let Some(found) = known.get(&Arc::as_ptr(call)) {
+        return found.clone();
+    }
+    let mut inputs = Vec::new();
+    for input in call.inputs() {
+        let Input::Call(needed) = input else { panic!("plans stand on calls only") };
+        inputs.push(value(needed, known));
+    }
+    let cancelled = AtomicBool::new(false);
+    let context = TaskContext { index: 0, cancelled: &cancelled, memory_limit: None };
+    let made = call.op().run(&context, &mut inputs).unwrap();
+    known.insert(Arc::as_ptr(call), made.clone());
+    made
+}
+
+/// All rows of a plan in one batch.
+pub fn whole(plan: &Arc<Plan>) -> RecordBatch {
+    let parts = tables(std::slice::from_ref(plan)).remove(0);
+    let batches = parts.iter().flat_map(|table| table.batches().to_vec()).collect();
+    Table::new(Arc::clone(plan.schema()), batches).whole().unwrap()
+}
+
+/// The rows of a plan as text, `-` for what is missing.
+pub fn rows_of(plan: &Arc<Plan>) -> Vec<String> {
+    shown(&whole(plan))
+}
+
+pub fn rows_of_all(plans: &[Arc<Plan>]) -> Vec<Vec<String>> {
+    let made = tables(plans).into_iter().zip(plans);
+    made.map(|(parts, plan)| {
+        let batches = parts.iter().flat_map(|table| table.batches().to_vec()).collect();
+        shown(&Table::new(Arc::clone(plan.schema()), batches).whole().unwrap())
+    })
+    .collect()
+}
+
+fn shown(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_null("-");
+    let columns: Vec<_> =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+    (0..batch.num_rows())
+        .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+/// The first value of a column as rows show it.
+pub fn cell(column: &ArrayRef) -> String {
+    let options = FormatOptions::default().with_null("-");
+    ArrayFormatter::try_new(column, &options).unwrap().value(0).to_string()
+}

@@ -1,0 +1,16 @@
+//! Frames for Python: plans and their expressions, tables by the Arrow C interface, readers that are Python functions.
+
+mod expr;
+mod plan;
+mod reader;
+mod table;
+
+use pyo3::prelude::*;
+
+pub use table::{FrameTable, table_object};
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<FrameTable>()?;
+    expr::register(module)?;
+    plan::register(module)
+}

@@ -1,0 +1,164 @@
+//! `FramePlan`: what a table is made of, as Python builds it, and the nodes of its partitions.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::prelude::*;
+use raskr_frame::{FrameError, JoinKind, Measure, Options, Plan, SortKey, Statistic, explain_stages, lower};
+
+use super::expr::{FrameExpr, name_of};
+use super::reader::PythonReader;
+use super::table::{schema_of, table_of};
+use crate::error::to_python;
+use crate::node::Node;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<FramePlan>()?;
+    module.add_function(wrap_pyfunction!(frame_nodes, module)?)?;
+    module.add_function(wrap_pyfunction!(frame_stages, module)?)
+}
+
+/// A table in partitions.
+#[pyclass(frozen, module = "raskr._core")]
+#[derive(Clone)]
+pub struct FramePlan {
+    plan: Arc<Plan>,
+}
+
+fn checked(py: Python<'_>, plan: Result<Arc<Plan>, FrameError>) -> PyResult<FramePlan> {
+    plan.map(|plan| FramePlan { plan }).map_err(|error| to_python(py, error.into()))
+}
+
+fn sort_keys(keys: Vec<(String, bool, bool)>) -> Vec<SortKey> {
+    keys.into_iter()
+        .map(|(column, descending, missing_first)| SortKey { column, descending, missing_first })
+        .collect()
+}
+
+#[pymethods]
+impl FramePlan {
+    /// Partitions that `function(number, columns)` gives as tables with `__arrow_c_stream__`; `schema` has
+    /// `__arrow_c_schema__`, `estimates` are bytes of each partition.
+    #[staticmethod]
+    fn read_python(
+        name: String,
+        schema: &Bound<'_, PyAny>,
+        function: Py<PyAny>,
+        estimates: Vec<u64>,
+    ) -> PyResult<FramePlan> {
+        let reader = PythonReader::new(name, schema_of(schema)?, function, estimates);
+        Ok(FramePlan { plan: Plan::read(reader) })
+    }
+
+    /// Columns by name and NumPy's name of their type.
+    #[getter]
+    fn columns(&self) -> Vec<(String, String)> {
+        let fields = self.plan.schema().fields();
+        fields.iter().map(|field| (field.name().clone(), name_of(field.data_type()))).collect()
+    }
+
+    /// Bytes of the sources below, 0 when unknown.
+    #[getter]
+    fn estimate(&self) -> u64 {
+        self.plan.estimate()
+    }
+
+    fn project(&self, py: Python<'_>, columns: Vec<(String, PyRef<'_, FrameExpr>)>) -> PyResult<FramePlan> {
+        let columns = columns.into_iter().map(|(name, expr)| (name, expr.expr.clone())).collect();
+        checked(py, self.plan.project(columns))
+    }
+
+    fn filter(&self, py: Python<'_>, predicate: &FrameExpr) -> PyResult<FramePlan> {
+        checked(py, self.plan.filter(predicate.expr.clone()))
+    }
+
+    /// Groups of `keys`; `measures` are `(name, column, statistic, ddof)`.
+    fn aggregate(
+        &self,
+        py: Python<'_>,
+        keys: Vec<String>,
+        measures: Vec<(String, Option<String>, String, u8)>,
+        drop_missing: bool,
+    ) -> PyResult<FramePlan> {
+        let unknown = |name: &str| PyNotImplementedError::new_err(format!("{name} is not done natively"));
+        let measures = measures
+            .into_iter()
+            .map(|(name, column, statistic, ddof)| {
+                let statistic = Statistic::from_name(&statistic, ddof).ok_or_else(|| unknown(&statistic))?;
+                Ok(Measure { name, column, statistic })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        checked(py, self.plan.aggregate(keys, measures, drop_missing))
+    }
+
+    /// Rows of both with equal keys; `on` are pairs of names.
+    fn join(&self, py: Python<'_>, right: &FramePlan, on: Vec<(String, String)>, how: &str) -> PyResult<FramePlan> {
+        let kind = JoinKind::from_name(how)
+            .ok_or_else(|| PyValueError::new_err(format!("how: {how:?} is no kind of join")))?;
+        checked(py, self.plan.join(&right.plan, on, kind))
+    }
+
+    /// Rows in the order of `keys`: names, descending, missing values first. `bounds`, an array of an Arrow library as a
+    /// table of one column, are values of the first key where partitions begin.
+    #[pyo3(signature = (keys, bounds=None))]
+    fn sort(
+        &self,
+        py: Python<'_>,
+        keys: Vec<(String, bool, bool)>,
+        bounds: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<FramePlan> {
+        let keys = sort_keys(keys);
+        let Some(bounds) = bounds else { return checked(py, self.plan.sort(keys)) };
+        let schema = schema_of(&bounds.getattr("schema")?)?;
+        let found = table_of(bounds, &schema)?.whole().map_err(|error| to_python(py, error.into()))?;
+        let column = found.columns().first().cloned();
+        let column = column.ok_or_else(|| PyValueError::new_err("bounds: expected a table of one column, got none"))?;
+        checked(py, self.plan.sort_at(keys, column))
+    }
+
+    /// Rows in the order of `keys`, in one partition.
+    fn sort_whole(&self, py: Python<'_>, keys: Vec<(String, bool, bool)>) -> PyResult<FramePlan> {
+        checked(py, self.plan.sort_whole(sort_keys(keys)))
+    }
+
+    /// The same rows in so many partitions.
+    fn regroup(&self, partitions: u32) -> FramePlan {
+        FramePlan { plan: self.plan.regroup(partitions) }
+    }
+
+    fn explain(&self) -> String {
+        self.plan.explain()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("FramePlan({})", self.plan.line())
+    }
+}
+
+fn plans_of(plans: &[PyRef<'_, FramePlan>]) -> Vec<Arc<Plan>> {
+    plans.iter().map(|plan| Arc::clone(&plan.plan)).collect()
+}
+
+/// The partitions of plans, a list of nodes each; what they share is computed once.
+#[pyfunction]
+fn frame_nodes(
+    py: Python<'_>,
+    plans: Vec<PyRef<'_, FramePlan>>,
+    threads: usize,
+    memory_limit: Option<u64>,
+) -> PyResult<Vec<Vec<Node>>> {
+    let lowered = lower(&plans_of(&plans), Options { threads, memory_limit });
+    let lowered = lowered.map_err(|error| to_python(py, error.into()))?;
+    Ok(lowered.into_iter().map(|calls| calls.into_iter().map(Node::of_call).collect()).collect())
+}
+
+/// The stages of plans, and what DataFusion does in them, as text.
+#[pyfunction]
+fn frame_stages(
+    py: Python<'_>,
+    plans: Vec<PyRef<'_, FramePlan>>,
+    threads: usize,
+    memory_limit: Option<u64>,
+) -> PyResult<String> {
+    explain_stages(&plans_of(&plans), Options { threads, memory_limit }).map_err(|error| to_python(py, error.into()))
+}

@@ -1,0 +1,128 @@
+"""Results of the engine as pandas objects: what becomes of a computed partition."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raskr._bridge import core
+from raskr.dataframe.expressions import Expression
+
+
+class NativeResult(Expression):
+    """An expression whose partitions the engine computes.
+
+    Parameters
+    ----------
+    replaced : Expression
+        What it stands for.
+    plan : core.FramePlan
+        Gives a table for each partition.
+    finish : callable
+        Makes a pandas object of a table.
+    """
+
+    def __init__(self, replaced: Expression, plan: Any, finish: Any) -> None:
+        super().__init__(replaced.meta, replaced.divisions, replaced.name.rpartition("-")[0], replaced.name)
+        self.name, self.plan, self.finish = replaced.name, plan, finish
+        self.broadcast = replaced.broadcast
+        self.tables: list = []
+
+    def _lower(self) -> list:
+        return [self._call(number, self.finish, table) for number, table in enumerate(self.tables)]
+
+
+class Rows:
+    """Makes rows of a table: a frame, or a series.
+
+    Parameters
+    ----------
+    meta : pandas object
+        An empty example.
+    index : bool
+        Does the last column hold the index? Otherwise rows are counted from 0.
+    """
+
+    def __init__(self, meta: Any, index: bool) -> None:
+        self.meta, self.index = meta, index
+
+    def __call__(self, table: Any) -> Any:
+        columns = columns_of(table)
+        if self.index:
+            kind = self.meta.index.dtype
+            index = pd.Index(values_of(columns.pop(), kind), name=self.meta.index.name)
+        else:
+            index = pd.RangeIndex(table.num_rows, name=self.meta.index.name)
+        return assembled(columns, self.meta, index)
+
+
+class Groups:
+    """Makes the result of a group-by of a table whose first columns are the keys."""
+
+    def __init__(self, meta: Any) -> None:
+        self.meta = meta
+
+    def __call__(self, table: Any) -> Any:
+        columns = columns_of(table)
+        index = self.meta.index
+        if isinstance(index, pd.MultiIndex):
+            kinds = [level.dtype for level in index.levels]
+            keys = [pd.Index(values_of(column, kind)) for column, kind in zip(columns, kinds)]
+            made: Any = pd.MultiIndex.from_arrays(keys, names=index.names)
+        else:
+            kinds = [index.dtype]
+            made = pd.Index(values_of(columns[0], index.dtype), name=index.name)
+        return assembled(columns[len(kinds) :], self.meta, made)
+
+
+class OneRow:
+    """Makes a number, or a series over the columns, of a table of one row."""
+
+    def __init__(self, meta: Any, kinds: Sequence, least: Sequence) -> None:
+        self.meta, self.kinds, self.least = meta, list(kinds), list(least)
+
+    def __call__(self, table: Any) -> Any:
+        found = [values_of(column, kind)[0] for column, kind in zip(columns_of(table), self.kinds)]
+        if isinstance(self.meta, pd.Series):
+            return pd.Series(found, index=self.meta.index, dtype=self.meta.dtype, name=self.meta.name)
+        return found[0]
+
+
+def assembled(columns: list, meta: Any, index: Any) -> Any:
+    """A frame or a series of columns in the types of an empty example."""
+    if isinstance(meta, pd.Series):
+        return pd.Series(values_of(columns[0], meta.dtype), index=index, name=meta.name, copy=False)
+    made = {place: values_of(column, kind) for place, (column, kind) in enumerate(zip(columns, meta.dtypes))}
+    return pd.DataFrame(made, index=index, copy=False).set_axis(meta.columns, axis=1)
+
+
+def columns_of(table: Any) -> list:
+    """The columns of a table of the engine, as pyarrow has them."""
+    import pyarrow
+
+    return pyarrow.table(table).columns
+
+
+def values_of(column: Any, dtype: Any) -> Any:
+    """A column as an array of pandas' element type; numbers with missing values become floats."""
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        return dtype.__from_arrow__(column)  # type: ignore[attr-defined]
+    if dtype.kind == "M":
+        return column.to_pandas().astype(dtype).array
+    values = column.to_numpy()
+    if dtype == object:
+        if column.null_count:
+            values = values.copy()
+            values[np.asarray(column.is_null())] = np.nan
+        return values.astype(object, copy=False)
+    if column.null_count and dtype.kind in "iub":
+        return values.astype(object if dtype.kind == "b" else float, copy=False)
+    if not values.flags.writeable:
+        values = values.copy()
+    return values if values.dtype == dtype else values.astype(dtype)
+
+
+def nodes_of_plans(plans: Sequence, threads: int, memory_limit: int | None) -> list[list]:
+    """The nodes of the partitions of plans, which share what they have in common."""
+    return core.frame_nodes(list(plans), threads, memory_limit)

@@ -1,0 +1,117 @@
+"""Sources of native plans: pandas objects in memory, Parquet by pyarrow, text files by the engine's own parser."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raskr._bridge import core
+from raskr.dataframe.expressions import Expression, PandasSlices
+from raskr.dataframe.io.parquet import ParquetTables
+from raskr.dataframe.io.reader import Reader
+from raskr.dataframe.native.tables import (
+    INDEX,
+    NativeTable,
+    NotNative,
+    arrow_of_pandas,
+    arrow_schema,
+    dtypes_of,
+    kinds_of,
+    names,
+    table_of_arrays,
+    whole_table,
+)
+
+
+def source_of(expression: Expression) -> NativeTable:
+    """The table of a source; NotNative for others."""
+    if isinstance(expression, PandasSlices):
+        return _slices(expression)
+    if isinstance(expression, Reader) and isinstance(expression.read, ParquetTables):
+        return _parquet(expression)
+    raise NotNative(type(expression).__name__)
+
+
+def _table(reader: Any, kinds: dict, estimates: list, meta: Any, label: str) -> NativeTable:
+    plan = core.FramePlan.read_python(label, arrow_schema(kinds), reader, estimates)
+    return whole_table(plan, meta, worth=False)
+
+
+def _slices(expression: PandasSlices) -> NativeTable:
+    data = expression.data
+    kinds = kinds_of(data)
+    if object in [dtype for dtype in dtypes_of(data) if isinstance(dtype, np.dtype)] or data.index.dtype == object:
+        raise NotNative("objects may be anything")
+    reader = _PandasReader(data, expression.bounds, kinds)
+    usage = data.memory_usage(deep=False)
+    total = int(usage.sum()) if hasattr(usage, "sum") else int(usage)
+    ends = list(zip(expression.bounds, expression.bounds[1:]))
+    estimates = [total * (stop - start) // max(len(data), 1) for start, stop in ends]
+    return _table(reader, kinds, estimates, data.iloc[:0], "from-pandas")
+
+
+class _PandasReader:
+    """Slices of a pandas object as tables of pyarrow."""
+
+    def __init__(self, data: Any, bounds: list, kinds: dict) -> None:
+        self.data, self.bounds = data, bounds
+        self.places = {name: place for place, name in enumerate(kinds)}
+        self.schema = arrow_schema(kinds)
+
+    def __call__(self, number: int, columns: list) -> Any:
+        part = self.data.iloc[self.bounds[number] : self.bounds[number + 1]]
+        return arrow_of_pandas(part, columns, self.places, self.schema)
+
+
+def _parquet(expression: Reader) -> NativeTable:
+    maker = expression.read
+    meta = expression.meta
+    if maker.options.get("types_mapper") or maker.partitions or not isinstance(meta, pd.DataFrame):
+        raise NotNative("columns of other types")
+    kinds = kinds_of(meta)
+    if len(maker.index) > 1:
+        raise NotNative("an index of several levels")
+    fields = dict(zip(names(len(meta.columns)), meta.columns))
+    if any(not isinstance(label, str) for label in fields.values()):
+        raise NotNative("labels that are no text")
+    if maker.index:
+        fields[INDEX] = maker.index[0]
+    elif not _counts_rows(meta.index):
+        raise NotNative("an index that is described in the notes of the file")
+    estimates = [_bytes_of(part) for part in expression.parts]
+    return _table(_ParquetReader(maker, expression.parts, fields, kinds), kinds, estimates, meta, "read-parquet")
+
+
+def _counts_rows(index: Any) -> bool:
+    return isinstance(index, pd.RangeIndex) and index.name is None
+
+
+def _bytes_of(part: Any) -> int:
+    """Bytes of the uncompressed row groups of a part."""
+    total = 0
+    for fragment in part.fragments:
+        groups = fragment.row_groups
+        total += sum(group.total_byte_size for group in groups)
+    return total
+
+
+class _ParquetReader:
+    """Fragments of Parquet files as tables of pyarrow."""
+
+    def __init__(self, maker: Any, parts: list, fields: dict, kinds: dict) -> None:
+        self.maker, self.parts, self.fields = maker, parts, fields
+        self.schema = arrow_schema(kinds)
+
+    def __call__(self, number: int, columns: list) -> Any:
+        import pyarrow
+
+        wanted = [self.fields[name] for name in columns if name in self.fields]
+        whole = self.maker.arrow_table(self.parts[number], list(dict.fromkeys(wanted)))
+        arrays = []
+        for name in columns:
+            if name in self.fields:
+                found = whole.column(self.fields[name])
+                arrays.append(found.cast(self.schema.field(name).type))
+            else:
+                arrays.append(pyarrow.array(np.arange(whole.num_rows)))
+        return table_of_arrays(arrays, columns, self.schema, whole.num_rows)
