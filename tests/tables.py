@@ -83,7 +83,7 @@ def framed(table, way, folder):
     Parameters
     ----------
     table : pandas.DataFrame
-        Of some of `COLUMNS`.
+        With columns of the types of `COLUMNS`.
     way : Way
         Where the frame comes from: "memory" (equal parts), "pieces" (delayed tables), "csv" and "parquet".
     folder : pathlib.Path
@@ -97,19 +97,17 @@ def framed(table, way, folder):
         return dd.from_delayed(list(map(raskr.delayed, pieces)), meta=table.iloc[:0], verify_meta=False), table
     place = folder / str(next(_numbers))
     place.mkdir()
+    dates = [name for name, kind in table.dtypes.items() if kind.kind == "M"]
     # pandas makes no dates of columns of text that hold none.
-    if way.kind == "parquet" or "day" in table and not table.day.notna().any():
+    if way.kind == "parquet" or not table[dates].notna().any().all():
         for number, piece in enumerate(pieces):
             piece.to_parquet(place / f"{number}.parquet", row_group_size=max(1, len(piece) // 2))
         return dd.read_parquet(str(place), split_row_groups=len(pieces) % 2 == 0), pd.read_parquet(place)
     path = place / "table.csv"
     text = table.to_csv(index=False)
     path.write_text(text, encoding="utf-8")
-    options = {
-        "dtype": {name: kind for name, kind in TYPES.items() if name in table and name != "day"},
-        "parse_dates": [name for name in table if name == "day"],
-    }
-    expected = pd.read_csv(path, **options).astype({name: TYPES[name] for name in options["parse_dates"]})
+    options = {"dtype": table.dtypes.drop(dates).to_dict(), "parse_dates": dates}
+    expected = pd.read_csv(path, **options).astype(table.dtypes[dates].to_dict())
     frame = dd.read_csv(str(path), blocksize=max(1, len(text) // len(pieces)), **options)
     # Partitions count their rows each from 0.
     labels = raskr.compute(*[raskr.delayed(np.arange)(raskr.delayed(len)(part)) for part in frame.to_delayed()])
@@ -127,8 +125,8 @@ def same(lazy, expected, ordered=True, labelled=True):
 
     Parameters
     ----------
-    lazy : raskr collection
-        What is computed.
+    lazy : raskr collection or pandas object
+        What is computed; or was, where declared types are not to be looked at.
     expected : pandas object
         What pandas gives.
     ordered : bool
@@ -141,7 +139,7 @@ def same(lazy, expected, ordered=True, labelled=True):
         assert type(found) is type(expected) or np.isscalar(found), f"{type(found)} for {type(expected)}"
         _same_value(found, expected)
         return
-    meta = lazy._meta
+    meta = lazy._meta if hasattr(lazy, "_meta") else found
     if not ordered:
         found, expected = _sorted(found, labelled), _sorted(expected, labelled)
     if not labelled and not isinstance(expected, pd.Index):

@@ -158,6 +158,9 @@ def _meta_behind(metas: list, join: str) -> Any:
     """What pandas makes of the empty frames; types of columns that are missing somewhere leave room for missing values."""
     made = pd.concat(metas, join=join, sort=False)
     if made.ndim == 1:
+        kinds = [meta.dtype for meta in metas]
+        if all(isinstance(kind, pd.CategoricalDtype) for kind in kinds) and len(set(kinds)) > 1:
+            return made.astype(_joint_categories(metas))
         return made
     changes = {}
     for name in made.columns if made.columns.is_unique else ():

@@ -215,14 +215,16 @@ class BlockParser:
         kwargs = dict(self.kwargs)
         if not block.is_last:
             kwargs.pop("skipfooter", None)
-        if not block.is_first:
-            kwargs.pop("skiprows", None)
-            kwargs["header"] = 0 if self.header else None
-            data = encoded(self.header, self.encoding) + data
         path_name = None if self.path_column is None else self.path_column[0]
         wanted = None if columns is None else [name for name in columns if name != path_name]
         if wanted is not None:
             kwargs = _for_columns(kwargs, wanted, self.meta.columns)
+        if not block.is_first:
+            kwargs.pop("skiprows", None)
+            kwargs["header"] = 0 if self.header else None
+            data, kwargs = self._without_labels(data, kwargs, block)
+            data = encoded(self.header, self.encoding) + data
+        kwargs = self._with_text(kwargs)
         try:
             table = self.reader(io.BytesIO(data), **kwargs) if data else self.meta.copy()
         except pd.errors.EmptyDataError:
@@ -240,6 +242,46 @@ class BlockParser:
             table = table if columns is None else table[columns]
         return table
 
+    def _with_text(self, kwargs: dict) -> dict:
+        """The arguments, which say what is text: a block in which it looks like numbers has it as it is written."""
+        given = kwargs.get("dtype")
+        if given is not None and not isinstance(given, dict) or not self.meta.columns.is_unique:
+            return kwargs
+        others = {*(given or ()), *(kwargs.get("converters") or ()), *self._dates(kwargs)}
+        kinds = {name: kind for name, kind in self.meta.dtypes.items() if name not in others}
+        text = {name: kind for name, kind in kinds.items() if isinstance(kind, pd.StringDtype)}
+        return {**kwargs, "dtype": {**(given or {}), **text}} if text else kwargs
+
+    @staticmethod
+    def _dates(kwargs: dict) -> list:
+        dates = kwargs.get("parse_dates")
+        return list(dates) if isinstance(dates, (list, tuple)) else []
+
+    def _without_labels(self, data: bytes, kwargs: dict, block: TextBlock) -> tuple[bytes, dict]:
+        """What keeps pandas from taking values for labels where a block begins with a row that is too long.
+
+        Elsewhere in a file such a row is an error, unless the caller has it skipped or reads some columns only.
+        """
+        if self.reader is pd.read_fwf or not isinstance(self.meta.index, pd.RangeIndex) or "index_col" in kwargs:
+            return data, kwargs
+        if kwargs.get("usecols") is not None:
+            return data, {**kwargs, "index_col": False}
+        ending, place = encoded(self.delimiter, self.encoding), 0
+        while place < len(data):
+            found = data.find(ending, place)
+            stop = len(data) if found < 0 else found + len(ending)
+            row = data[place:stop].decode(self.encoding, "replace")
+            fields = _number_of_fields(row, self.reader, kwargs)
+            if fields and fields <= len(self.meta.columns):
+                break
+            if fields and kwargs.get("on_bad_lines", "error") == "error":
+                raise pd.errors.ParserError(
+                    f"Expected {len(self.meta.columns)} fields, saw {fields} in the row {row.strip()!r} of {block.path}, the "
+                    f"first one behind byte {block.start}"
+                )
+            data, place = (data[:place] + data[stop:], place) if fields else (data, stop)
+        return data, kwargs
+
     def _check_columns(self, table: Any, block: TextBlock, wanted: list | None) -> None:
         if not self.enforce or wanted is not None:
             return
@@ -254,6 +296,23 @@ class BlockParser:
 
         declared = {name: kind for name, kind in self.meta.dtypes.items() if name in table.columns}
         return coerced(table, declared, self.given_types)
+
+
+def _number_of_fields(row: str, reader: Callable, kwargs: dict) -> int:
+    """How many fields a row has; 0 for one that is skipped."""
+    names = ("sep", "delimiter", "quotechar", "quoting", "doublequote", "escapechar", "comment", "skipinitialspace")
+    try:
+        table = reader(
+            io.StringIO(row),
+            header=None,
+            dtype=object,
+            skip_blank_lines=kwargs.get("skip_blank_lines", True),
+            engine=kwargs.get("engine", "c"),
+            **{name: kwargs[name] for name in names if kwargs.get(name) is not None},
+        )
+    except pd.errors.EmptyDataError:
+        return 0
+    return table.shape[1]
 
 
 def with_path(table: Any, path_column: tuple, path: str) -> Any:
@@ -303,6 +362,7 @@ def can_read_columns(kwargs: dict, meta: Any) -> bool:
         kwargs.get("usecols") is None
         and plain
         and meta.columns.is_unique
+        and isinstance(meta.index, pd.RangeIndex)
         and kwargs.get("index_col") is None
         and kwargs.get("colspecs", "infer") == "infer"
         and not kwargs.get("skipinitialspace")
