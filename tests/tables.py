@@ -77,6 +77,11 @@ def ways(*kinds):
 _numbers = itertools.count()
 
 
+def fresh(folder, ending=""):
+    """A path in a folder that nothing had before."""
+    return folder / f"{next(_numbers)}{ending}"
+
+
 def framed(table, way, folder):
     """A frame, and the table that it stands for, as pandas has it.
 
@@ -95,7 +100,7 @@ def framed(table, way, folder):
     pieces = [table.iloc[low:high] for low, high in zip(edges, edges[1:])]
     if way.kind == "pieces":
         return dd.from_delayed(list(map(raskr.delayed, pieces)), meta=table.iloc[:0], verify_meta=False), table
-    place = folder / str(next(_numbers))
+    place = fresh(folder)
     place.mkdir()
     dates = [name for name, kind in table.dtypes.items() if kind.kind == "M"]
     # pandas makes no dates of columns of text that hold none.

@@ -4,7 +4,6 @@ import bz2
 import codecs
 import gzip
 import io
-import itertools
 import lzma
 import zipfile
 
@@ -12,12 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
-from tables import cases, framed, same, tables, ways
+from tables import cases, framed, fresh, same, tables, ways
 
 import raskr
 import raskr.dataframe as dd
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +59,18 @@ def texts(draw, encoding="utf-8", sep=",", broken=True):
     """The text of a table: columns of some kind each, blank lines, rows that are too short and, at times, too long."""
 
     def fits(field):
-        return field.encode(encoding, "ignore").decode(encoding) == field
+        quoted = field.startswith('"')
+        return field.encode(encoding, "ignore").decode(encoding) == field and (quoted or sep not in field)
 
     columns = draw(st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=4))
     lines = [sep.join(draw(st.permutations(list(filter(fits, NAMES))))[: len(columns)])]
-    for _ in range(draw(st.integers(0, 12))):
+    for number in range(draw(st.integers(0, 12))):
         fields = [draw(st.sampled_from(list(filter(fits, column)))) for column in columns]
         odd = draw(st.integers(0, 40))
         if odd == 0:
             fields = fields[:-1] or ["x"]
-        elif odd == 1 and broken:
+        elif odd == 1 and broken and number:
+            # A first row that is too long is no error: pandas takes what stands first in each for a label.
             fields.append("1")
         lines.append(sep.join(fields))
         if odd == 2:
@@ -122,7 +121,7 @@ OPTIONS = [
 @cases(150)
 @given(text=texts(), blocksize=st.sampled_from([None, 1, 7, 20, 60]), options=st.sampled_from(OPTIONS))
 def test_any_text_is_read_as_pandas_reads_it(folder, text, blocksize, options):
-    path = folder / f"{next(_numbers)}.csv"
+    path = fresh(folder, ".csv")
     path.write_bytes(text.encode())
     note(repr(text))
     # Rows are left out of the first block only, and no more than it has are looked at.
@@ -145,7 +144,7 @@ def test_any_text_is_read_as_pandas_reads_it(folder, text, blocksize, options):
 )
 def test_any_encoding_and_compression(folder, data, encoding, sep, ending):
     text = data.draw(texts(encoding, sep, broken=False))
-    path = folder / f"{next(_numbers)}.csv{ending}"
+    path = fresh(folder, f".csv{ending}")
     path.write_bytes(COMPRESSIONS[ending](text.encode(encoding)))
     options = {"sep": sep, "encoding": encoding}
     blocksize = data.draw(st.sampled_from([None, 10, 40])) if not ending else None
@@ -156,14 +155,14 @@ def test_any_encoding_and_compression(folder, data, encoding, sep, ending):
 @cases(20)
 @given(text=texts(broken=False), blocksize=st.sampled_from([None, 5, 30]), data=st.data())
 def test_some_columns_are_those_of_all(folder, text, blocksize, data):
-    path = folder / f"{next(_numbers)}.csv"
+    path = fresh(folder, ".csv")
     path.write_bytes(text.encode())
     expected = outcome(lambda: pd.read_csv(path))
     if isinstance(expected, Exception) or not isinstance(expected.index, pd.RangeIndex):
         return
     df = dd.read_csv(str(path), blocksize=blocksize)
     assert list(df.columns) == list(expected.columns)
-    chosen = data.draw(st.lists(st.sampled_from(list(expected.columns)), unique=True))
+    chosen = data.draw(st.lists(st.sampled_from(list(expected.columns)), min_size=1, unique=True))
     same(df[chosen], expected[chosen], labelled=False)
     assert len(df) == len(expected)
     same(df[chosen].count(), expected[chosen].count())
@@ -172,7 +171,7 @@ def test_some_columns_are_those_of_all(folder, text, blocksize, data):
 @cases(20)
 @given(pieces=st.lists(texts(broken=False), min_size=1, max_size=3))
 def test_several_files_are_those_of_each(folder, pieces):
-    place = folder / str(next(_numbers))
+    place = fresh(folder)
     place.mkdir()
     first = pieces[0].splitlines()[0]
     tables_read = []
@@ -188,12 +187,21 @@ def test_several_files_are_those_of_each(folder, pieces):
         same_outcome(found, pd.concat(tables_read))
 
 
+#: pandas leaves out hours where all of a table's are 0.
+WITHOUT_DATES = ("flag", "n", "größe", "名", "kind")
+
+
 # --- tables that are written ------------------------------------------------------------------------------------------
 @cases(20)
-@given(table=tables(), way=ways(), single=st.booleans(), ending=st.sampled_from(["", ".gz", ".bz2", ".xz"]))
+@given(
+    table=tables(columns=WITHOUT_DATES),
+    way=ways(),
+    single=st.booleans(),
+    ending=st.sampled_from(["", ".gz", ".bz2", ".xz"]),
+)
 def test_csv_that_is_written(folder, table, way, single, ending):
     df, expected = framed(table, way, folder)
-    place = folder / str(next(_numbers))
+    place = fresh(folder)
     compression = {"": None, ".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}[ending]
     target = place / (f"a.csv{ending}" if single else f"*.csv{ending}")
     paths = df.to_csv(str(target), single_file=single, compression=compression)
@@ -209,7 +217,7 @@ def test_csv_that_is_written(folder, table, way, single, ending):
 
 @cases(20)
 @given(
-    table=tables(),
+    table=tables(least=1),
     way=ways(),
     options=st.sampled_from(
         [
@@ -224,8 +232,10 @@ def test_csv_that_is_written(folder, table, way, single, ending):
     ),
 )
 def test_parquet_that_is_written(folder, table, way, options):
+    # Names of folders tell no type where all values are missing.
+    table = table.assign(kind=table.kind.fillna("y")) if table.kind.isna().all() else table
     df, expected = framed(table, way, folder)
-    place = str(folder / str(next(_numbers)))
+    place = str(fresh(folder))
     df.to_parquet(place, **options)
     key = options.get("partition_on")
     labelled = options.get("write_index", True)
@@ -249,7 +259,7 @@ def test_parquet_that_is_written(folder, table, way, options):
 def test_json_and_orc_that_are_written(folder, table, way):
     df, expected = framed(table, way, folder)
     expected = expected.reset_index(drop=True)
-    place = folder / str(next(_numbers))
+    place = fresh(folder)
     df.to_json(str(place / "*.json"))
     pieces = [piece for piece in raskr.compute(*df.to_delayed())]
     for number, piece in enumerate(pieces):
@@ -257,6 +267,6 @@ def test_json_and_orc_that_are_written(folder, table, way):
         assert found.to_dict("records") == pd.read_json(
             io.StringIO(piece.to_json(orient="records", lines=True)), lines=True
         ).to_dict("records") or len(piece)
-    orc = str(folder / str(next(_numbers)))
+    orc = str(fresh(folder))
     df.to_orc(orc, write_index=False)
     same(dd.read_orc(orc), expected, labelled=False)

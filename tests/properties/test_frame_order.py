@@ -69,7 +69,7 @@ def test_windows_of_rows(table, parts):
 @given(
     table=tables(),
     way=ways(),
-    keys=st.lists(st.sampled_from(["flag", "n", "größe", "名", "day"]), min_size=1, max_size=3, unique=True),
+    keys=st.lists(st.sampled_from(["flag", "n", "größe", "名", "day", "kind"]), min_size=1, max_size=3, unique=True),
     ascending=st.booleans(),
     missing=st.sampled_from(["first", "last"]),
 )

@@ -1,5 +1,6 @@
 """Sorting across partitions: `set_index` and `sort_values`, by places in a sample of the values."""
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +37,13 @@ class Summary:
         places = np.linspace(0, len(found) - 1, min(size, len(found))).round().astype(int)
         self.sample = found.iloc[places]
         self.ends = (found.iloc[0], found.iloc[-1]) if len(found) else None
+
+    def by_places(self, categories: Any) -> "Summary":
+        """The same of the places that values have among categories."""
+        made = copy.copy(self)
+        made.sample = pd.Series(categories.get_indexer(self.sample.astype(categories.dtype)), dtype="int64")
+        made.ends = (made.sample.min(), made.sample.max()) if len(made.sample) else None
+        return made
 
 
 def summaries(keys: Expression, size: int) -> list[Summary]:
@@ -84,13 +92,19 @@ class ByRange:
         Count from the largest values otherwise.
     missing : {'first', 'last'}
         Where rows without a value go.
+    categories : pandas.Index, optional
+        The column is of these categories, and divisions are places among them.
     """
 
-    def __init__(self, key: Any, divisions: Sequence, ascending: bool = True, missing: str = "last") -> None:
+    def __init__(
+        self, key: Any, divisions: Sequence, ascending: bool = True, missing: str = "last", categories: Any = None
+    ) -> None:
         self.key, self.divisions, self.ascending, self.missing = key, list(divisions), ascending, missing
+        self.categories = categories
 
     def __dask_tokenize__(self) -> Any:
-        return type(self).__name__, self.key, self.divisions, self.ascending, self.missing
+        categories = None if self.categories is None else list(self.categories)
+        return type(self).__name__, self.key, self.divisions, self.ascending, self.missing, categories
 
     def __call__(self, part: Any) -> Any:
         column, last = part[self.key], len(self.divisions) - 2
@@ -99,6 +113,8 @@ class ByRange:
         inner = self.divisions[1:-1]
         if inner:
             values = column[~absent]
+            if self.categories is not None:
+                values = pd.Series(self.categories.get_indexer(values.astype(self.categories.dtype)))
             places[~absent] = _search(values, inner)
         if not self.ascending:
             places = last - places
@@ -139,17 +155,20 @@ class SetIndex:
 
 
 class SortValues:
-    """Sorts a partition."""
+    """Sorts a partition; a column of categories has the same ones in every partition, which are what it is sorted by."""
 
-    def __init__(self, function: Any, options: dict) -> None:
-        self.function, self.options = function, options
+    def __init__(self, function: Any, options: dict, key: Any = None, categories: Any = None) -> None:
+        self.function, self.options, self.key, self.categories = function, options, key, categories
 
     def __dask_tokenize__(self) -> Any:
         from raskr.tokenize import normalize_token
 
-        return type(self).__name__, normalize_token(self.function), self.options
+        categories = None if self.categories is None else list(self.categories)
+        return type(self).__name__, normalize_token(self.function), self.options, self.key, categories
 
     def __call__(self, part: Any) -> Any:
+        if self.categories is not None:
+            part = part.assign(**{self.key: part[self.key].cat.set_categories(self.categories)})
         return self.function(part, **self.options)
 
 
@@ -331,10 +350,16 @@ def sort_values(
         return new_collection(PartitionCalls(sorter, [source], {}, source.meta, unknown, "sort-values"))
     size = int(max(_AT_LEAST, _PER_PARTITION * wanted) * max(upsample, 0.1))
     found = summaries(frame[keys[0]]._expr, size)
+    categories = None
+    if isinstance(source.meta[keys[0]].dtype, pd.CategoricalDtype):
+        # pandas sorts categories by their places, whatever they are.
+        categories = concat([each.sample for each in found]).cat.categories
+        sorter = SortValues(sorter.function, sorter.options, keys[0], categories)
+        found = [each.by_places(categories) for each in found]
     divisions = divisions_of_sample(found, wanted)
     if divisions[0] is None:
         divisions = [None, None]
-    place = ByRange(keys[0], divisions, ways[0], na_position)
+    place = ByRange(keys[0], divisions, ways[0], na_position, categories)
     made = Shuffle(source, place, len(divisions) - 1, finish=sorter, keys=keys, label="sort-values")
     return new_collection(made)
 

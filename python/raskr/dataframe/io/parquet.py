@@ -103,6 +103,9 @@ class ParquetTables:
 
     def pandas_of(self, table: Any, columns: list) -> Any:
         """The pandas object of a table of pyarrow's."""
+        for place, name in enumerate(table.column_names):
+            if name in self.partitions:
+                table = table.set_column(place, name, _without_null_values(table.column(place)))
         made = table.replace_schema_metadata(self.schema.metadata).to_pandas(use_threads=False, **self.options)
         loose = [name for name in self.index if name in made.columns]
         found = made.set_index(loose if len(loose) > 1 else loose[0]) if loose else made
@@ -117,6 +120,13 @@ class ParquetTables:
         if list(found.columns) != columns:
             found = found[columns]
         return found[columns[0]] if self.as_series else found
+
+
+def _without_null_values(column: Any) -> Any:
+    """A column of codes, of which none means that a value is missing: that is what the folder of missing ones gives."""
+    if any(chunk.dictionary.null_count for chunk in column.chunks):
+        return column.cast(column.type.value_type)
+    return column
 
 
 def _with_index(schema: Any, index: list) -> Any:
@@ -373,7 +383,7 @@ def _partition_values(dataset: Any) -> dict:
     names = partitioning.schema.names
     values = partitioning.dictionaries
     return {
-        name: pd.Index(found.to_pandas()).sort_values()
+        name: pd.Index(found.to_pandas()).dropna().sort_values()
         for name, found in zip(names, values)
         if found is not None and name in dataset.schema.names
     }
