@@ -313,7 +313,7 @@ class ufunc:
         lazy = (*args, kwargs.get("where"), *(out if isinstance(out, tuple) else (out,)))
         if not any(isinstance(x, Array) for x in lazy):
             # Collections with a way of their own, such as frames, are asked by NumPy.
-            if any(is_node_source(x) and not _foreign(x) for x in args):
+            if any(map(is_node_source, args)) and not any(map(_foreign, args)):
                 return elemwise(self._ufunc, *args, **kwargs)
             return self._ufunc(*args, **kwargs)
         if any(_foreign(x) for x in args):

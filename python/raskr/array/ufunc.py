@@ -135,13 +135,18 @@ acos, acosh, asin, asinh, atan, atanh, atan2, pow = (
 
 # --- functions of NumPy's that are no ufuncs but work element by element --------------------------------------------
 def elementwise_function(numpy_function: Callable[..., Any]) -> Callable[..., Any]:
-    """Completes a lazy version of a NumPy function: calls that hold no lazy array go to NumPy itself."""
+    """Completes a lazy version of a NumPy function: calls that hold no lazy array go to NumPy itself.
+
+    Frames become arrays of their values, since these functions of NumPy's would compute them.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             if any(isinstance(x, Array) for x in args) or any(isinstance(x, Array) for x in kwargs.values()):
                 return function(*args, **kwargs)
+            if args and hasattr(type(args[0]), "to_dask_array"):
+                return function(args[0].to_dask_array(), *args[1:], **kwargs)
             return numpy_function(*args, **kwargs)
 
         return like_numpy(numpy_function)(call)
@@ -183,7 +188,7 @@ def imag(x: Any) -> Any:
     >>> da.imag(da.asarray([1 + 2j, 3 + 4j])).compute()
     array([2., 4.])
     """
-    if x._expr.native and x.dtype.kind in "biuf":
+    if x._expr.native and x.dtype.kind in "biuf" and not any(map(np.isnan, x.shape)):
         return wrap(Expr.full(x.chunks, x.dtype, 0, label="imag"))
     return _unary("imag", np.imag, x)
 

@@ -29,6 +29,10 @@ _CATEGORY_METHODS = (
     "add_categories as_ordered as_unordered remove_categories rename_categories reorder_categories set_categories"
 ).split()
 
+class UnknownCategoriesError(NotImplementedError, AttributeError):
+    """Categories are wanted that are not known yet; an AttributeError too, so that names can be looked through."""
+
+
 _UNKNOWN = "`df.column.cat.{}` with unknown categories is not supported: use `column.cat.as_known()` or `df.categorize()` first"
 
 
@@ -173,6 +177,19 @@ class DatetimeAccessor(Accessor):
         return self._series._meta.dt.unit
 
 
+class IndexDates(DatetimeAccessor):
+    """The methods and fields of an index of dates, durations or periods; see `pandas.DatetimeIndex`."""
+
+    def __init__(self, series: Any) -> None:
+        if not isinstance(series._meta, (pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex)):
+            raise AttributeError("Can only use .dt accessor with datetimelike values")
+        self._series = series
+
+    tz = property(lambda self: self._series._meta.tz, doc="The time zone.")
+    freq = property(lambda self: self._series._meta.freq, doc="The frequency, where it is known.")
+    unit = property(lambda self: self._series._meta.unit, doc="The resolution.")
+
+
 class CategoricalAccessor(Accessor):
     """The methods of categories; see `pandas.Series.cat`. Categories may be unknown before computing.
 
@@ -201,14 +218,14 @@ class CategoricalAccessor(Accessor):
     def categories(self) -> Any:
         """The categories; NotImplementedError where they are not known."""
         if not self.known:
-            raise NotImplementedError(_UNKNOWN.format("categories"))
+            raise UnknownCategoriesError(_UNKNOWN.format("categories"))
         return self._series._meta.dtype.categories
 
     @property
     def codes(self) -> Any:
         """The places of values among the categories, which must be known."""
         if not self.known:
-            raise NotImplementedError(_UNKNOWN.format("codes"))
+            raise UnknownCategoriesError(_UNKNOWN.format("codes"))
         return self._field("codes")
 
     def as_known(self, **kwargs: Any) -> Any:
@@ -358,7 +375,8 @@ def categorized(frame: Any, columns: Any = None, index: bool | None = None, spli
         elif not has_known_categories(column):
             frame = frame._with(name, column.cat.as_known())
     is_unknown = isinstance(meta.index, pd.CategoricalIndex) and not has_known_categories(meta.index)
-    if is_unknown and index is not False or index and not isinstance(meta.index, pd.CategoricalIndex):
+    is_text = pd.api.types.is_string_dtype(meta.index.dtype) and meta.index.nlevels == 1
+    if (is_unknown or is_text) and index is not False or index and not isinstance(meta.index, pd.CategoricalIndex):
         values = frame.index.unique().compute()
         values = values.categories if isinstance(values, pd.CategoricalIndex) else values.dropna().sort_values()
         frame = elementwise(_categorical_index, [frame, pd.CategoricalDtype(list(values))])

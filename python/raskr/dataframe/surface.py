@@ -6,6 +6,7 @@ from raskr.dataframe.accessors import (
     CachedAccessor,
     CategoricalAccessor,
     DatetimeAccessor,
+    IndexDates,
     ListAccessor,
     StringAccessor,
     StructAccessor,
@@ -67,7 +68,7 @@ class FrameMethods(FrameElementwise, FrameStatistics, ReshapeMethods, _TableMeth
         columns : list, optional
             The columns; those of text and of unknown categories by default.
         index : bool, optional
-            The index, too; by default where it is categorical.
+            The index, too; by default where it is text, or of unknown categories.
         split_every : int, optional
             Accepted for likeness.
         """
@@ -95,6 +96,22 @@ class IndexMethods(IndexElementwise, SeriesStatistics, Reductions):
 
     str = CachedAccessor(StringAccessor)
     cat = CachedAccessor(CategoricalAccessor)
+    dt = CachedAccessor(IndexDates)
+
+    @property
+    def categories(self) -> Any:
+        """The categories of an index of categories."""
+        return self.cat.categories
+
+    @property
+    def codes(self) -> Any:
+        """The places of values among the categories, of an index of categories."""
+        return self.cat.codes
+
+    @property
+    def ordered(self) -> bool:
+        """Do the categories of an index of categories have an order?"""
+        return self.cat.ordered
 
 
 #: Methods of series that indexes have as well; what they give is a series.

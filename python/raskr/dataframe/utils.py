@@ -89,8 +89,10 @@ def _example_values(dtype: Any) -> Any:
                 return pd.array(values, dtype=dtype)
             except (TypeError, ValueError, NotImplementedError):
                 continue
-    if dtype.kind in "mM":
-        return np.array([0, 86_400_000_000_000], dtype="i8").view(f"{dtype.kind}8[ns]").astype(dtype)
+    if dtype.kind == "M":
+        return np.array([0, 86_400_000_000_000], dtype="i8").view("M8[ns]").astype(dtype)
+    if dtype.kind == "m":
+        return np.array([1, 2], dtype="i8").view(dtype)
     if dtype.kind == "O":
         return np.array(["foo", "foo"], dtype=object)
     return np.ones(2, dtype=dtype)
@@ -114,6 +116,8 @@ def meta_nonempty(x: Any) -> Any:
     if isinstance(x, pd.Index):
         if isinstance(x.dtype, np.dtype) and x.dtype.kind in "iuf":
             return pd.Index(np.arange(2, dtype=x.dtype), name=x.name)
+        if isinstance(x, pd.TimedeltaIndex):
+            return pd.timedelta_range("1D", periods=2, freq=x.freq or "D", name=x.name).as_unit(x.unit)
         if isinstance(x, pd.DatetimeIndex):
             return pd.date_range("1970-01-01", periods=2, freq=x.freq or "D", tz=x.tz, name=x.name).as_unit(x.unit)
         return pd.Index(_example_values(x.dtype), name=x.name, dtype=x.dtype)
@@ -126,6 +130,8 @@ def meta_nonempty(x: Any) -> Any:
         if not columns:
             return pd.DataFrame(index=index, columns=x.columns)
         return pd.concat(columns, axis=1).set_axis(x.columns, axis=1)
+    if isinstance(x, pd.DatetimeTZDtype):
+        return pd.Timestamp(1, tz=x.tz, unit=x.unit)
     if isinstance(x, np.ndarray):
         return np.ones((2, *x.shape[1:]), dtype=x.dtype)
     return x

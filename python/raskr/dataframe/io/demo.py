@@ -1,6 +1,7 @@
 """Made-up frames: time series and tables by specification, the same for the same seed, whichever columns are read."""
 
 import string
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -215,7 +216,11 @@ def _options_by_column(names: Sequence, options: dict) -> dict:
     for key, value in options.items():
         owners = [name for name in names if isinstance(name, str) and key.startswith(f"{name}_")]
         if not owners:
-            raise TypeError(f"{key!r}: a keyword of the form column_option was expected, for columns {list(names)}")
+            warnings.warn(
+                f"{key!r} is ignored: keywords of the form column_option were expected, for columns {list(names)}",
+                stacklevel=4,
+            )
+            continue
         owner = max(owners, key=len)
         found[owner][key[len(owner) + 1 :]] = value
     return found
