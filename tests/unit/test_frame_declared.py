@@ -24,31 +24,6 @@ def _same(lazy, expected):
     assert _kinds(lazy) == _kinds(expected)
 
 
-@pytest.mark.parametrize("how", ["left", "right", "outer", "inner"])
-def test_joins_declare_columns_that_can_miss_values(how):
-    left = pd.DataFrame({"k": [1, 2, 3], "n": [1, 2, 3], "t": [True, False, True]})
-    right = pd.DataFrame({"k": [2, 3, 4], "m": [5, 6, 7], "u": [True, True, False]})
-    lazy = dd.from_pandas(left, npartitions=2).merge(dd.from_pandas(right, npartitions=2), on="k", how=how)
-    expected = left.merge(right, on="k", how=how)
-    assert _kinds(lazy) == _kinds(expected)
-    found = lazy.compute().sort_values("k").reset_index(drop=True)
-    pd.testing.assert_frame_equal(found, expected.sort_values("k").reset_index(drop=True))
-
-
-def test_joins_on_keys_of_other_names_and_on_indexes_declare_missing_keys():
-    left = pd.DataFrame({"k": [1, 2]})
-    right = pd.DataFrame({"q": [2, 3], "m": [5, 6]})
-    a, b = dd.from_pandas(left, npartitions=1), dd.from_pandas(right, npartitions=1)
-    for options in ({"left_on": "k", "right_on": "q"}, {"left_on": "k", "right_index": True}):
-        for how in ("left", "right", "outer"):
-            expected = left.merge(right, how=how, **options)
-            lazy = a.merge(b, how=how, **options)
-            found = lazy.compute()
-            assert _kinds(found) == _kinds(expected)
-            declared = {name: np.result_type(kind, lazy.dtypes[name]) for name, kind in expected.dtypes.items()}
-            assert declared == _kinds(lazy)
-
-
 def test_nearest_rows_declare_columns_that_can_miss_values():
     left = pd.DataFrame({"t": [1, 5, 10], "n": [1, 2, 3]})
     right = pd.DataFrame({"t": [2, 3], "m": [5, 6]})
@@ -173,6 +148,10 @@ def test_what_is_refused_says_why(pdf):
         df["z"] = da.ones((10, 2), chunks=5)
     with pytest.raises(ValueError, match="Number of partitions do not match"):
         df["z"] = da.ones(10, chunks=2)
+    with pytest.raises(ValueError, match="Unexpected value for .lengths."):
+        df.to_dask_array(lengths=5)
+    with pytest.raises(NotImplementedError, match="index with a frame"):
+        df.set_index(df[["a"]])
     with pytest.raises(ValueError, match="different numbers of partitions"):
         df.a + da.ones(10, chunks=2)
     with pytest.raises(TypeError, match="doesn't support type list"):
@@ -198,3 +177,102 @@ def test_types_that_were_found_are_told(pdf):
     df = dd.from_pandas(pdf[["a", "b"]], npartitions=2)
     with pytest.warns(UserWarning, match="'a': 'int64', 'b': 'float64'|'a': 'float64', 'b': 'float64'"):
         df.apply(lambda row: row, axis=1)
+
+
+def test_universal_functions_take_lazy_numbers_beside_frames(pdf):
+    numbers = pdf[["a", "b"]]
+    df = dd.from_pandas(numbers, npartitions=3)
+    total = df.a.sum()
+    for function in (da.hypot, np.hypot):
+        _same(function(df.a, total), np.hypot(numbers.a, 45))
+        _same(function(total, df), np.hypot(45, numbers))
+    for function in ("real", "imag", "isreal", "sinc", "nan_to_num"):
+        lazy = getattr(da, function)(df.a)
+        assert isinstance(lazy, da.Array)
+        np.testing.assert_array_equal(lazy.compute(), getattr(np, function)(numbers.a.to_numpy()))
+
+
+def test_indexes_of_dates_and_categories_have_their_accessors():
+    days = pd.date_range("2000-01-30 05:00", periods=4, freq="16h", name="t")
+    df = dd.from_pandas(pd.DataFrame({"a": range(4)}, index=days), npartitions=2)
+    pd.testing.assert_index_equal(df.index.dt.floor("D").compute(), days.floor("D"))
+    assert df.index.dt.tz is None and df.index.dt.year.compute().tolist() == [2000] * 4
+    found = df.groupby(df.index.dt.date).sum().compute()
+    pd.testing.assert_frame_equal(found, pd.DataFrame({"a": range(4)}, index=days).groupby(days.date).sum())
+    words = dd.from_pandas(pd.DataFrame({"a": [1, 2]}, index=["x", "y"]), npartitions=1)
+    assert not hasattr(words.index, "dt") and not hasattr(words.index, "categories")
+    known = words.categorize()
+    assert known.index.cat.known and list(known.index.categories) == ["x", "y"] and not known.index.ordered
+    assert words.categorize(index=False) is words
+    with pytest.raises(AttributeError, match="with unknown categories"):
+        _ = known.index.cat.as_unknown().cat.categories
+
+
+def test_groups_by_the_index_are_groups_of_its_values(pdf):
+    indexed = pdf[["a", "b"]].set_index(pdf.a % 3)
+    df = dd.from_pandas(indexed, npartitions=2)
+    _same(df.groupby(df.index).sum(), indexed.groupby(indexed.index).sum())
+
+
+def test_rows_are_replaced_by_cases_shifted_along_columns_and_taken_by_label(pdf):
+    numbers = pdf[["a", "b"]]
+    df = dd.from_pandas(numbers, npartitions=3)
+    cases = [(numbers.a > 5, numbers.b), (numbers.a > 2, -1.0)]
+    lazy = [(df.a > 5, df.b), (df.a > 2, -1.0)]
+    pd.testing.assert_series_equal(df.a.case_when(lazy).compute(), numbers.a.case_when(cases))
+    _same(df.shift(axis="columns"), numbers.shift(axis="columns"))
+    _same(df.diff(axis=1), numbers.diff(axis=1))
+    assert df.a[3].compute().tolist() == [3]
+    wanted = ["a"]
+    chosen = df[wanted]
+    wanted.append("gone")
+    _same(chosen, numbers[["a"]])
+    with pytest.raises(NotImplementedError, match="only works for axis=1"):
+        df.drop([0])
+    _same(df.drop("a", axis=1), numbers.drop("a", axis=1))
+
+
+def test_partitions_unlike_their_declaration_are_refused_where_that_is_wanted(pdf):
+    df = dd.from_pandas(pdf, npartitions=2)
+    declared = {"meta": ("n", "int64"), "enforce_metadata": True}
+    _same(df.map_partitions(lambda part: part.a.rename("n"), **declared), pdf.a.rename("n"))
+    with pytest.raises(ValueError, match="Metadata mismatch.*expected int64, got a partition of float64"):
+        df.map_partitions(lambda part: part.b.rename("n"), **declared).compute()
+
+
+def test_tables_of_groups_and_categories_have_zeros_for_what_is_not_there(pdf):
+    pdf = pdf.assign(r=pdf.a % 3, c=pd.Categorical(list("xyxyzzxxyy")))
+    df = dd.from_pandas(pdf, npartitions=3)
+    for how in ("sum", "count", "mean", "first"):
+        found = df.pivot_table(index="r", columns="c", values=["b", "a"], aggfunc=how)
+        expected = pdf.pivot_table(index="r", columns="c", values=["b", "a"], aggfunc=how, observed=False)
+        pd.testing.assert_frame_equal(found.compute(), expected)
+    words = df.pivot_table(index="r", columns="c", values="s", aggfunc="first").compute()
+    pd.testing.assert_frame_equal(
+        words, pdf.pivot_table(index="r", columns="c", values="s", aggfunc="first", observed=False)
+    )
+    with pytest.raises(ValueError, match="'index' must be the name of an existing column"):
+        df.pivot_table(index="gone", columns="c", values="a")
+
+
+def test_dates_are_declared_by_name_and_type():
+    words = pd.Series(["2023-04-01 22:12:11.5+00:00"], name="a")
+    found = dd.to_datetime(dd.from_pandas(words, npartitions=1), meta=("a", "datetime64[us, UTC]"))
+    assert str(found.dtype) == "datetime64[us, UTC]" and found.name == "a"
+    pd.testing.assert_series_equal(found.compute(), pd.to_datetime(words))
+
+
+def test_options_of_no_column_are_ignored_with_a_warning():
+    from raskr.dataframe.dask_expr.datasets import timeseries
+
+    with pytest.warns(UserWarning, match="'types' is ignored"):
+        df = timeseries("2000-01-01", "2000-01-03", freq="6h", seed=1, types={"x": float})
+    assert list(df.columns) == ["name", "id", "x", "y"] and len(df) == 8
+
+
+def test_values_that_arrays_have_no_type_for_become_objects_with_a_warning(pdf):
+    for kind in ("str", "string", "Int64"):
+        df = dd.from_pandas(pdf.astype({"a": "str"}).astype({"a": kind}), npartitions=2)
+        with pytest.warns(UserWarning, match="object dtype"):
+            values = df.a.values
+        assert values.dtype == object

@@ -29,6 +29,7 @@ _CATEGORY_METHODS = (
     "add_categories as_ordered as_unordered remove_categories rename_categories reorder_categories set_categories"
 ).split()
 
+
 class UnknownCategoriesError(NotImplementedError, AttributeError):
     """Categories are wanted that are not known yet; an AttributeError too, so that names can be looked through."""
 
@@ -53,7 +54,7 @@ class _Called:
         holder = part if own else getattr(part, self.accessor)
         found = getattr(holder, self.name)
         found = found if self.field else found(*args, **kwargs)
-        return pd.Index(found, name=part.name) if own and not isinstance(found, pd.Index) else found
+        return pd.Index(found) if own and not isinstance(found, pd.Index) else found
 
 
 class Accessor:

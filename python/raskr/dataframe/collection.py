@@ -214,6 +214,10 @@ class FrameBase(DaskMethodsMixin):
         if lengths is True:
             lengths = self._lengths()
         elif lengths is not None:
+            if not isinstance(lengths, (list, tuple, np.ndarray)):
+                raise ValueError(
+                    f"Unexpected value for 'lengths': True or a length for each partition, got {lengths!r}"
+                )
             lengths = tuple(lengths)
             if len(lengths) != self.npartitions:
                 raise ValueError(
@@ -221,6 +225,10 @@ class FrameBase(DaskMethodsMixin):
                     f"{len(lengths)} != {self.npartitions}"
                 )
         meta = _values(self._meta) if meta is None else meta
+        if self.ndim == 1 and isinstance(self._meta.dtype, pd.api.extensions.ExtensionDtype) and meta.dtype == object:
+            warnings.warn(
+                f"Arrays have no {self._meta.dtype} elements: values are converted to object dtype", stacklevel=2
+            )
         return array_of(PartitionCalls(_values, [self._expr], {}, meta, self.divisions, label="values"), lengths)
 
     @property

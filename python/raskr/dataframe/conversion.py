@@ -84,7 +84,7 @@ def to_datetime(arg: Any, meta: Any = None, **kwargs: Any) -> Any:
         else:
             meta = pd.Series(dates).iloc[:0].set_axis(arg._meta.index[:0])
             meta.name = getattr(arg._meta, "name", None)
-    return elementwise(_dates, [arg], kwargs, meta=meta, label="to-datetime")
+    return elementwise(_dates, [arg], kwargs, meta=make_meta(meta), label="to-datetime")
 
 
 def _one_date(meta: Any) -> Any:

@@ -43,7 +43,6 @@ ROWWISE = {
 }
 
 FRAME_ROWWISE = {
-    "drop": "The frame without some columns.",
     "eval": "The value of an expression in text, in which columns are names.",
     "filter": "The columns whose names are listed, or match.",
     "query": "The rows for which an expression in text holds.",
@@ -55,31 +54,14 @@ FRAME_ROWWISE = {
 
 SERIES_ROWWISE = {
     "between": "Is each value within bounds?",
-    "case_when": "Values replaced by conditions, the first that holds.",
     "to_frame": "The series as a frame of one column.",
-}
-
-INDEX_METHODS = {
-    "astype": "The values in another type.",
-    "fillna": "The values, with missing ones replaced.",
-    "isin": "Is each value among some values?",
-    "isna": "Is each value missing?",
-    "isnull": "Is each value missing?",
-    "map": "What a function, or a mapping, gives for each value.",
-    "notna": "Is each value there?",
-    "notnull": "Is each value there?",
-    "rename": "The index under another name.",
-    "to_frame": "The index as a frame of one column.",
-    "to_series": "The index as a series.",
-    "where": "The values, replaced where a condition does not hold.",
-    "round": "The values, rounded.",
 }
 
 #: Methods whose pandas arguments are lined up by their index.
 _LINED_UP = ("combine_first", "fillna", "mask", "where")
 
 
-def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
+def add_methods(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
     for name, summary in table.items():
         if not hasattr(owner, name):
             continue
@@ -97,6 +79,11 @@ def _add(cls: type, owner: Any, table: dict, columnwise: bool) -> None:
 
         if name not in cls.__dict__:
             setattr(cls, name, documented(method, name, owner, summary))
+
+
+def _is_labels(key: Any) -> bool:
+    """Is it a label, or a list of labels, of rows?"""
+    return isinstance(key, list) or np.isscalar(key) and not isinstance(key, bool)
 
 
 def _replaced(self: Any, name: str, args: tuple, kwargs: dict, columnwise: bool) -> Any:
@@ -137,9 +124,11 @@ class ElementwiseMethods(OperatorMethods):
             key = operand_of(self, key, {"axis": 0})
         elif isinstance(key, (pd.Series, pd.Index, np.ndarray)) and self.ndim == 2:
             key = list(key)
+        if isinstance(key, list):
+            key = list(key)  # which the caller may change
         if self.ndim == 2 and isinstance(key, slice) and any(map(pd.api.types.is_integer, (key.start, key.stop))):
             raise NotImplementedError(f"positions of rows are not known: labels in loc were expected, got {key!r}")
-        if self.ndim == 2 and isinstance(key, slice) or self.ndim == 1 and isinstance(key, list):
+        if self.ndim == 2 and isinstance(key, slice) or self.ndim == 1 and _is_labels(key):
             return self.loc[key]
         if self.ndim == 2 and getattr(key, "ndim", 0) == 2:
             return self.where(key)
@@ -276,6 +265,36 @@ class FrameElementwise(ElementwiseMethods):
             frame = frame._with(name, value(frame) if callable(value) and not hasattr(value, "_expr") else value)
         return frame
 
+    def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> Any:
+        """The frame without some columns.
+
+        Parameters
+        ----------
+        labels : label or list, optional
+            The columns, with `axis=1`.
+        axis : {1, 'columns'}
+            Rows, which pandas means by 0, can't be dropped by label: filter them.
+        columns : label or list, optional
+            The columns.
+        errors : {'raise', 'ignore'}
+            What is done about columns that do not exist.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), npartitions=2)
+        >>> list(df.drop(columns="b").columns)
+        ['a']
+        """
+        if columns is None and axis in (1, "columns"):
+            columns = labels
+        if columns is None:
+            raise NotImplementedError(
+                "Drop currently only works for axis=1 or when columns is not None: filter rows by their values instead"
+            )
+        return elementwise(M.drop, [self], {"columns": columns, "errors": errors})
+
     def _with(self, name: Any, value: Any) -> Any:
         if is_array(value):
             if value.ndim > 1:
@@ -378,6 +397,24 @@ class FrameElementwise(ElementwiseMethods):
 class SeriesElementwise(ElementwiseMethods):
     """What series have beyond."""
 
+    def case_when(self, caselist: Any) -> Any:
+        """Values replaced by conditions, the first that holds.
+
+        Parameters
+        ----------
+        caselist : list of pairs
+            Conditions, and what stands where they hold: values or series.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> s = dd.from_pandas(pd.Series([1, 2, 3]), npartitions=2)
+        >>> s.case_when([(s > 2, 0), (s > 1, -s)]).compute().tolist()
+        [1, -2, 0]
+        """
+        return elementwise(_by_case, [self, *(each for pair in caselist for each in pair)], label="case-when")
+
     def apply(
         self, function: Any, convert_dtype: bool = True, args: tuple = (), meta: Any = None, **kwargs: Any
     ) -> Any:
@@ -427,7 +464,7 @@ class SeriesElementwise(ElementwiseMethods):
         if sorted_index and self.known_divisions:
             divisions = tuple(pd.Series(0, index=pd.Index(self.divisions)).rename(index).index)
             if list(divisions) != sorted(divisions):
-                raise ValueError("sorted_index=True, but the divisions that index values become are not in order")
+                raise ValueError(f"sorted_index=True, but the divisions become non-monotonic: {divisions}")
         return elementwise(M.rename, [self, index], divisions=divisions)
 
     def add_prefix(self, prefix: str) -> Any:
@@ -446,56 +483,6 @@ class SeriesElementwise(ElementwiseMethods):
     def view(self, dtype: Any) -> Any:
         """The values' bytes as another type."""
         return elementwise(_viewed, [self, np.dtype(dtype)])
-
-
-class IndexElementwise(OperatorMethods):
-    """What indexes have."""
-
-    def shift(self, periods: int = 1, freq: Any = None) -> Any:
-        """Dates moved by some steps of a frequency."""
-        if not isinstance(self._meta, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
-            raise NotImplementedError(f"shift: an index of dates was expected, got {type(self._meta).__name__}")
-        if isinstance(self._meta, pd.PeriodIndex):
-            if freq is not None:
-                raise TypeError(
-                    f"shift: periods move by steps of their own frequency, no freq= was expected, got {freq!r}"
-                )
-        elif freq is None:
-            freq = getattr(self._meta, "freq", None)
-            if freq is None:
-                raise ValueError("shift: freq= is needed, since the index has no frequency")
-        return elementwise(
-            M.shift,
-            [self, periods],
-            {} if freq is None else {"freq": freq},
-            divisions=moved_divisions(self, periods, freq),
-        )
-
-    def __getitem__(self, key: Any) -> Any:
-        return elementwise(operator.getitem, [self, key], divisions=(None,) * (self.npartitions + 1))
-
-    def map(self, arg: Any, na_action: Any = None, meta: Any = None, is_monotonic: bool = False) -> Any:
-        """What a function gives for each value; divisions are mapped too where `is_monotonic` says that order stays."""
-        found = meta_by_example(M.map, [self, arg], {"na_action": na_action}, meta, "map")
-        divisions = (None,) * (self.npartitions + 1)
-        if is_monotonic and self.known_divisions:
-            divisions = tuple(pd.Series(self.divisions).map(arg, na_action=na_action))
-        return elementwise(M.map, [self, arg], {"na_action": na_action}, meta=found, divisions=divisions)
-
-
-def moved_divisions(frame: Any, periods: int, freq: Any) -> tuple:
-    """The divisions of an index whose dates are moved; unknown where their order may be lost."""
-    unknown = (None,) * (frame.npartitions + 1)
-    index = frame._meta if isinstance(frame._meta, pd.Index) else frame._meta.index
-    if not frame.known_divisions:
-        return unknown
-    divisions = pd.Index(frame.divisions)
-    if isinstance(index, pd.PeriodIndex):
-        return tuple(pd.PeriodIndex(divisions).shift(periods))
-    offset = freq if isinstance(freq, pd.Timedelta) else pd.tseries.frequencies.to_offset(freq)
-    if not isinstance(offset, (pd.Timedelta, pd.tseries.offsets.Tick, pd.tseries.offsets.Day)):
-        return unknown  # times within a week all move to its end
-    return tuple(divisions.shift(periods, freq=freq))
 
 
 class WithColumn(PartitionCalls):
@@ -568,6 +555,10 @@ def _same(part: Any) -> Any:
     return part
 
 
+def _by_case(part: Any, *cases: Any) -> Any:
+    return part.case_when(list(zip(cases[::2], cases[1::2])))
+
+
 def _viewed(part: Any, dtype: Any) -> Any:
     return pd.Series(part.to_numpy().view(dtype), index=part.index, name=part.name)
 
@@ -584,11 +575,10 @@ def _bytes(part: Any, index: bool, deep: bool) -> Any:
 
 for _cls, _owner in ((FrameElementwise, pd.DataFrame), (SeriesElementwise, pd.Series)):
     _own = {name: text for name, text in COLUMNWISE.items() if name != "map"}
-    _add(_cls, _owner, _own, True)
-    _add(_cls, _owner, ROWWISE, False)
+    add_methods(_cls, _owner, _own, True)
+    add_methods(_cls, _owner, ROWWISE, False)
     add_binary_methods(_cls, _owner)
-_add(FrameElementwise, pd.DataFrame, FRAME_ROWWISE, False)
-_add(SeriesElementwise, pd.Series, SERIES_ROWWISE, False)
-_add(IndexElementwise, pd.Index, {name: text for name, text in INDEX_METHODS.items() if name != "map"}, False)
+add_methods(FrameElementwise, pd.DataFrame, FRAME_ROWWISE, False)
+add_methods(SeriesElementwise, pd.Series, SERIES_ROWWISE, False)
 
-__all__ = ["FrameElementwise", "IndexElementwise", "SeriesElementwise", "documented"]
+__all__ = ["FrameElementwise", "SeriesElementwise", "documented"]

@@ -94,8 +94,8 @@ class WholeGroups:
         """A function of the user's on whole groups."""
         if meta is _NOT_GIVEN or meta is None:
             warnings.warn(
-                f"`meta` is not specified for groupby.{call}: the function is run on made-up rows to find what it gives. If "
-                "that is wrong or slow, declare it by meta=, such as meta=('x', 'f8') or meta={'x': 'f8'}.",
+                f"`meta` is not specified for groupby.{call}: it is inferred from partial data, by running the function on "
+                "made-up rows. If that is wrong or slow, declare it by meta=, such as meta=('x', 'f8') or meta={'x': 'f8'}.",
                 stacklevel=3,
             )
             try:

@@ -395,6 +395,8 @@ def _key(obj: Any, key: Any) -> Any:
     if isinstance(getattr(key, "_expr", None), Expression):
         if key.ndim == 2:
             raise ValueError("groupby: a column, a series or a list of these was expected, got a DataFrame")
+        if isinstance(key._meta, pd.Index):
+            return operand(elementwise(_series_of_index, [obj, key]))
         if obj.ndim == 2 and key._expr.name == _named(obj, key):
             return key.name
         return operand(key)
@@ -406,6 +408,10 @@ def _key(obj: Any, key: Any) -> Any:
     if obj.ndim == 2 and key in obj.columns or key in names and key is not None:
         return key
     raise KeyError(key)
+
+
+def _series_of_index(part: Any, index: Any) -> Any:
+    return pd.Series(index, index=part.index, name=index.name)
 
 
 def _mapped_index(part: Any, function: Any) -> Any:

@@ -175,6 +175,8 @@ def map_partitions(
     meta: Any = _NOT_GIVEN,
     align_dataframes: bool = True,
     clear_divisions: bool = False,
+    enforce_metadata: bool | None = None,
+    transform_divisions: bool = True,
     **kwargs: Any,
 ) -> Any:
     """A function of the partitions of frames, partition by partition.
@@ -192,6 +194,10 @@ def map_partitions(
         Whether frames must be partitioned at the same places of the index.
     clear_divisions : bool
         Whether the result's divisions are forgotten, because the function changes the index.
+    enforce_metadata : bool, optional
+        True to complain, while computing, of partitions with other columns or types than `meta`.
+    transform_divisions : bool
+        Accepted for likeness: divisions of an index that a function changes are never taken through it.
     **kwargs
         Further arguments of `func`.
 
@@ -241,6 +247,10 @@ def map_partitions(
         call = _AsSeries(func) if np.isscalar(found) and not isinstance(found, str) else func
     elif meta.shape[:1] != (0,):
         meta = make_meta(meta)
+    if enforce_metadata:
+        from raskr.dataframe.sources import Checking
+
+        call = Checking(call, meta)
     if clear_divisions or not isinstance(meta, (pd.DataFrame, pd.Series)):
         divisions = (None,) * len(divisions)
     return new_collection(PartitionCalls(call, args, kwargs, meta, divisions, label_of(func)))

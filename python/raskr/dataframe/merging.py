@@ -195,31 +195,9 @@ def merge(
     left, right, options = _keys_of(left, right, how, on, left_on, right_on, left_index, right_index)
     extra = options.pop("drop")
     options |= {"how": how, "suffixes": tuple(suffixes), "indicator": indicator}
-    meta = merge_parts(*with_missing(left._meta, right._meta, options), options).iloc[:0]
+    meta = merge_parts(left._meta, right._meta, options).iloc[:0]
     made = new_collection(_planned(left._expr, right._expr, options, meta, npartitions, broadcast))
     return made.drop(columns=[name for name in extra if name in meta.columns]) if extra else made
-
-
-def with_missing(left: Any, right: Any, options: dict) -> list:
-    """Empty examples of the sides, with the types that columns have where rows without a match lack their values."""
-    kinds = {"left": (False, True), "right": (True, False), "outer": (True, True)}
-    sides = []
-    for word, table, other, misses in zip(
-        ("left", "right"), (left, right), ("right", "left"), kinds.get(options["how"], (False, False))
-    ):
-        keys, others = options[f"{word}_on"] or [], options[f"{other}_on"]
-        # Keys are filled from the other side, unless that has them under another name.
-        filled = {key for place, key in enumerate(keys) if others is None or others[place : place + 1] == [key]}
-        changed = {name: _kind_with_missing(kind) for name, kind in table.dtypes.items() if name not in filled}
-        sides.append(table.astype(changed) if misses and table.columns.is_unique else table)
-    return sides
-
-
-def _kind_with_missing(kind: Any) -> Any:
-    """The type of a column of some type that some values are missing of."""
-    if not isinstance(kind, np.dtype) or kind.kind not in "iub":
-        return kind
-    return np.dtype(object) if kind.kind == "b" else np.dtype(float)
 
 
 def as_frame(table: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.elementwise import moved_divisions
 from raskr.dataframe.expressions import Expression, label_of
+from raskr.dataframe.index_elementwise import moved_divisions
 from raskr.dataframe.mapping import elementwise, infer_meta, make_meta, new_collection, operand
 from raskr.dataframe.partials import concat
 from raskr.dataframe.utils import meta_nonempty
@@ -285,7 +285,9 @@ class OverlapMethods:
         if not isinstance(periods, (int, np.integer)):
             raise TypeError(f"periods must be an integer, got {periods!r}")
         if axis in (1, "columns") and self.ndim == 2:
-            return elementwise(M.shift, [self], {"periods": periods, "freq": freq, "axis": 1})
+            options = {"periods": periods, "freq": freq, "axis": 1}
+            meta = meta_nonempty(self._meta).shift(**options).iloc[:0]
+            return elementwise(M.shift, [self], options, meta=meta)
         if freq is not None:
             if not isinstance(self._meta.index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
                 raise NotImplementedError(
@@ -298,7 +300,8 @@ class OverlapMethods:
     def diff(self, periods: int = 1, axis: Any = 0) -> Any:
         """Each value less the one some rows before."""
         if axis in (1, "columns") and self.ndim == 2:
-            return elementwise(M.diff, [self], {"periods": periods, "axis": 1})
+            options = {"periods": periods, "axis": 1}
+            return elementwise(M.diff, [self], options, meta=meta_nonempty(self._meta).diff(**options).iloc[:0])
         return self._moved(M.diff, periods, "diff")
 
     def pct_change(self, periods: int = 1, fill_method: None = None, freq: Any = None) -> Any:

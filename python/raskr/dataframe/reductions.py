@@ -90,12 +90,6 @@ class Reductions:
             [combine([chunk(example, **options.get("chunk", {}))], **options.get("combine", {}))],
             **options.get("aggregate", {}),
         )
-        divisions = (None, None)
-        if isinstance(meta, pd.Series) and len(meta):
-            try:
-                divisions = (min(meta.index), max(meta.index))
-            except TypeError:
-                divisions = (None, None)
         steps = (chunk, combine, aggregate)
         return new_collection(
             TreeReduction(
@@ -104,7 +98,7 @@ class Reductions:
                 meta,
                 label,
                 options=options,
-                divisions=divisions,
+                divisions=_ends(meta),
                 split_every=split_every,
                 broadcast=True,
             )
@@ -358,10 +352,19 @@ class Reductions:
                 example,
                 name,
                 options=options,
+                divisions=_ends(example),
                 split_every=split_every,
                 broadcast=True,
             )
         )
+
+
+def _ends(found: Any) -> tuple:
+    """The least and the greatest label of a result over the columns."""
+    try:
+        return (min(found.index), max(found.index)) if isinstance(found, pd.Series) and len(found) else (None, None)
+    except TypeError:
+        return None, None
 
 
 def _along_columns(frame: Any, axis: Any) -> bool:

@@ -141,6 +141,9 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
         raise ValueError(f"'index' must be the name of an existing column, got {index!r}")
     if not pd.api.types.is_scalar(columns) or columns is None:
         raise ValueError(f"'columns' must be the name of an existing column, got {columns!r}")
+    for word, name in (("index", index), ("columns", columns)):
+        if name not in df.columns:
+            raise ValueError(f"{word!r} must be the name of an existing column, got {name!r}")
     if not isinstance(df._meta[columns].dtype, pd.CategoricalDtype):
         raise ValueError(f"'columns' must be category dtype, got {df._meta[columns].dtype}")
     if not has_known_categories(df._meta[columns]):
@@ -148,7 +151,7 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
     single = pd.api.types.is_scalar(values)
     if values is None or not (single or isinstance(values, (list, tuple, pd.Index))):
         raise ValueError(f"'values' must refer to an existing column or columns, got {values!r}")
-    chosen = [values] if single else list(values)
+    chosen = [values] if single else _in_order(values)
     for name in chosen:
         if name not in df.columns:
             raise ValueError(f"'values' must refer to an existing column or columns, got {name!r}")
@@ -159,25 +162,36 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
     result = getattr(grouped, aggfunc)()
     categories = df._meta[columns].cat.categories
     settings = {"column": values if single else None, "name": columns, "categories": categories}
+    settings["fill"] = 0 if aggfunc in ("sum", "count") else None
     meta = _unstacked(result._meta, **settings)
-    if aggfunc in ("sum", "count", "mean"):
-        meta = meta.astype(float)
     return new_collection(PartitionCalls(_unstacked, [result._expr], settings, meta, (None, None), "pivot-table"))
 
 
-def _unstacked(table: Any, column: Any, name: Any, categories: Any) -> Any:
+def _in_order(names: Any) -> list:
+    try:
+        return sorted(names)
+    except TypeError:
+        return list(names)
+
+
+def _unstacked(table: Any, column: Any, name: Any, categories: Any, fill: Any) -> Any:
+    """The second level of the index as columns, one a category; sums and counts of what is not there are zero."""
     names = pd.CategoricalIndex(categories, categories=categories, name=name)
     if column is not None:
-        wide = table[column].unstack(level=1) if len(table) else _empty_wide(table, names)
-        return wide.reindex(columns=categories).set_axis(names, axis=1).astype(float)
-    parts = {each: _unstacked(table, each, name, categories) for each in table.columns}
+        if not len(table):
+            return _empty_wide(table, names, table[column].dtype, fill)
+        wide = table[column].unstack(level=1, fill_value=fill)
+        absent = {} if fill is None else {"fill_value": fill}
+        return wide.reindex(columns=categories, **absent).set_axis(names, axis=1)
+    parts = {each: _unstacked(table, each, name, categories, fill) for each in table.columns}
     whole = pd.concat(parts, axis=1)
     whole.columns = whole.columns.set_names([None, name])
     return whole
 
 
-def _empty_wide(table: Any, names: Any) -> Any:
-    return pd.DataFrame(columns=list(names), index=table.index.get_level_values(0)[:0], dtype=float)
+def _empty_wide(table: Any, names: Any, dtype: Any, fill: Any) -> Any:
+    dtype = float if fill is None and pd.api.types.is_integer_dtype(dtype) else dtype
+    return pd.DataFrame(index=table.index.get_level_values(0)[:0], columns=names, dtype=dtype)
 
 
 class ReshapeMethods:

@@ -217,7 +217,7 @@ def _key_of(frame: Any, other: Any) -> tuple[Any, Any, Any, bool]:
             raise NotImplementedError(f"{_ONE_LEVEL}: {other!r}")
     if hasattr(other, "_expr"):
         if other.ndim != 1:
-            raise NotImplementedError(f"{_ONE_LEVEL}: a frame")
+            raise NotImplementedError(f"{_ONE_LEVEL}: You tried to index with a frame, one column was expected")
         name = "_new_index"
         return frame.assign(**{name: other}), name, other.name, True
     if other not in frame._meta.columns:

@@ -287,10 +287,10 @@ def _checked(part: Any, meta: Any) -> Any:
         declared, found = type(meta).__name__, type(part).__name__
     if isinstance(part, pd.DataFrame) and isinstance(meta, pd.DataFrame) and list(declared) != list(found):
         raise ValueError(
-            "Metadata mismatch found in `from_delayed`: The columns in the computed data do not match the columns in the provided metadata: expected "
+            "Metadata mismatch found: The columns in the computed data do not match the columns in the provided metadata: expected "
             f"{list(declared)}, got a partition with {list(found)}"
         )
-    raise ValueError(f"Metadata mismatch found in `from_delayed`: expected {declared}, got a partition of {found}")
+    raise ValueError(f"Metadata mismatch found: expected {declared}, got a partition of {found}")
 
 
 def _alike(declared: Any, found: Any) -> bool:
@@ -354,12 +354,12 @@ def from_map(
         raise ValueError(f"divisions: expected {count + 1}, one more than there are partitions, got {len(divisions)}")
     rows = [Rows(values) for values in columns]
     if enforce_metadata:
-        func = _Checking(func, meta)
+        func = Checking(func, meta)
     return new_collection(MappedParts(func, [*rows, *args], kwargs, meta, divisions, label))
 
 
-class _Checking:
-    """A function whose results must be like an example."""
+class Checking:
+    """A function whose results must be like an empty example."""
 
     def __init__(self, function: Any, meta: Any) -> None:
         self.function, self.meta = function, meta
@@ -382,5 +382,5 @@ class MappedParts(PartitionCalls):
         if project is None or not isinstance(self.meta, pd.DataFrame):
             return self
         function, meta = project(list(columns)), self.meta[list(columns)]
-        function = _Checking(function, meta) if isinstance(self.function, _Checking) else function
+        function = Checking(function, meta) if isinstance(self.function, Checking) else function
         return MappedParts(function, self.args, self.kwargs, meta, self.divisions, self.name.rpartition("-")[0])

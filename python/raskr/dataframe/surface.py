@@ -17,11 +17,11 @@ from raskr.dataframe.cumulative import CumulativeMethods
 from raskr.dataframe.elementwise import (
     ElementwiseMethods,
     FrameElementwise,
-    IndexElementwise,
     SeriesElementwise,
     set_columns,
 )
 from raskr.dataframe.groupby import GroupingMethods
+from raskr.dataframe.index_elementwise import IndexElementwise
 from raskr.dataframe.indexing import IndexingMethods
 from raskr.dataframe.overlapping import OverlapMethods
 from raskr.dataframe.reductions import Reductions

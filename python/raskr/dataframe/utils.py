@@ -156,8 +156,8 @@ def meta_by_example(function: Any, args: list, options: dict, meta: Any, name: s
         ) from error
     if name == "apply" or name == "map" and not isinstance(args[1], (dict, pd.Series)):
         warnings.warn(
-            "The result's columns and types are not declared: the function was run on made-up rows to find them. If they "
-            f"are wrong, or to save the time, declare them, as in meta={_described(found)}",
+            "The metadata, which is columns and types, was inferred from partial data: the function was run on two made-up "
+            f"rows. If it is wrong, or to save the time, declare it, as in meta={_described(found)}",
             stacklevel=3,
         )
     if isinstance(found, (pd.DataFrame, pd.Series)):
