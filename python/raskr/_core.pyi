@@ -513,6 +513,21 @@ class FramePlan:
 
         `schema` has `__arrow_c_schema__`; `estimates` are the bytes of each partition, 0 when unknown.
         """
+    @staticmethod
+    def read_csv(
+        files: Sequence[tuple[TextFile, bool, int]],
+        columns: Sequence[tuple[str, int, str]],
+        width: int,
+        header: str | None,
+        separator: str,
+        missing: Sequence[str],
+        again: Callable[[int, list[str]], object],
+    ) -> FramePlan:
+        """Files of delimited text: each with whether it begins with the header, and its bytes once read.
+
+        `columns` are names, places in the file and NumPy's names of types; the last one is the column of row numbers.
+        What is not as it should be is read by `again(number, columns)`, as in `read_python`.
+        """
     @property
     def columns(self) -> list[tuple[str, str]]:
         """Names of columns with NumPy's names of their types."""

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, RecordBatch};
 use arrow::compute::kernels::{cmp, numeric};
-use arrow::compute::{and, cast, is_null, nullif, not, or};
-use arrow::error::ArrowError;
+use arrow::compute::{and, cast, is_null, not, nullif, or};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion_common::{Result as EngineResult, ScalarValue};
 use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;

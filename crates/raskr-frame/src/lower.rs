@@ -254,8 +254,10 @@ impl Lowering {
     ) -> Result<Pipeline, FrameError> {
         let (own, other) = (self.pipeline(left)?, self.pipeline(right)?);
         let (left_bytes, right_bytes) = (left.estimate(), right.estimate());
-        let small = |bytes: u64, pipeline: &Pipeline| pipeline.partitions == 1 || bytes > 0 && bytes <= SMALL_SIDE_BYTES;
-        let keeps_only_left = matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
+        let small =
+            |bytes: u64, pipeline: &Pipeline| pipeline.partitions == 1 || bytes > 0 && bytes <= SMALL_SIDE_BYTES;
+        let keeps_only_left =
+            matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
         let on = on.to_vec();
         if small(right_bytes, &other) && (keeps_only_left || own.partitions == 1) {
             let (mut slots, shift) = (own.slots, 0);

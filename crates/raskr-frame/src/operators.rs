@@ -27,16 +27,40 @@ use crate::reader::PartitionReader;
 
 /// What is done to rows on their way through a task.
 pub enum Node {
-    Read { reader: Arc<dyn PartitionReader>, columns: Vec<usize> },
+    Read {
+        reader: Arc<dyn PartitionReader>,
+        columns: Vec<usize>,
+    },
     /// Tables that earlier tasks made: those of the task's inputs that belong to this slot.
-    Input { slot: usize, schema: SchemaRef },
-    Project { input: Box<Node>, columns: Vec<(String, Expr)> },
-    Filter { input: Box<Node>, predicate: Expr },
+    Input {
+        slot: usize,
+        schema: SchemaRef,
+    },
+    Project {
+        input: Box<Node>,
+        columns: Vec<(String, Expr)>,
+    },
+    Filter {
+        input: Box<Node>,
+        predicate: Expr,
+    },
     /// `Partial` gives states of groups, `Final` makes figures of states, `Single` figures of rows. `rows` is the schema
     /// of the rows.
-    Aggregate { input: Box<Node>, mode: AggregateMode, keys: Vec<String>, measures: Vec<Measure>, rows: SchemaRef },
+    Aggregate {
+        input: Box<Node>,
+        mode: AggregateMode,
+        keys: Vec<String>,
+        measures: Vec<Measure>,
+        rows: SchemaRef,
+    },
     /// Which side is held in memory while the other passes is told by `hold_left`.
-    Join { left: Box<Node>, right: Box<Node>, on: Vec<(String, String)>, kind: JoinKind, hold_left: bool },
+    Join {
+        left: Box<Node>,
+        right: Box<Node>,
+        on: Vec<(String, String)>,
+        kind: JoinKind,
+        hold_left: bool,
+    },
 }
 
 /// Gives a leaf its rows.
@@ -177,8 +201,8 @@ fn join(
     // pandas takes missing keys for equal.
     let nulls = NullEquality::NullEqualsNull;
     let mode = PartitionMode::CollectLeft;
-    let made = HashJoinExec::try_new(held, passing, pairs, None, &join_type, None, mode, nulls, false)
-        .map_err(failed())?;
+    let made =
+        HashJoinExec::try_new(held, passing, pairs, None, &join_type, None, mode, nulls, false).map_err(failed())?;
     // Our left columns come first.
     let semi = made.schema().fields().len() != own.fields().len() + other.fields().len();
     if hold_left || semi {
@@ -192,4 +216,3 @@ fn join(
     });
     Ok(Arc::new(ProjectionExec::try_new(order, Arc::new(made)).map_err(failed())?))
 }
-

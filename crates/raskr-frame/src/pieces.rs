@@ -144,7 +144,12 @@ pub fn sorted(table: &Table, keys: &[SortKey]) -> Result<Table, FrameError> {
 }
 
 /// Some rows' keys, evenly spread over the batches.
-pub fn sample(schema: &SchemaRef, batches: &[RecordBatch], keys: &[SortKey], count: usize) -> Result<Table, FrameError> {
+pub fn sample(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    keys: &[SortKey],
+    count: usize,
+) -> Result<Table, FrameError> {
     let places = keys.iter().map(|key| place_of(schema, &key.column)).collect::<Result<Vec<_>, _>>()?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let chosen = SchemaRef::new(schema.project(&places).map_err(FrameError::arrow("sampling"))?);

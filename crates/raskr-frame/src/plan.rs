@@ -116,20 +116,49 @@ pub struct SortKey {
 /// What is done.
 pub enum Operation {
     /// Columns of a reader by their places, and the rows that satisfy a condition.
-    Read { reader: Arc<dyn PartitionReader>, columns: Vec<usize> },
-    Project { input: Arc<Plan>, columns: Vec<(String, Expr)> },
-    Filter { input: Arc<Plan>, predicate: Expr },
+    Read {
+        reader: Arc<dyn PartitionReader>,
+        columns: Vec<usize>,
+    },
+    Project {
+        input: Arc<Plan>,
+        columns: Vec<(String, Expr)>,
+    },
+    Filter {
+        input: Arc<Plan>,
+        predicate: Expr,
+    },
     /// One row for each group, or one for all rows where there are no keys; groups without a key are left out on demand.
-    Aggregate { input: Arc<Plan>, keys: Vec<String>, measures: Vec<Measure>, drop_missing: bool },
+    Aggregate {
+        input: Arc<Plan>,
+        keys: Vec<String>,
+        measures: Vec<Measure>,
+        drop_missing: bool,
+    },
     /// Rows of both sides with equal keys; the names of columns differ.
-    Join { left: Arc<Plan>, right: Arc<Plan>, on: Vec<(String, String)>, kind: JoinKind },
+    Join {
+        left: Arc<Plan>,
+        right: Arc<Plan>,
+        on: Vec<(String, String)>,
+        kind: JoinKind,
+    },
     /// All rows, partition by partition in order. `bounds` are values of the first key where partitions begin, but for the
     /// first one; without them samples tell.
-    Sort { input: Arc<Plan>, keys: Vec<SortKey>, bounds: Option<RecordBatch> },
+    Sort {
+        input: Arc<Plan>,
+        keys: Vec<SortKey>,
+        bounds: Option<RecordBatch>,
+    },
     /// All rows in order in one partition.
-    SortWhole { input: Arc<Plan>, keys: Vec<SortKey> },
+    SortWhole {
+        input: Arc<Plan>,
+        keys: Vec<SortKey>,
+    },
     /// Neighbouring partitions put together, or empty ones added, so that there are so many.
-    Regroup { input: Arc<Plan>, partitions: u32 },
+    Regroup {
+        input: Arc<Plan>,
+        partitions: u32,
+    },
 }
 
 /// A table in partitions.

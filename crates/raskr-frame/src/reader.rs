@@ -66,9 +66,11 @@ impl PartitionReader for Tables {
     fn read(&self, partition: u32, columns: &[usize], _: &TaskContext<'_>) -> Result<Batches, FrameError> {
         let batches = self.tables[partition as usize].batches().to_vec();
         let columns = columns.to_vec();
-        Ok(Box::new(batches.into_iter().map(move |batch| {
-            batch.project(&columns).map_err(FrameError::arrow("choosing columns"))
-        })))
+        Ok(Box::new(
+            batches
+                .into_iter()
+                .map(move |batch| batch.project(&columns).map_err(FrameError::arrow("choosing columns"))),
+        ))
     }
 
     fn estimate(&self, partition: u32) -> u64 {

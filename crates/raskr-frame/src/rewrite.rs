@@ -102,11 +102,7 @@ fn wanted<'p>(plan: &'p Plan, own: &HashSet<String>) -> Vec<(&'p Arc<Plan>, Hash
     }
 }
 
-fn rebuilt(
-    plan: &Arc<Plan>,
-    own: &HashSet<String>,
-    made: &HashMap<Id, Arc<Plan>>,
-) -> Result<Arc<Plan>, FrameError> {
+fn rebuilt(plan: &Arc<Plan>, own: &HashSet<String>, made: &HashMap<Id, Arc<Plan>>) -> Result<Arc<Plan>, FrameError> {
     let new = |input: &Arc<Plan>| Arc::clone(made.get(&Arc::as_ptr(input)).unwrap_or(input));
     match plan.operation() {
         Operation::Read { reader, columns } => {

@@ -219,7 +219,10 @@ impl Op for Pick {
 pub enum Bounds {
     Known(Table),
     /// From samples of all partitions.
-    Sampled { keys: Vec<SortKey>, count: usize },
+    Sampled {
+        keys: Vec<SortKey>,
+        count: usize,
+    },
 }
 
 impl Bounds {

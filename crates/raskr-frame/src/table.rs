@@ -84,8 +84,7 @@ impl Table {
         let failed = FrameError::arrow("reading a spilled table");
         let reader = StreamReader::try_new(bytes, None).map_err(failed)?;
         let schema = reader.schema();
-        let batches =
-            reader.collect::<Result<Vec<_>, _>>().map_err(FrameError::arrow("reading a spilled table"))?;
+        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(FrameError::arrow("reading a spilled table"))?;
         Ok(Table::new(schema, batches))
     }
 }

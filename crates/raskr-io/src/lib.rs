@@ -1,4 +1,4 @@
-//! Files to blocks and back: npy files, npy stacks, Zarr arrays (versions 2 and 3), text.
+//! Files to blocks and back: npy files, npy stacks, Zarr arrays (versions 2 and 3), text; CSV to Arrow.
 //!
 //! Knows: file layouts, and how a block of an array or of lines lies in them. Does not know: task graphs, which thread asks, Python.
 //! Invariants: nothing here unpickles; what is written appears under its name only when it is whole ([`Temporary`]);
@@ -6,6 +6,8 @@
 //! Tested beside each module, and in `tests/` as a user of the crate: round trips, damaged files, arbitrary headers.
 
 mod bytes;
+pub mod csv;
+pub mod csv_table;
 mod descr;
 mod error;
 pub mod npy;

@@ -120,8 +120,8 @@ fn compression_of(name: Option<&str>) -> PyResult<Option<Compression>> {
 /// A file of text, or bytes that were fetched before, and how they are to be read.
 #[pyclass(frozen, module = "raskr._core")]
 pub struct TextFile {
-    source: TextSource,
-    options: TextOptions,
+    pub source: TextSource,
+    pub options: TextOptions,
     /// What Python's decoder of lines is to do about errors.
     handler: CString,
 }

@@ -235,7 +235,10 @@ proptest! {
 #[test]
 fn spilled_tables_come_back() {
     use raskr_base::Foreign;
-    let plan = read(&[&[("t", Arc::new(StringViewArray::from(vec![Some("a text of more than twelve bytes"), None])) as ArrayRef)]]);
+    let plan = read(&[&[(
+        "t",
+        Arc::new(StringViewArray::from(vec![Some("a text of more than twelve bytes"), None])) as ArrayRef,
+    )]]);
     let table = run::tables(&[plan]).remove(0).remove(0);
     let again = raskr_frame::Table::decode(&table.encode().unwrap()).unwrap();
     assert_eq!(again.whole().unwrap(), table.whole().unwrap());

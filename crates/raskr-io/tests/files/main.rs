@@ -1,4 +1,5 @@
 //! Files as a user of the crate meets them.
 
+mod csv;
 mod text;
 mod zarr;

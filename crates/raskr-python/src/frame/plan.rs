@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
-use raskr_frame::{FrameError, JoinKind, Measure, Options, Plan, SortKey, Statistic, explain_stages, lower};
+use raskr_frame::{
+    FrameError, JoinKind, Measure, Options, PartitionReader, Plan, SortKey, Statistic, explain_stages, lower,
+};
 
-use super::expr::{FrameExpr, name_of};
-use super::reader::PythonReader;
+use raskr_io::csv::{Column, Dialect};
+use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
+
+use super::expr::{FrameExpr, data_type, name_of};
+use super::reader::{CarefulReader, PythonReader};
 use super::table::{schema_of, table_of};
 use crate::error::to_python;
 use crate::node::Node;
+use crate::text::TextFile;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FramePlan>()?;
@@ -30,9 +36,7 @@ fn checked(py: Python<'_>, plan: Result<Arc<Plan>, FrameError>) -> PyResult<Fram
 }
 
 fn sort_keys(keys: Vec<(String, bool, bool)>) -> Vec<SortKey> {
-    keys.into_iter()
-        .map(|(column, descending, missing_first)| SortKey { column, descending, missing_first })
-        .collect()
+    keys.into_iter().map(|(column, descending, missing_first)| SortKey { column, descending, missing_first }).collect()
 }
 
 #[pymethods]
@@ -48,6 +52,41 @@ impl FramePlan {
     ) -> PyResult<FramePlan> {
         let reader = PythonReader::new(name, schema_of(schema)?, function, estimates);
         Ok(FramePlan { plan: Plan::read(reader) })
+    }
+
+    /// Files of delimited text. `files` are texts, whether they begin with the header, and their bytes once read;
+    /// `columns` are names, places in the file and types, of which the last one is the column of row numbers. What is not
+    /// as it should be is read by `again(number, columns)`.
+    #[staticmethod]
+    fn read_csv(
+        files: Vec<(PyRef<'_, TextFile>, bool, u64)>,
+        columns: Vec<(String, usize, String)>,
+        width: usize,
+        header: Option<String>,
+        separator: char,
+        missing: Vec<String>,
+        again: Py<PyAny>,
+    ) -> PyResult<FramePlan> {
+        let delimiter = u8::try_from(separator)
+            .map_err(|_| PyNotImplementedError::new_err(format!("separator {separator:?} is not native")))?;
+        let mut all = columns
+            .into_iter()
+            .map(|(name, position, kind)| Ok(Column { position, name, data_type: data_type(&kind)? }))
+            .collect::<PyResult<Vec<_>>>()?;
+        let row_numbers = all.pop().map(|column| column.name);
+        let dialect = Dialect { delimiter, missing, ..Dialect::default() };
+        let header = header.map(String::into_bytes);
+        let format = CsvFormat { dialect, header, width, columns: all, row_numbers };
+        let estimates = files.iter().map(|(_, _, estimate)| *estimate).collect();
+        let parts = files.into_iter().map(|(file, has_header, estimate)| CsvPart {
+            source: file.source.clone(),
+            options: file.options.clone(),
+            has_header,
+            estimate,
+        });
+        let native = Arc::new(CsvTable::new(parts.collect(), format));
+        let python = PythonReader::new("read-csv".to_owned(), native.schema(), again, estimates);
+        Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python)) })
     }
 
     /// Columns by name and NumPy's name of their type.

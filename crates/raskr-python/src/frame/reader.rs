@@ -1,4 +1,4 @@
-//! `PythonReader`: partitions that a Python function gives as tables of an Arrow library.
+//! Readers that are Python functions, and native ones that fall back on these where they are not sure.
 
 use std::sync::Arc;
 
@@ -63,5 +63,43 @@ impl PartitionReader for PythonReader {
 
     fn estimate(&self, partition: u32) -> u64 {
         self.estimates[partition as usize]
+    }
+}
+
+/// A native reader, and a Python function that reads again what this one is not sure of.
+pub struct CarefulReader {
+    native: Arc<dyn PartitionReader>,
+    python: Arc<PythonReader>,
+}
+
+impl CarefulReader {
+    pub fn new(native: Arc<dyn PartitionReader>, python: Arc<PythonReader>) -> Arc<CarefulReader> {
+        Arc::new(CarefulReader { native, python })
+    }
+}
+
+impl PartitionReader for CarefulReader {
+    fn name(&self) -> &str {
+        self.native.name()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.native.schema()
+    }
+
+    fn partitions(&self) -> u32 {
+        self.native.partitions()
+    }
+
+    fn read(&self, partition: u32, columns: &[usize], context: &TaskContext<'_>) -> Result<Batches, FrameError> {
+        self.native.read(partition, columns, context)
+    }
+
+    fn reread(&self, partition: u32, columns: &[usize]) -> Option<Result<Table, FrameError>> {
+        Some(self.python.table(partition, columns))
+    }
+
+    fn estimate(&self, partition: u32) -> u64 {
+        self.native.estimate(partition)
     }
 }

@@ -51,7 +51,7 @@ class Rows:
         columns = columns_of(table)
         if self.index:
             kind = self.meta.index.dtype
-            index = pd.Index(values_of(columns.pop(), kind), name=self.meta.index.name)
+            index = index_of(columns.pop(), kind, self.meta.index.name)
         else:
             index = pd.RangeIndex(table.num_rows, name=self.meta.index.name)
         return assembled(columns, self.meta, index)
@@ -68,11 +68,11 @@ class Groups:
         index = self.meta.index
         if isinstance(index, pd.MultiIndex):
             kinds = [level.dtype for level in index.levels]
-            keys = [pd.Index(values_of(column, kind)) for column, kind in zip(columns, kinds)]
+            keys = [index_of(column, kind) for column, kind in zip(columns, kinds)]
             made: Any = pd.MultiIndex.from_arrays(keys, names=index.names)
         else:
             kinds = [index.dtype]
-            made = pd.Index(values_of(columns[0], index.dtype), name=index.name)
+            made = index_of(columns[0], index.dtype, index.name)
         return assembled(columns[len(kinds) :], self.meta, made)
 
 
@@ -92,9 +92,21 @@ class OneRow:
 def assembled(columns: list, meta: Any, index: Any) -> Any:
     """A frame or a series of columns in the types of an empty example."""
     if isinstance(meta, pd.Series):
-        return pd.Series(values_of(columns[0], meta.dtype), index=index, name=meta.name, copy=False)
-    made = {place: values_of(column, kind) for place, (column, kind) in enumerate(zip(columns, meta.dtypes))}
+        return _series(columns[0], meta.dtype, index).rename(meta.name)
+    made = {place: _series(column, kind, index) for place, (column, kind) in enumerate(zip(columns, meta.dtypes))}
     return pd.DataFrame(made, index=index, copy=False).set_axis(meta.columns, axis=1)
+
+
+def _series(column: Any, kind: Any, index: Any) -> Any:
+    # pandas would take texts among objects for its own type of text.
+    given = object if pd.api.types.is_object_dtype(kind) else None
+    return pd.Series(values_of(column, kind), index=index, dtype=given, copy=False)
+
+
+def index_of(column: Any, kind: Any, name: Any = None) -> Any:
+    """A column as an index of pandas' element type."""
+    given = object if pd.api.types.is_object_dtype(kind) else None
+    return pd.Index(values_of(column, kind), dtype=given, name=name)
 
 
 def columns_of(table: Any) -> list:
@@ -111,7 +123,7 @@ def values_of(column: Any, dtype: Any) -> Any:
     if dtype.kind == "M":
         return column.to_pandas().astype(dtype).array
     values = column.to_numpy()
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         if column.null_count:
             values = values.copy()
             values[np.asarray(column.is_null())] = np.nan

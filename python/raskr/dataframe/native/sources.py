@@ -7,6 +7,7 @@ import pandas as pd
 
 from raskr._bridge import core
 from raskr.dataframe.expressions import Expression, PandasSlices
+from raskr.dataframe.io.csv_blocks import BlockParser
 from raskr.dataframe.io.parquet import ParquetTables
 from raskr.dataframe.io.reader import Reader
 from raskr.dataframe.native.tables import (
@@ -21,6 +22,7 @@ from raskr.dataframe.native.tables import (
     table_of_arrays,
     whole_table,
 )
+from raskr.dataframe.native.text import csv_table
 
 
 def source_of(expression: Expression) -> NativeTable:
@@ -29,6 +31,8 @@ def source_of(expression: Expression) -> NativeTable:
         return _slices(expression)
     if isinstance(expression, Reader) and isinstance(expression.read, ParquetTables):
         return _parquet(expression)
+    if isinstance(expression, Reader) and isinstance(expression.read, BlockParser):
+        return csv_table(expression)
     raise NotNative(type(expression).__name__)
 
 

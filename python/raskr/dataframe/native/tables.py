@@ -80,7 +80,7 @@ def dtypes_of(meta: Any) -> list:
 
 def kind_of(dtype: Any) -> str:
     """The engine's name of an element type; NotNative where it has none."""
-    if isinstance(dtype, pd.StringDtype) and dtype.na_value is np.nan or dtype == object:
+    if isinstance(dtype, pd.StringDtype) and dtype.na_value is np.nan or pd.api.types.is_object_dtype(dtype):
         return "str"
     if isinstance(dtype, np.dtype) and dtype.kind in "biufM" and dtype.name != "float16":
         return dtype.name
