@@ -117,3 +117,28 @@ def test_frames_keep_what_they_were_made_of():
     with pytest.raises(NotImplementedError, match="contains nulls"):
         dd.from_pandas(table.set_axis(["a", None]), npartitions=1)
     assert raskr.compute(dd.from_pandas(table, npartitions=1))[0].equals(table)
+
+
+@pytest.mark.parametrize("wanted", [True, False, None])
+def test_text_becomes_arrows_strings_where_the_setting_says_so(tmp_path, wanted):
+    frame = pd.DataFrame({"n": [1, 2], "s": ["x", None], "o": ["y", "z"]}, index=["a", "b"]).astype({"o": object})
+    frame.to_csv(tmp_path / "text.csv", index=False)
+    frame.to_json(tmp_path / "text.json", orient="records", lines=True)
+    frame.reset_index(drop=True).to_parquet(tmp_path / "text.parquet")
+    arrow, own = pd.StringDtype("pyarrow"), pd.Series(["x"]).dtype
+    with raskr.config.set({"dataframe.convert-string": wanted}):
+        sources = [
+            dd.from_pandas(frame, npartitions=2),
+            dd.read_csv(tmp_path / "text.csv"),
+            dd.read_json(tmp_path / "text.json"),
+            dd.read_parquet(tmp_path / "text.parquet"),
+            dd.demo.make_timeseries("2000-01-01", "2000-01-02", dtypes={"s": str}, freq="6h", partition_freq="1D"),
+        ]
+        series = dd.from_pandas(frame.s, npartitions=1)
+    for lazy in sources:
+        assert lazy.s.dtype == lazy.s.compute().dtype == (arrow if wanted else own)
+        assert lazy.s.str.len().dtype.name == lazy.s.str.len().compute().dtype.name or not wanted
+    found = sources[0].compute()
+    expected = frame.astype({"s": arrow, "o": arrow}).set_axis(frame.index.astype(arrow)) if wanted else frame
+    pd.testing.assert_frame_equal(found, expected)
+    assert sources[0].divisions == ("a", "b", "b") and series.dtype == (arrow if wanted else own)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from raskr.dataframe.expressions import FromNodes, PandasSlices, PartitionCalls, Rows
 from raskr.dataframe.mapping import infer_meta, make_meta, new_collection
+from raskr.dataframe.texts import as_configured
 
 #: Does pandas leave copies alone when the original is written to?
 _COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
@@ -57,7 +58,7 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
     data = data.copy(deep=not _COPIES_ON_WRITE)
     rows = len(data)
     if not rows:
-        return new_collection(PandasSlices(data, [0, 0], (None, None)))
+        return as_configured(new_collection(PandasSlices(data, [0, 0], (None, None))))
     if sort and not data.index.is_monotonic_increasing:
         data = data.sort_index()
     if chunksize is not None:
@@ -68,14 +69,14 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
         starts = [number * short + min(number, more) for number in range(min(count, rows))]
     if not data.index.is_monotonic_increasing:
         bounds = [*starts, rows]
-        return new_collection(PandasSlices(data, bounds, (None,) * len(bounds)))
+        return as_configured(new_collection(PandasSlices(data, bounds, (None,) * len(bounds))))
     bounds = _between_runs(data.index, starts)
     runs = data.index.unique()
     if len(bounds) - 1 < len(runs) <= len(starts):
         # There are as many partitions as there are values, if not more.
         bounds = [*data.index.searchsorted(runs).tolist(), rows]
     divisions = [*(data.index[start] for start in bounds[:-1]), data.index[-1]]
-    return new_collection(PandasSlices(data, bounds, [_plain(value) for value in divisions]))
+    return as_configured(new_collection(PandasSlices(data, bounds, [_plain(value) for value in divisions])))
 
 
 def _between_runs(index: Any, starts: list[int]) -> list[int]:

@@ -22,6 +22,7 @@ from raskr.dataframe.io.csv_blocks import (
 )
 from raskr.dataframe.io.reader import Reader, WholeReader
 from raskr.dataframe.mapping import new_collection
+from raskr.dataframe.texts import as_configured
 from raskr.dataframe.utils import UNKNOWN_CATEGORIES
 from raskr.system import CPU_COUNT
 from raskr.utils import parse_bytes
@@ -250,7 +251,9 @@ def _read(
     whole_meta = meta if paths_shown is None else with_path(meta, paths_shown, paths[0])
     kind = Reader if can_read_columns(kwargs, meta) else WholeReader
     stamps = [stamp_of(path) for path in paths]
-    return new_collection(kind(parser, blocks, whole_meta, (None,) * (len(blocks) + 1), name.replace("_", "-"), stamps))
+    return as_configured(
+        new_collection(kind(parser, blocks, whole_meta, (None,) * (len(blocks) + 1), name.replace("_", "-"), stamps))
+    )
 
 
 def _check_arguments(name: str, kwargs: dict) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from raskr.dataframe.expressions import Expression
 from raskr.dataframe.mapping import new_collection
+from raskr.dataframe.texts import as_configured
 
 __all__ = ["ColumnSpec", "DatasetSpec", "DatetimeIndexSpec", "RangeIndexSpec", "make_timeseries", "with_spec"]
 
@@ -271,7 +272,7 @@ def make_timeseries(
         raise ValueError(f"from {start} to {end} there is no whole partition of {partition_freq}")
     columns = {name: (kind, options[name]) for name, kind in dtypes.items()}
     indexes = [("dates", low, high, freq) for low, high in zip(places, places[1:])]
-    return new_collection(MadeUp(indexes, columns, places, _seed(seed), "timestamp"))
+    return as_configured(new_collection(MadeUp(indexes, columns, places, _seed(seed), "timestamp")))
 
 
 def with_spec(spec: DatasetSpec, seed: Any = None) -> Any:
@@ -306,7 +307,7 @@ def with_spec(spec: DatasetSpec, seed: Any = None) -> Any:
                 number += 1
             columns[f"{prefix}{number}"] = (each.dtype, _given(each))
     indexes, divisions = _indexes(spec)
-    return new_collection(MadeUp(indexes, columns, divisions, _seed(seed), None))
+    return as_configured(new_collection(MadeUp(indexes, columns, divisions, _seed(seed), None)))
 
 
 def _name_of(dtype: Any) -> str:

@@ -11,6 +11,7 @@ from raskr.dataframe.io.csv_blocks import TextBlock, block_bytes, blocks_of, sam
 from raskr.dataframe.io.reader import WholeReader
 from raskr.dataframe.io.writing import run_or_delay, write_nodes
 from raskr.dataframe.mapping import make_meta, new_collection
+from raskr.dataframe.texts import as_configured
 from raskr.utils import parse_bytes
 
 
@@ -145,7 +146,9 @@ def read_json(
     blocks = blocks_of(paths, size or None, compressions, storage_options)
     maker.meta = meta if lines else None
     stamps = [stamp_of(path) for path in paths]
-    return new_collection(WholeReader(maker, blocks, meta, (None,) * (len(blocks) + 1), "read-json", stamps))
+    return as_configured(
+        new_collection(WholeReader(maker, blocks, meta, (None,) * (len(blocks) + 1), "read-json", stamps))
+    )
 
 
 def to_json(

@@ -8,6 +8,7 @@ from raskr.dataframe.io.filesystems import arrow_filesystem, parquet_files, pyar
 from raskr.dataframe.io.reader import Reader
 from raskr.dataframe.io.writing import run_or_delay, write_nodes
 from raskr.dataframe.mapping import new_collection
+from raskr.dataframe.texts import as_configured
 from raskr.utils import natural_sort_key
 
 
@@ -102,7 +103,9 @@ def read_orc(
     fields = [schema.field(name) for name in dict.fromkeys([*wanted, *indexes])]
     meta = maker.pandas_of(pyarrow().schema(fields).empty_table(), wanted)
     stamps = [str(fs.get_file_info(file).mtime) for file in files]
-    return new_collection(Reader(maker, parts, meta, (None,) * (len(parts) + 1), "read-orc", [files, stamps]))
+    return as_configured(
+        new_collection(Reader(maker, parts, meta, (None,) * (len(parts) + 1), "read-orc", [files, stamps]))
+    )
 
 
 def _parts(found: list, split: Any, aggregate: Any) -> list:

@@ -12,6 +12,7 @@ from raskr.dataframe.io.filesystems import arrow_filesystem, parquet_files, pyar
 from raskr.dataframe.io.parquet_statistics import divisions_of, grouped_fragments
 from raskr.dataframe.io.reader import Reader
 from raskr.dataframe.mapping import new_collection
+from raskr.dataframe.texts import as_configured
 from raskr.dataframe.utils import UNKNOWN_CATEGORIES
 from raskr.utils import natural_sort_key
 
@@ -265,7 +266,7 @@ def read_parquet(
     if not groups:
         return _empty(meta)
     parts = [ParquetPart(group) for group in groups]
-    return new_collection(Reader(maker, parts, meta, divisions, "read-parquet"))
+    return as_configured(new_collection(Reader(maker, parts, meta, divisions, "read-parquet")))
 
 
 def _empty(meta: Any) -> Any:

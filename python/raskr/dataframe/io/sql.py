@@ -10,6 +10,7 @@ from raskr._bridge import core
 from raskr.dataframe.expressions import PartitionCalls, Rows
 from raskr.dataframe.io.writing import delayed_of
 from raskr.dataframe.mapping import make_meta, new_collection
+from raskr.dataframe.texts import as_configured
 from raskr.tokenize import tokenize
 from raskr.utils import import_required, parse_bytes
 
@@ -125,7 +126,7 @@ def read_sql_query(
         queries.append(sql.where(sa.and_(index >= low, above)))
     rows = Rows([_Query(query) for query in queries])
     read = PartitionCalls(_rows, [rows, con, meta, engine_kwargs, kwargs], {}, meta, divisions, "read-sql")
-    return new_collection(read)
+    return as_configured(new_collection(read))
 
 
 class _Query:
