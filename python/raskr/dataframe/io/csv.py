@@ -16,10 +16,12 @@ from raskr.dataframe.io.csv_blocks import (
     can_read_columns,
     encoded,
     find_header,
+    placed,
     plain_encoding,
     sample_of,
     with_path,
 )
+from raskr.dataframe.io.csv_types import text_columns
 from raskr.dataframe.io.reader import Reader, WholeReader
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.texts import as_configured
@@ -241,13 +243,22 @@ def _read(
         )
     if kwargs.get("encoding") is not None:
         kwargs["encoding"] = encoding
-    head = _head(reader, beginning, path, sample_rows, kwargs)
+    try:
+        head = _head(reader, beginning, path, sample_rows, whole, kwargs)
+    except (pd.errors.ParserError, UnicodeDecodeError):
+        if found is not None:
+            # Damage that shows further on only may be what is wrong: its error comes first.
+            sample_of(path, None, found, ending, storage_options)
+        raise
     if reader is pd.read_fwf and "colspecs" not in kwargs and "widths" not in kwargs:
         kwargs["colspecs"] = _widths(text, kwargs)
+    text_types = text_columns(head, kwargs)
     meta, given = _types(head, kwargs.get("dtype"), assume_missing)
     blocks = blocks_of(paths, size, compressions, storage_options)
     paths_shown = _path_column(include_path_column, paths, meta, kwargs)
-    parser = BlockParser(reader, kwargs, header.line, meta, delimiter, encoding, enforce, paths_shown, given)
+    parser = BlockParser(
+        reader, kwargs, header.line, meta, delimiter, encoding, enforce, paths_shown, given, text_types
+    )
     whole_meta = meta if paths_shown is None else with_path(meta, paths_shown, paths[0])
     kind = Reader if can_read_columns(kwargs, meta) else WholeReader
     stamps = [stamp_of(path) for path in paths]
@@ -328,22 +339,25 @@ def _block_size(blocksize: Any, compressions: list) -> int | None:
     return int(size)
 
 
-def _head(reader: Callable, beginning: bytes, path: str, rows: int, kwargs: dict) -> Any:
+def _head(reader: Callable, beginning: bytes, path: str, rows: int, whole: bool, kwargs: dict) -> Any:
     options = {name: value for name, value in kwargs.items() if name != "skipfooter"}
     if options.get("engine") == "pyarrow":
         options["engine"] = "c"
     try:
         return reader(io.BytesIO(beginning), **options)
-    except (pd.errors.ParserError, UnicodeDecodeError):
-        # The sample may end within a row.
-        pass
     except pd.errors.EmptyDataError as error:
         raise pd.errors.EmptyDataError(f"{error}: there is no text in {path}") from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        # The sample may end within a row.
+        if whole:
+            raise placed(error, beginning, path, 0) from error
+    except ValueError as error:
+        raise placed(error, beginning, path, 0) from error
     try:
         return reader(io.BytesIO(beginning), nrows=rows, **options)
-    except pd.errors.ParserError as error:
-        if "EOF" not in str(error):
-            raise
+    except ValueError as error:
+        if not isinstance(error, pd.errors.ParserError) or "EOF" not in str(error):
+            raise placed(error, beginning, path, 0) from error
         raise ValueError(
             f"EOF encountered while reading the first rows: the sample ends within one of them. Give a larger `sample`, "
             f"or fewer `sample_rows` than {rows}"

@@ -1,11 +1,13 @@
 """Blocks of text files, and how pandas makes a table of one: what the readers of CSV and its kin are made of."""
 
 import codecs
+import contextlib
+import copy
 import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -71,7 +73,10 @@ def block_bytes(block: TextBlock, delimiter: str, encoding: str) -> bytes:
     if file is not None:
         return file.read()
     if block.start == 0 and block.length is None:
-        with open_bytes(block.path, block.compression, block.storage_options) as file:
+        with (
+            naming(block.path, block.compression),
+            open_bytes(block.path, block.compression, block.storage_options) as file,
+        ):
             return file.read()
     ending = encoded(delimiter, encoding)
     return lines_between(block.path, block.start, block.length, ending, block.storage_options)[0]
@@ -103,32 +108,58 @@ def plain_encoding(encoding: str, beginning: bytes) -> str:
     return encoding
 
 
-def sample_of(path: str, size: int | None, compression: str | None, ending: bytes, storage_options: Any) -> bytes:
-    """The first `size` bytes of a file and the rest of the line that they end in; all of it for None."""
+@contextlib.contextmanager
+def naming(path: str, compression: str | None) -> Iterator[None]:
+    """Errors of reading, which name the file: OSError, or EOFError where it ends too early."""
     try:
-        return _sample_of(path, size, compression, ending, storage_options)
-    except FileNotFoundError:
-        raise
+        yield
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        if getattr(error, "filename", None) is not None or str(path) in str(error):
+            raise
         kind = EOFError if isinstance(error, EOFError) else OSError
         raise kind(f"{path}: can't be read{f' as {compression}' if compression else ''}: {error}") from error
 
 
-def _sample_of(path: str, size: int | None, compression: str | None, ending: bytes, storage_options: Any) -> bytes:
-    with open_bytes(path, compression, storage_options) as file:
+def sample_of(path: str, size: int | None, compression: str | None, ending: bytes, storage_options: Any) -> bytes:
+    """The first `size` bytes of a file and the rest of the line that they end in; all of it for None."""
+    with naming(path, compression), contextlib.closing(_pieces(path, compression, size, storage_options)) as pieces:
         if size is None:
-            return file.read()
-        data = file.read(size)
-        while len(data) >= size and not data.endswith(ending):
-            more = file.read(_PIECE)
-            if not more:
-                return data
-            before = max(0, len(data) - len(ending) + 1)
-            data += more
-            found = data.find(ending, before)
+            return b"".join(pieces)
+        data = b""
+        for piece in pieces:
+            place = max(0, len(data) - len(ending) + 1, size - len(ending))
+            data += piece
+            found = data.find(ending, place)
             if found >= 0:
                 return data[: found + len(ending)]
         return data
+
+
+#: What files of some compressions begin with.
+_BEGINNINGS = {"gzip": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ\x00"}
+
+
+def _check_beginning(path: str, compression: str | None) -> None:
+    """OSError for a file of another kind, which a short one might otherwise pass for a truncated one of."""
+    expected = _BEGINNINGS.get(compression or "", b"")
+    with open(path, "rb") as file:
+        found = file.read(len(expected))
+    if not expected.startswith(found[: len(expected)]):
+        raise OSError(f"{path}: these are no {compression} data, which begin with {expected!r}: found {found!r}")
+
+
+def _pieces(path: str, compression: str | None, size: int | None, storage_options: Any) -> Iterator[bytes]:
+    """A file's bytes, decompressed by the engine where it can: it looks for damage, and has more compressions."""
+    # Latin-1 has a character for each byte.
+    file = native_text(path, compression, 0, None, "", "latin-1", "strict", 1) if compression else None
+    if file is not None:
+        _check_beginning(path, compression)
+        for lines in file:
+            yield "".join(lines).encode("latin-1")
+        return
+    with open_bytes(path, compression, storage_options) as opened:
+        while piece := opened.read(-1 if size is None else max(size, _PIECE)):
+            yield piece
 
 
 class Header(NamedTuple):
@@ -188,6 +219,8 @@ class BlockParser:
         As of `with_path`: the name of the column, and what stands in it for each path.
     given_types : set or bool
         Columns whose types the caller said; True for all.
+    text : dict
+        As of `csv_types.text_columns`.
     """
 
     def __init__(
@@ -201,10 +234,11 @@ class BlockParser:
         enforce: bool,
         path_column: tuple | None,
         given_types: Any,
+        text: dict,
     ) -> None:
         self.reader, self.kwargs, self.header, self.meta = reader, kwargs, header, meta
         self.delimiter, self.encoding, self.enforce = delimiter, encoding, enforce
-        self.path_column, self.given_types = path_column, given_types
+        self.path_column, self.given_types, self.text = path_column, given_types, text
 
     def __dask_tokenize__(self) -> Any:
         content = {name: value for name, value in self.__dict__.items() if name != "reader"}
@@ -229,12 +263,13 @@ class BlockParser:
             table = self.reader(io.BytesIO(data), **kwargs) if data else self.meta.copy()
         except pd.errors.EmptyDataError:
             table = self.meta.copy()
-        except UnicodeDecodeError as error:
-            raise _undecodable(error, data, block) from None
         except (ValueError, OverflowError) as error:
-            raise _at(error, block) from error
+            raise placed(error, data, block.path, block.start) from error
         self._check_columns(table, block, wanted)
-        table = self._coerced(table)
+        try:
+            table = self._coerced(table)
+        except ValueError as error:
+            raise placed(error, data, block.path, block.start) from error
         if wanted is not None:
             table = table[wanted] if set(wanted) <= set(table.columns) else table
         if path_name is not None and (columns is None or path_name in columns):
@@ -244,18 +279,14 @@ class BlockParser:
 
     def _with_text(self, kwargs: dict) -> dict:
         """The arguments, which say what is text: a block in which it looks like numbers has it as it is written."""
-        given = kwargs.get("dtype")
-        if given is not None and not isinstance(given, dict) or not self.meta.columns.is_unique:
+        if not self.text:
             return kwargs
-        others = {*(given or ()), *(kwargs.get("converters") or ()), *self._dates(kwargs)}
-        kinds = {name: kind for name, kind in self.meta.dtypes.items() if name not in others}
-        text = {name: kind for name, kind in kinds.items() if isinstance(kind, pd.StringDtype)}
-        return {**kwargs, "dtype": {**(given or {}), **text}} if text else kwargs
-
-    @staticmethod
-    def _dates(kwargs: dict) -> list:
-        dates = kwargs.get("parse_dates")
-        return list(dates) if isinstance(dates, (list, tuple)) else []
+        given = kwargs.get("dtype")
+        types = (
+            copy.copy(given) if isinstance(given, dict) else dict.fromkeys(self.meta.columns, given) if given else {}
+        )
+        types.update(self.text)
+        return {**kwargs, "dtype": types}
 
     def _without_labels(self, data: bytes, kwargs: dict, block: TextBlock) -> tuple[bytes, dict]:
         """What keeps pandas from taking values for labels where a block begins with a row that is too long.
@@ -323,23 +354,19 @@ def with_path(table: Any, path_column: tuple, path: str) -> Any:
     return table.assign(**{name: pd.Categorical.from_codes([code] * len(table), categories)})
 
 
-def _at(error: Exception, block: TextBlock) -> Exception:
-    """An error of pandas' parser that names the file."""
-    where = f"{block.path}, from byte {block.start}" if block.start else block.path
+def placed(error: Exception, data: bytes, path: str, start: int) -> Exception:
+    """An error of pandas' reader that names the file, and for bytes that can't be decoded the place."""
+    behind = f" of what follows byte {start}" if start else ""
+    if isinstance(error, UnicodeDecodeError):
+        try:
+            data.decode(error.encoding)
+        except UnicodeDecodeError as found:
+            return undecodable(found, data, f"at byte {found.start}{behind} of the text of {path}")
+        return error
     try:
-        return type(error)(f"{error} (while reading {where})")
+        return type(error)(f"{error} (while reading {path}{f', from byte {start}' if start else ''})")
     except TypeError:
         return error
-
-
-def _undecodable(error: UnicodeDecodeError, data: bytes, block: TextBlock) -> UnicodeDecodeError:
-    """An error of decoding that tells the file and the place, which pandas' pieces don't know."""
-    try:
-        data.decode(error.encoding)
-    except UnicodeDecodeError as found:
-        behind = f" of what follows byte {block.start}" if block.start else ""
-        return undecodable(found, data, f"at byte {found.start}{behind} of the text of {block.path}")
-    return error
 
 
 def _for_columns(kwargs: dict, wanted: Sequence, every: Any) -> dict:

@@ -12,6 +12,29 @@ from pandas.api.types import (
 )
 
 
+def text_columns(head: Any, kwargs: dict) -> dict:
+    """Columns that the first rows show to be text, and as which type they are to be read.
+
+    Categories of text are read as text: what is a number in one block must not be another category than elsewhere.
+    """
+    if not head.columns.is_unique:
+        return {}
+    given, dates = kwargs.get("dtype"), kwargs.get("parse_dates")
+    others = {*(kwargs.get("converters") or ()), *(dates if isinstance(dates, (list, tuple)) else ())}
+    found = {}
+    for name, kind in head.dtypes.items():
+        wanted = given.get(name) if isinstance(given, dict) else given
+        if name in others or getattr(wanted, "categories", None) is not None:
+            continue
+        if isinstance(kind, pd.CategoricalDtype):
+            kind = kind.categories.dtype
+        elif wanted is not None:
+            continue
+        if isinstance(kind, pd.StringDtype):
+            found[name] = kind
+    return found
+
+
 def coerced(table: Any, declared: dict, given_types: Any) -> Any:
     """The table in the types that were declared.
 

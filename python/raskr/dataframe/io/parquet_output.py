@@ -187,6 +187,11 @@ class WritePart:
         arrow = pyarrow()
         schema = self.schema
         table = arrow.Table.from_pandas(part, preserve_index=bool(self.write_index), nthreads=1)
+        for place, field in enumerate(table.schema):
+            if arrow.types.is_dictionary(field.type) and arrow.types.is_null(field.type.value_type):
+                # There are no categories: what other files have is text more often than not.
+                kind = arrow.dictionary(field.type.index_type, arrow.string())
+                table = table.set_column(place, field.with_type(kind), arrow.nulls(len(table), kind))
         if schema is not None:
             fields = []
             for field in table.schema:
