@@ -179,3 +179,38 @@ def test_aggregations_of_the_same_name_are_told_apart(df, pdf):
     pd.testing.assert_frame_equal(found, pdf.groupby("g").agg({"x": "sum", "y": "max"}))
     both = df.groupby("g").agg(a=("x", own[0]), b=("x", own[1])).compute()
     pd.testing.assert_frame_equal(both, pdf.groupby("g").agg(a=("x", "sum"), b=("x", "max")))
+
+
+@pytest.mark.filterwarnings("ignore:Degrees of freedom", "ignore:(divide|invalid) .*encountered")
+@pytest.mark.parametrize("method", ["corr", "cov"])
+@pytest.mark.parametrize("options", [{}, {"sort": False}, {"dropna": False}], ids=str)
+def test_pairs_of_columns_in_groups_are_combined_from_parts(pdf, df, method, options):
+    pdf = pdf.assign(far=pdf.y + 1e7, flat=0.1)
+    columns = ["x", "y", "far", "flat"]
+    df = dd.from_pandas(pdf, npartitions=5)
+    for keys in ("g", ["g", "h"], ["n", "c"]):
+        expected = getattr(pdf.groupby(keys, observed=True, **options)[columns], method)()
+        found = getattr(df.groupby(keys, **options)[columns], method)(split_every=2)
+        pd.testing.assert_frame_equal(found.compute(), expected, rtol=1e-7, atol=1e-7)
+        assert list(found._meta.columns) == columns and found._meta.index.names == expected.index.names
+        assert "shuffle" not in str(list(found.__dask_graph__()))
+
+
+def test_pairs_with_options_come_of_whole_groups(pdf, df):
+    columns = ["x", "y"]
+    same(df.groupby("g")[columns].corr(method="spearman"), pdf.groupby("g")[columns].corr(method="spearman"))
+    same(df.groupby("g")[columns].cov(min_periods=8), pdf.groupby("g")[columns].cov(min_periods=8))
+    with pytest.raises(ValueError, match="could not convert"):
+        df.groupby("g").corr()
+
+
+@pytest.mark.parametrize("call", ["head", "tail"])
+def test_first_rows_of_groups_of_a_sorted_frame_need_no_shuffle(pdf, df, call):
+    for options in ({"by": "y"}, {"by": ["s", "x"], "ascending": [False, True]}, {"by": "y", "na_position": "first"}):
+        for keys in ("g", ["h", "g"], "s"):
+            found = getattr(df.sort_values(**options).groupby(keys), call)(2)
+            same(found, getattr(pdf.sort_values(**options, kind="stable").groupby(keys), call)(2))
+            assert "shuffle-cut" not in str(list(found.__dask_graph__()))
+    ordered, expected = df.sort_values("y"), pdf.sort_values("y", kind="stable")
+    same(getattr(ordered.groupby("g").x, call)(1), getattr(expected.groupby("g").x, call)(1))
+    same(getattr(ordered.groupby("g")[["x", "s"]], call)(1), getattr(expected.groupby("g")[["x", "s"]], call)(1))

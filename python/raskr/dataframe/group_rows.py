@@ -95,8 +95,11 @@ def _continued(part: Any, state: Any, kind: str, backward: bool, settings: dict)
     return found.set_axis(part.index)
 
 
-def first_rows(part: Any, names: Sequence, dropna: Any, call: str, n: int) -> Any:
-    """The first or last rows of each group of a packed frame, keys and all."""
+def first_rows(
+    part: Any, names: Sequence, dropna: Any, call: str, n: int, sorter: Any = None, columns: Any = None
+) -> Any:
+    """The first or last rows of each group of a packed frame, keys and all; in the order that `sorter` gives them."""
+    part = part if sorter is None else sorter(part)
     _, keys = unpacked(part, names, False)
     place = list(range(len(part)))
     keys = [key.set_axis(place) for key in keys]
@@ -111,7 +114,9 @@ def first_rows_together(found: list, **settings: Any) -> Any:
 
 def first_rows_finished(found: list, series: bool, name: Any, **settings: Any) -> Any:
     """Those rows without the keys."""
-    values, _ = unpacked(first_rows_together(found, **settings), settings["names"], series)
+    values, _ = unpacked(first_rows_together(found, **settings), settings["names"], False)
+    values = values if settings.get("columns") is None else values[settings["columns"]]
+    values = values.iloc[:, 0] if series else values
     return values.rename(name) if series else values
 
 

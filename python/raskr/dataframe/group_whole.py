@@ -236,14 +236,36 @@ class WholeGroups:
         columns = None
         if self.obj.ndim == 2:
             columns = list(self.obj.columns) if self.selection is None else self._columns
-        rows = self._packed(columns)
         common = {"names": self._names, "dropna": self._options["dropna"], "call": call, "n": n}
+        before = None if columns is None else self._before_sorting()
+        if before is None:
+            rows = self._packed(columns)
+        else:
+            # Of each partition few rows are kept: these are sorted, instead of all.
+            groups, sorter = before
+            rows = groups._packed([*columns, *(key for key in sorter.options["by"] if key not in columns)])
+            common["sorter"], common["columns"] = sorter, columns
         meta = self._source.meta if self.selection is None else self._source.meta[self.selection]
         last = {**common, "series": meta.ndim == 1, "name": getattr(meta, "name", None)}
         options = {"chunk": common, "combine": common, "aggregate": last}
         steps = (first_rows, first_rows_together, first_rows_finished)
         label = f"groupby-{call}"
         return new_collection(TreeReduction(*steps, [rows], meta, label, options=options, split_every=split_every))
+
+    def _before_sorting(self) -> Any:
+        """The groups of the frame before `sort_values`, and what sorts a part of it; None where there is no such frame."""
+        from raskr.dataframe.shuffle import Shuffle
+        from raskr.dataframe.sorting import SortValues
+
+        sorted_rows = self._source
+        if not isinstance(sorted_rows, Shuffle) or not isinstance(sorted_rows.finish, SortValues) or self._keys:
+            return None
+        sorter = sorted_rows.finish
+        if sorter.function is not pd.DataFrame.sort_values or set(sorter.options) != {"by", "ascending", "na_position"}:
+            return None
+        frame = new_collection(sorted_rows.source)
+        groups = type(self)(frame, self.by, self.group_keys, self.sort, self.observed, self.dropna, self.selection)
+        return groups, SortValues(sorter.function, {**sorter.options, "kind": "stable"})
 
     def rolling(
         self, window: Any, min_periods: int | None = None, center: bool = False, win_type: Any = None, axis: Any = 0

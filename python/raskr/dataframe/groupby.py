@@ -7,6 +7,7 @@ import pandas as pd
 
 from raskr.dataframe.alignment import aligned
 from raskr.dataframe.expressions import Expression, TreeReduction
+from raskr.dataframe.group_pairs import can_be_paired, pairs_finished, pairs_of, pairs_together
 from raskr.dataframe.group_whole import WholeGroups, columns_of
 from raskr.dataframe.grouping import (
     PARTS,
@@ -352,6 +353,47 @@ class GroupBy(WholeGroups):
 
 class DataFrameGroupBy(GroupBy):
     """A frame in groups."""
+
+    def corr(self, split_every: Any = None, split_out: Any = 1, **options: Any) -> Any:
+        """The correlations of columns within each group.
+
+        Parameters
+        ----------
+        split_every : int, optional
+            How many partial results are combined at once.
+        split_out : int
+            How many partitions the result has, where whole groups are needed.
+        **options
+            Of pandas' method. With any, and with columns other than plain numbers, rows are shuffled by their keys first.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"g": [1, 1, 1], "x": [1, 2, 3], "y": [2, 4, 6]}), npartitions=2)
+        >>> df.groupby("g").corr().y.compute().round(6).tolist()
+        [1.0, 1.0]
+        """
+        return self._pairs("corr", split_every, split_out, options)
+
+    def cov(self, split_every: Any = None, split_out: Any = 1, **options: Any) -> Any:
+        """The covariances of columns within each group; the parameters are those of `corr`."""
+        return self._pairs("cov", split_every, split_out, options)
+
+    def _pairs(self, name: str, split_every: Any, split_out: Any, options: dict) -> Any:
+        options = {key: value for key, value in options.items() if key != "shuffle_method"}
+        meta = getattr(self._example(), name)(**options).iloc[:0]
+        in_parts = not options and self.observed is not False and can_be_paired(self._source.meta, self._columns)
+        if not in_parts:
+            return self._whole(name, (), options, meta, split_out)
+        labels = [label for label in self._labels if label is not None]
+        needed = [column for column in self._source.meta.columns if column in labels or column in self._columns]
+        args = [columns_of(self._source, needed), self._labels, self._columns, self.dropna, *self._keys]
+        last = {"dropna": self.dropna, "sort": self.sort, "correlation": name == "corr", "meta": meta}
+        settings = {"combine": {"dropna": self.dropna}, "aggregate": last}
+        steps = (pairs_of, pairs_together, pairs_finished)
+        made = TreeReduction(*steps, args, meta, f"groupby-{name}", options=settings, split_every=split_every)
+        return new_collection(made)
 
 
 class SeriesGroupBy(GroupBy):
