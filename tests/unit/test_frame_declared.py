@@ -276,3 +276,30 @@ def test_values_that_arrays_have_no_type_for_become_objects_with_a_warning(pdf):
         with pytest.warns(UserWarning, match="object dtype"):
             values = df.a.values
         assert values.dtype == object
+
+
+def test_known_values_stay_known_beside_lazy_numbers(pdf):
+    total = dd.from_pandas(pdf, npartitions=2).a.sum()
+    for function in (np.hypot, da.hypot, np.greater, da.greater):
+        for known in (pdf.a, pdf[["a", "b"]]):
+            for left, right in ((known, total), (total, known)):
+                found, expected = function(left, right), getattr(np, function.__name__)(left, right)
+                assert type(found) is type(known)
+                plain = [each if each is known else 45 for each in (left, right)]
+                check = pd.testing.assert_series_equal if known.ndim == 1 else pd.testing.assert_frame_equal
+                check(found, getattr(np, function.__name__)(*plain))
+                check(expected, found)
+    pd.testing.assert_series_equal(pdf.a + total, pdf.a + 45)
+    assert isinstance(np.add(da.ones(3), total), da.Array)
+    with pytest.raises(ValueError, match="frames of 2 columns"):
+        np.sin(dd.from_pandas(pdf[["a", "b"]], 2), out=dd.from_pandas(pdf[["a"]], 2))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_categories_of_other_orders_are_put_together_without_an_order(ordered):
+    one = pd.DataFrame({"x": pd.Categorical(list("abca"), categories=list("abc"), ordered=ordered)})
+    two = pd.DataFrame({"x": pd.Categorical(list("cba"), categories=list("cba"), ordered=ordered)})
+    found = dd.concat([dd.from_pandas(one, 2), dd.from_pandas(two, 2)], ignore_order=True)
+    expected = pd.concat([one, two]).astype({"x": pd.CategoricalDtype(list("abc"))})
+    pd.testing.assert_frame_equal(found.compute(), expected)
+    assert found.dtypes.x == expected.dtypes.x

@@ -108,7 +108,7 @@ def concat(
     ignore_unknown_divisions : bool
         Say nothing about frames side by side whose divisions are not known.
     ignore_order : bool
-        Accepted for likeness.
+        Forget the order of categories, which frames may have in other orders.
     interleave_partitions : bool
         Where known divisions overlap, cut all frames at the same places and keep the index sorted by partitions;
         otherwise the result's divisions are unknown.
@@ -141,7 +141,16 @@ def concat(
     if len(dfs) == 1:
         return dfs[0].to_frame() if axis and getattr(dfs[0], "ndim", 2) == 1 else dfs[0]
     frames = [_as_frame(each) for each in dfs]
+    frames = [_without_order(frame) for frame in frames] if ignore_order else frames
     return _beside(frames, join, ignore_unknown_divisions) if axis else _behind(frames, join, interleave_partitions)
+
+
+def _without_order(frame: Any) -> Any:
+    """The frame, or series, whose categories have no order."""
+    if frame.ndim == 1:
+        return frame.cat.as_unordered() if getattr(frame.dtype, "ordered", False) else frame
+    ordered = [name for name, kind in frame.dtypes.items() if getattr(kind, "ordered", False)]
+    return frame.assign(**{name: frame[name].cat.as_unordered() for name in ordered}) if ordered else frame
 
 
 def _as_frame(table: Any) -> Any:

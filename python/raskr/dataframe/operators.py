@@ -57,6 +57,8 @@ class OperatorMethods:
         out = kwargs.pop("out", ())
         if method != "__call__" or any(type(each) is not type(self) for each in out):
             return NotImplemented
+        if any(each.ndim == 2 and len(each.columns) != len(self.columns) for each in out):  # type: ignore[attr-defined]
+            raise ValueError(f"out: frames of {len(self.columns)} columns were expected")  # type: ignore[attr-defined]
         inputs = tuple(operand_of(self, each, {}) for each in inputs)
         if ufunc.nout > 1:
             return tuple(elementwise(_one_output, [ufunc, number, *inputs], kwargs) for number in range(ufunc.nout))

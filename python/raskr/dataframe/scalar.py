@@ -3,6 +3,9 @@
 import operator
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from raskr._bridge import core
 from raskr.base import DaskMethodsMixin, named_schedulers
 from raskr.dataframe.expressions import Expression, FromNodes
@@ -101,6 +104,9 @@ class Scalar(DaskMethodsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or "out" in kwargs or ufunc.nout > 1:
             return NotImplemented
+        if any(map(_is_known, inputs)) and not any(map(_is_lazy, inputs)):
+            # pandas' and NumPy's objects stay what they are, as with any other number that can be had.
+            return ufunc(*(each.compute() if isinstance(each, Scalar) else each for each in inputs), **kwargs)
         if any(map(_is_array, inputs)):
             from raskr.array.elementwise import elemwise
 
@@ -108,11 +114,18 @@ class Scalar(DaskMethodsMixin):
         return elementwise(ufunc, inputs, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        import numpy as np
 
         return np.asarray(self.compute(), dtype=dtype)
 
     __hash__ = object.__hash__
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)) and value.ndim > 0
+
+
+def _is_lazy(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0 and hasattr(type(value), "__dask_graph__")
 
 
 def _is_array(value: Any) -> bool:
