@@ -264,3 +264,12 @@ def test_indexes_that_are_there_already_stay(table):
         df.set_index("nope")
     with pytest.warns(UserWarning, match="frac"):
         assert len(df.sample(0.5)) == 250
+
+
+def test_divisions_from_a_sample_part_rows_evenly_and_end_where_values_do():
+    table = pd.DataFrame({"x": np.random.default_rng(5).normal(size=100_000)})
+    got = dd.from_pandas(table, npartitions=2).set_index("x", npartitions=4)
+    assert got.divisions[0] == table.x.min() and got.divisions[-1] == table.x.max() and got.npartitions == 4
+    sizes = got.map_partitions(len).compute()
+    assert sum(sizes) == 100_000 and 23_000 < min(sizes) and max(sizes) < 27_000
+    assert got.compute().index.is_monotonic_increasing

@@ -86,7 +86,7 @@ def _continued(part: Any, state: Any, kind: str, backward: bool, settings: dict)
     values, keys = unpacked(whole, settings["names"], settings["series"])
     if settings["series"]:
         values = values.rename(settings["name"])
-    place = list(range(len(whole)))
+    place = pd.RangeIndex(len(whole))
     keys = [key.set_axis(place) for key in keys]
     groups = grouped(values.set_axis(place), keys, dropna=settings["dropna"], observed=True, sort=False)
     found = getattr(groups, kind)(**settings["kwargs"])
@@ -101,7 +101,7 @@ def first_rows(
     """The first or last rows of each group of a packed frame, keys and all; in the order that `sorter` gives them."""
     part = part if sorter is None else sorter(part)
     _, keys = unpacked(part, names, False)
-    place = list(range(len(part)))
+    place = pd.RangeIndex(len(part))
     keys = [key.set_axis(place) for key in keys]
     found = getattr(grouped(part.set_axis(place), keys, dropna=dropna, observed=True, sort=False), call)(n)
     return part.iloc[found.index.sort_values()]

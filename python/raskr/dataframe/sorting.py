@@ -20,6 +20,8 @@ from raskr.dataframe.shuffle import Shuffle, as_list, check_method
 
 #: Values that a partition gives to the sample, for each partition that there will be, and at least.
 _PER_PARTITION, _AT_LEAST = 16, 256
+#: Of partitions with more values than this, for each value of the sample, only so many are sorted, drawn at random.
+_SORTED_PER_VALUE = 64
 _ONE_LEVEL = (
     "set_index: Dask dataframe does not yet support multi-indexes, nor does raskr. You tried to index with this index"
 )
@@ -33,10 +35,15 @@ class Summary:
         self.rows, self.missing = len(values), int(values.isna().sum())
         found = values.dropna()
         self.is_sorted = bool(found.is_monotonic_increasing)
-        found = found.sort_values() if not self.is_sorted else found
+        drawn = size * _SORTED_PER_VALUE
+        if self.is_sorted or len(found) <= drawn or isinstance(found.dtype, pd.CategoricalDtype):
+            found = found if self.is_sorted else found.sort_values()
+            self.ends = (found.iloc[0], found.iloc[-1]) if len(found) else None
+        else:
+            self.ends = (found.min(), found.max())
+            found = found.take(np.random.default_rng(len(found)).integers(0, len(found), drawn)).sort_values()
         places = np.linspace(0, len(found) - 1, min(size, len(found))).round().astype(int)
         self.sample = found.iloc[places]
-        self.ends = (found.iloc[0], found.iloc[-1]) if len(found) else None
 
     def by_places(self, categories: Any) -> "Summary":
         """The same of the places that values have among categories."""
