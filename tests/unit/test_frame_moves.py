@@ -6,6 +6,8 @@ import pytest
 
 import raskr
 import raskr.dataframe as dd
+from raskr.dataframe.native import plans_of
+from raskr.dataframe.optimizing import optimized
 
 
 @pytest.fixture
@@ -141,6 +143,25 @@ def test_keys_of_different_types_meet(table, other):
     names = pd.DataFrame({"s": pd.Categorical(list("cba")), "n": [3, 2, 1]})
     got = dd.from_pandas(words, npartitions=3).merge(dd.from_pandas(names, npartitions=2), on="s", broadcast=False)
     assert len(got) == len(table.merge(names.astype({"s": object}), on="s"))
+
+
+def test_joins_and_sorts_declare_only_the_columns_that_are_read(table, other, tmp_path):
+    for name, rows in (("left", table), ("right", other.assign(v=1.5, w=2))):
+        dd.from_pandas(rows, npartitions=3).to_parquet(tmp_path / name, write_index=False)
+    left, right = dd.read_parquet(tmp_path / "left"), dd.read_parquet(tmp_path / "right")
+    joined = left.merge(right, on="k", how="left")
+    for found, columns in (
+        (joined[["k", "v_y"]], {"k", "v_x", "v_y"}),
+        (joined[["s"]], {"k", "s"}),
+        (left.sort_values("v")[["s"]], {"v", "s"}),
+        (left.set_index("k")[["s"]], {"s"}),
+    ):
+        [narrowed] = optimized([found._expr])
+        [below] = narrowed.children
+        assert set(below.meta.columns) == columns
+        assert plans_of([narrowed])
+        whole = found.compute()
+        assert list(whole.columns) == list(found.columns) and len(whole) >= len(table)
 
 
 def test_semi_and_anti_joins_filter(table, other):

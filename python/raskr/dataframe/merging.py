@@ -42,7 +42,12 @@ class MergedPartitions(Expression):
     def with_children(self, children: Sequence[Expression]) -> Expression:
         """The same join of other tables."""
         left, right = children
-        return MergedPartitions(left, right, self.options, self.meta, self.divisions, self.name.rpartition("-")[0])
+        meta = self.meta
+        pairs = zip(children, self.children)
+        if any(new.meta.ndim == 2 and len(new.meta.columns) < len(old.meta.columns) for new, old in pairs):
+            # Sides of which columns are left out give a result without them.
+            meta = meta[list(merge_parts(left.meta, right.meta, self.options).columns)]
+        return MergedPartitions(left, right, self.options, meta, self.divisions, self.name.rpartition("-")[0])
 
     def required(self, columns: list | None) -> list[list | None]:
         """What each side needs: its keys, and the columns of the result, with or without a suffix."""

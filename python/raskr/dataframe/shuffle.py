@@ -60,11 +60,15 @@ class Shuffle(Expression):
 
     def with_children(self, children: Sequence[Expression]) -> Expression:
         """The same shuffle of another expression."""
+        meta, before, after = self.meta, self.source.meta, children[0].meta
+        if before.ndim == 2 and meta.ndim == 2 and len(after.columns) < len(before.columns):
+            gone = set(before.columns).difference(after.columns)
+            meta = meta[[name for name in meta.columns if name not in gone]]
         return Shuffle(
             children[0],
             self.place,
             self.npartitions,
-            self.meta,
+            meta,
             self.divisions,
             self.finish,
             self.ignore_index,
