@@ -303,3 +303,11 @@ def test_categories_of_other_orders_are_put_together_without_an_order(ordered):
     expected = pd.concat([one, two]).astype({"x": pd.CategoricalDtype(list("abc"))})
     pd.testing.assert_frame_equal(found.compute(), expected)
     assert found.dtypes.x == expected.dtypes.x
+
+
+def test_lazy_numbers_become_series_and_are_optimized(pdf):
+    total = dd.from_pandas(pdf, npartitions=2).a.sum()
+    assert total.optimize().compute() == 45
+    pd.testing.assert_series_equal(total.to_series().compute(), pd.Series([45]))
+    labelled = total.to_series("all")
+    assert labelled.dtype == np.int64 and labelled.compute().to_dict() == {"all": 45}

@@ -95,6 +95,18 @@ class Scalar(DaskMethodsMixin):
         """The value as a `Delayed`."""
         return core.delayed_of_node(self._expr.nodes[0], None)
 
+    def optimize(self, **kwargs: Any) -> Any:
+        """The same value, from sources that read only the columns that are used."""
+        from raskr.dataframe.optimizing import optimized
+
+        [better] = optimized([self._expr])
+        return new_collection(better)
+
+    def to_series(self, index: Any = 0) -> Any:
+        """The value as a series of one element with this label."""
+        meta = pd.Series([self._meta], index=[index]).iloc[:0]
+        return elementwise(_series_of, [self, index], meta=meta, label="to-series")
+
     def __repr__(self) -> str:
         return f"<raskr Scalar: {self._name.rpartition('-')[0]}, type={self.dtype}>"
 
@@ -118,6 +130,10 @@ class Scalar(DaskMethodsMixin):
         return np.asarray(self.compute(), dtype=dtype)
 
     __hash__ = object.__hash__
+
+
+def _series_of(value: Any, index: Any) -> Any:
+    return pd.Series([value], index=[index])
 
 
 def _is_known(value: Any) -> bool:
