@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from raskr._bridge import core
@@ -40,6 +41,12 @@ def best(work):
     return min(times)
 
 
+def twice(work):
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work), pool.submit(work)]:
+            done.result()
+
+
 def compare(path, compression):
     def python_lines():
         with OPENERS[compression](path, "rt", encoding="utf-8") as file:
@@ -48,6 +55,11 @@ def compare(path, compression):
     def python_count():
         with OPENERS[compression](path, "rt", encoding="utf-8") as file:
             return sum(1 for _ in file)
+
+    def python_decoding():
+        with OPENERS[compression](path, "rb") as file:
+            while file.read(1 << 20):
+                pass
 
     def file(threads=1):
         return core.TextFile(path, compression=compression, threads=threads)
@@ -59,6 +71,8 @@ def compare(path, compression):
     }
     if compression == "bz2":
         rows["count, 2 threads"] = (python_count, lambda: file(2).count())
+        rows["decoding"] = (python_decoding, lambda: file().count())
+        rows["two files at once"] = (lambda: twice(python_decoding), lambda: twice(lambda: file().count()))
     for name, (python, native) in rows.items():
         theirs, ours = best(python), best(native)
         label = f"{compression or 'plain'}: {name}"

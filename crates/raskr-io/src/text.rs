@@ -7,10 +7,11 @@
 //! Invariants: every error names the path and the place in it; a file that ends too early or whose checksum is wrong
 //! never passes for a shorter one; regions that meet yield each line once.
 
+mod bzip2_block;
+mod bzip2_file;
 mod compression;
 mod encoding;
 mod newline;
-mod parallel_bzip2;
 mod reader;
 mod region;
 mod source;

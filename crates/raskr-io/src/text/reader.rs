@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use memchr::memchr_iter;
 
+use super::bzip2_file::Bzip2File;
 use super::compression::{Compression, Decompress, unwrap_error};
 use super::encoding::{Encoding, Errors};
 use super::newline::{Newline, Splitter};
-use super::parallel_bzip2::ParallelBzip2;
 use super::region::Cut;
 use super::source::{TextSource, read_full};
 use crate::error::IoError;
@@ -135,12 +135,9 @@ impl LineReader {
                 return Ok(reader);
             }
             (Some(format), _) => {
-                let mut input = source.open()?;
-                let size = input.seek(SeekFrom::End(0)).map_err(IoError::system(&path, "measure"))?;
-                let parallel = format == Compression::Bzip2 && ParallelBzip2::is_worthwhile(size, options.threads);
-                reader.input = match parallel {
-                    true => Box::new(ParallelBzip2::open(source, options.threads)?),
-                    false => Box::new(Decompress::open(source, format)?),
+                reader.input = match format {
+                    Compression::Bzip2 => Box::new(Bzip2File::open(source, options.threads)?),
+                    _ => Box::new(Decompress::open(source, format)?),
                 };
             }
         }

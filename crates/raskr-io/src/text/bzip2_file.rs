@@ -1,40 +1,28 @@
-//! bz2 files decoded by several threads: the blocks of a stream do not depend on each other.
+//! `Bzip2File`: bz2 files, cut at their blocks, which do not depend on each other, and decoded by one or more threads.
 //!
-//! Blocks begin at any bit, with 48 bits that are looked for; each is then handed to the ordinary decoder as a stream of
-//! its own. Those 48 bits may also occur inside a block, once in 10^14 or on purpose. So this is a guess that is
-//! verified: every block's checksum by the decoder, the stream's checksum and the order of the parts here. Where
-//! anything does not fit, the ordinary decoder starts over, skips what was delivered, and has the last word on what is
-//! wrong.
+//! Blocks begin at any bit, with 48 bits that are looked for. Those may also occur inside a block, once in 10^14 or on
+//! purpose. So this is a guess that is verified: every block's end and checksum by its decoder, the stream's checksum
+//! and the order of the parts here. Where anything does not fit, the ordinary decoder starts over, skips what was
+//! delivered, and has the last word on what is wrong.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::panic::catch_unwind;
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::bzip2_block::{BLOCK, Block, BlockDecoder, Doubt, MAGIC_BITS};
 use super::compression::{Compression, Decompress};
 use super::source::{Input, PIECE, TextSource, read_full};
 use crate::error::IoError;
 
-const BLOCK: u64 = 0x3141_5926_5359;
 const END: u64 = 0x1772_4538_5090;
-const MAGIC_BITS: usize = 48;
 /// Beyond this many bits something is wrong: 900,000 symbols of at most 20 bits each, and tables.
 const BLOCK_BITS_MAX: usize = 20_000_000;
 /// Below this many bytes threads cost more than they save.
 const WORTHWHILE: u64 = 400_000;
-
-/// Something that the scanner cannot explain.
-struct Doubt;
-
-impl From<io::Error> for Doubt {
-    fn from(_: io::Error) -> Doubt {
-        Doubt
-    }
-}
 
 /// For each value of a byte, in which alignments it may be the third (fourth) byte of a magic number: bit `shift` for
 /// blocks, bit `8 + shift` for ends.
@@ -85,33 +73,6 @@ fn find_magic(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
     None
 }
 
-/// A stream of one block, from bits `from..to`, which begin with its magic number and its checksum.
-fn stream_of_one(bytes: &[u8], from: usize, to: usize) -> Vec<u8> {
-    let checksum = bits(bytes, from + MAGIC_BITS, 32);
-    let mut stream = Vec::with_capacity((to - from) / 8 + 16);
-    stream.extend_from_slice(b"BZh9");
-    let (first, shift, count) = (from / 8, from % 8, to - from);
-    let source = &bytes[first..to.div_ceil(8)];
-    if shift == 0 {
-        stream.extend_from_slice(&source[..count.div_ceil(8)]);
-    } else {
-        let joined = source.windows(2).map(|pair| pair[0] << shift | pair[1] >> (8 - shift));
-        stream.extend(joined.take(count.div_ceil(8)));
-        if stream.len() < 4 + count.div_ceil(8) {
-            stream.push(source[source.len() - 1] << shift);
-        }
-    }
-    // The end, from the bit behind the block on.
-    let used = count % 8;
-    let mut tail = u128::from(END) << 80 | u128::from(checksum) << 48;
-    if used > 0 {
-        let partial = stream.pop().unwrap_or_default() & !(0xff >> used);
-        tail = tail >> used | u128::from(partial) << 120;
-    }
-    stream.extend_from_slice(&tail.to_be_bytes()[..(used + MAGIC_BITS + 32).div_ceil(8)]);
-    stream
-}
-
 enum Place {
     /// In front of the header of a stream, or at the end of the file.
     Between,
@@ -119,7 +80,7 @@ enum Place {
     Block(usize),
 }
 
-/// Cuts a file into streams of one block each.
+/// Cuts a file into its blocks.
 struct Scanner {
     input: Box<dyn Input>,
     buffer: Vec<u8>,
@@ -127,12 +88,14 @@ struct Scanner {
     /// Of the buffer, what was gone through between streams.
     done: usize,
     streams: u64,
+    /// Of the stream.
+    level: u8,
     checksum: u32,
 }
 
 impl Scanner {
     fn new(input: Box<dyn Input>) -> Scanner {
-        Scanner { input, buffer: Vec::new(), place: Place::Between, done: 0, streams: 0, checksum: 0 }
+        Scanner { input, buffer: Vec::new(), place: Place::Between, done: 0, streams: 0, level: 0, checksum: 0 }
     }
 
     /// Reads more; false at the end of the file.
@@ -144,7 +107,7 @@ impl Scanner {
         Ok(filled? > 0)
     }
 
-    fn next(&mut self) -> Result<Option<Vec<u8>>, Doubt> {
+    fn next(&mut self) -> Result<Option<Block>, Doubt> {
         loop {
             match self.place {
                 Place::Between => {
@@ -157,14 +120,23 @@ impl Scanner {
         }
     }
 
-    /// Goes past the header of a stream; false at the end of the file.
+    /// Goes past the header of a stream, and zeros before it unless it is the first; false at the end of the file.
     fn begin(&mut self) -> Result<bool, Doubt> {
-        self.buffer.drain(..std::mem::take(&mut self.done));
-        while self.buffer.len() < 16 && self.more()? {}
+        loop {
+            self.buffer.drain(..std::mem::take(&mut self.done));
+            while self.buffer.len() < 16 && self.more()? {}
+            if self.streams > 0 {
+                self.done = self.buffer.iter().take_while(|&&byte| byte == 0).count();
+            }
+            if self.done == 0 {
+                break;
+            }
+        }
         if self.buffer.is_empty() && self.streams > 0 {
             return Ok(false);
         }
-        let [b'B', b'Z', b'h', b'1'..=b'9', ..] = self.buffer[..] else { return Err(Doubt) };
+        let [b'B', b'Z', b'h', level @ b'1'..=b'9', ..] = self.buffer[..] else { return Err(Doubt) };
+        self.level = level - b'0';
         self.streams += 1;
         self.checksum = 0;
         match find_magic(&self.buffer, 32) {
@@ -176,7 +148,7 @@ impl Scanner {
     }
 
     /// The block that begins at bit `from`.
-    fn block(&mut self, from: usize) -> Result<Vec<u8>, Doubt> {
+    fn block(&mut self, from: usize) -> Result<Block, Doubt> {
         let mut scanned = from + MAGIC_BITS + 32;
         let (to, ends) = loop {
             if let Some(found) = find_magic(&self.buffer, scanned) {
@@ -189,14 +161,16 @@ impl Scanner {
         };
         let checksum = bits(&self.buffer, from + MAGIC_BITS, 32) as u32;
         self.checksum = self.checksum.rotate_left(1) ^ checksum;
-        let stream = stream_of_one(&self.buffer, from, to);
+        let first = from / 8;
+        let bytes = self.buffer[first..to.div_ceil(8)].to_vec();
+        let block = Block { bytes, bits: from - 8 * first..to - 8 * first, level: self.level };
         if ends {
             self.end(to)?;
         } else {
             self.buffer.drain(..to / 8);
             self.place = Place::Block(to % 8);
         }
-        Ok(stream)
+        Ok(block)
     }
 
     /// Goes past the end of a stream, which begins at bit `at`.
@@ -214,12 +188,6 @@ impl Scanner {
         self.place = Place::Between;
         Ok(())
     }
-}
-
-fn decode(stream: &[u8]) -> Result<Vec<u8>, Doubt> {
-    let mut text = Vec::with_capacity(900_000);
-    bzip2::read::BzDecoder::new(stream).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 /// What the threads share.
@@ -243,6 +211,7 @@ struct Shared {
 
 impl Shared {
     fn serve(&self) {
+        let mut decoder = BlockDecoder::new();
         loop {
             let mut work = self.work.lock();
             while !work.stopped && !work.exhausted && work.next >= work.delivered + self.ahead {
@@ -267,7 +236,8 @@ impl Shared {
             work.next += 1;
             drop(work);
             // Without an answer the reader would wait for ever.
-            let found = block.and_then(|stream| catch_unwind(|| decode(&stream)).unwrap_or(Err(Doubt)));
+            let found =
+                block.and_then(|block| catch_unwind(AssertUnwindSafe(|| decoder.decode(&block))).unwrap_or(Err(Doubt)));
             let mut work = self.work.lock();
             work.ready.insert(number, found);
             self.changed.notify_all();
@@ -292,79 +262,93 @@ impl Shared {
     }
 }
 
-/// Reads what a bz2 file holds, decoding with several threads.
-pub(crate) struct ParallelBzip2 {
-    source: TextSource,
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-    block: Vec<u8>,
-    taken: usize,
-    delivered: u64,
-    ordinary: Option<Decompress>,
+/// Where decoded blocks come from.
+enum Blocks {
+    /// The thread that reads decodes them.
+    Here(Box<(Scanner, BlockDecoder)>),
+    /// Others do.
+    Threads(Arc<Shared>, Vec<JoinHandle<()>>),
 }
 
-impl ParallelBzip2 {
-    /// Is a file of this many bytes worth several threads?
-    pub(crate) fn is_worthwhile(size: u64, threads: usize) -> bool {
-        threads > 1 && size >= WORTHWHILE
-    }
-
-    pub(crate) fn open(source: &TextSource, threads: usize) -> Result<ParallelBzip2, IoError> {
-        let work = Work {
-            scanner: Scanner::new(source.open()?),
-            next: 0,
-            delivered: 0,
-            exhausted: false,
-            stopped: false,
-            ready: BTreeMap::new(),
-        };
-        let ahead = 2 * threads as u64;
-        let shared = Arc::new(Shared { work: Mutex::new(work), changed: Condvar::new(), ahead });
-        let mut reader = ParallelBzip2 {
-            source: source.clone(),
-            shared,
-            threads: Vec::new(),
-            block: Vec::new(),
-            taken: 0,
-            delivered: 0,
-            ordinary: None,
-        };
-        for _ in 0..threads {
-            let shared = Arc::clone(&reader.shared);
-            let thread = thread::Builder::new().name("raskr-bz2".into()).spawn(move || shared.serve());
-            reader.threads.push(thread.map_err(IoError::system(source.path(), "start a thread"))?);
+impl Blocks {
+    /// The next one; `None` behind the last.
+    fn next(&mut self) -> Option<Result<Vec<u8>, Doubt>> {
+        match self {
+            Blocks::Here(here) => match here.0.next() {
+                Ok(block) => block.map(|block| here.1.decode(&block)),
+                Err(doubt) => Some(Err(doubt)),
+            },
+            Blocks::Threads(shared, _) => shared.deliver(),
         }
-        Ok(reader)
     }
+}
 
-    fn path(&self) -> &Path {
-        self.source.path()
-    }
-
-    /// The ordinary decoder behind what was delivered.
-    fn start_over(&mut self) -> io::Result<Decompress> {
-        self.stop();
-        let mut ordinary = Decompress::open(&self.source, Compression::Bzip2).map_err(io::Error::other)?;
-        let skipped = io::copy(&mut (&mut ordinary).take(self.delivered), &mut io::sink())?;
-        if skipped < self.delivered {
-            let (path, expected) = (self.path().to_path_buf(), self.delivered);
-            let what = " again".to_owned();
-            return Err(io::Error::other(IoError::Length { path, expected, found: skipped, what }));
-        }
-        Ok(ordinary)
-    }
-
-    fn stop(&mut self) {
-        self.shared.work.lock().stopped = true;
-        self.shared.changed.notify_all();
-        for thread in self.threads.drain(..) {
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        let Blocks::Threads(shared, threads) = self else { return };
+        shared.work.lock().stopped = true;
+        shared.changed.notify_all();
+        for thread in threads.drain(..) {
             // A thread that panicked has delivered nothing wrong.
             let _ = thread.join();
         }
     }
 }
 
-impl Read for ParallelBzip2 {
+/// Reads what a bz2 file holds.
+pub(crate) struct Bzip2File {
+    source: TextSource,
+    /// Until there is doubt.
+    blocks: Option<Blocks>,
+    block: Vec<u8>,
+    taken: usize,
+    delivered: u64,
+    ordinary: Option<Decompress>,
+}
+
+impl Bzip2File {
+    /// Decodes with so many threads besides the one that reads or, where that does not pay, in the one that reads.
+    pub(crate) fn open(source: &TextSource, threads: usize) -> Result<Bzip2File, IoError> {
+        let size = source.open()?.seek(SeekFrom::End(0)).map_err(IoError::system(source.path(), "measure"))?;
+        Bzip2File::open_with(source, if size < WORTHWHILE { 1 } else { threads })
+    }
+
+    fn open_with(source: &TextSource, threads: usize) -> Result<Bzip2File, IoError> {
+        let scanner = Scanner::new(source.open()?);
+        let mut blocks = if threads > 1 {
+            let work =
+                Work { scanner, next: 0, delivered: 0, exhausted: false, stopped: false, ready: BTreeMap::new() };
+            let ahead = 2 * threads as u64;
+            Blocks::Threads(Arc::new(Shared { work: Mutex::new(work), changed: Condvar::new(), ahead }), Vec::new())
+        } else {
+            Blocks::Here(Box::new((scanner, BlockDecoder::new())))
+        };
+        if let Blocks::Threads(shared, started) = &mut blocks {
+            for _ in 0..threads {
+                let shared = Arc::clone(shared);
+                let thread = thread::Builder::new().name("raskr-bz2".into()).spawn(move || shared.serve());
+                started.push(thread.map_err(IoError::system(source.path(), "start a thread"))?);
+            }
+        }
+        let (source, blocks) = (source.clone(), Some(blocks));
+        Ok(Bzip2File { source, blocks, block: Vec::new(), taken: 0, delivered: 0, ordinary: None })
+    }
+
+    /// The ordinary decoder behind what was delivered.
+    fn start_over(&mut self) -> io::Result<Decompress> {
+        self.blocks = None;
+        let mut ordinary = Decompress::open(&self.source, Compression::Bzip2).map_err(io::Error::other)?;
+        let skipped = io::copy(&mut (&mut ordinary).take(self.delivered), &mut io::sink())?;
+        if skipped < self.delivered {
+            let (path, expected) = (self.source.path().to_path_buf(), self.delivered);
+            let what = " again".to_owned();
+            return Err(io::Error::other(IoError::Length { path, expected, found: skipped, what }));
+        }
+        Ok(ordinary)
+    }
+}
+
+impl Read for Bzip2File {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
             return Ok(0);
@@ -373,7 +357,7 @@ impl Read for ParallelBzip2 {
             return ordinary.read(out);
         }
         while self.taken == self.block.len() {
-            match self.shared.deliver() {
+            match self.blocks.as_mut().and_then(Blocks::next) {
                 None => return Ok(0),
                 Some(Ok(block)) => (self.block, self.taken) = (block, 0),
                 Some(Err(Doubt)) => {
@@ -386,12 +370,6 @@ impl Read for ParallelBzip2 {
         self.taken += count;
         self.delivered += count as u64;
         Ok(count)
-    }
-}
-
-impl Drop for ParallelBzip2 {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -427,11 +405,28 @@ mod tests {
         TextSource::Bytes { name: PathBuf::from("x.bz2"), bytes: Arc::new(bytes.to_vec()) }
     }
 
-    fn read(bytes: &[u8]) -> io::Result<(Vec<u8>, bool)> {
-        let mut reader = ParallelBzip2::open(&source(bytes), 2).map_err(io::Error::other)?;
+    fn read_with(bytes: &[u8], threads: usize) -> io::Result<(Vec<u8>, bool)> {
+        let mut reader = Bzip2File::open_with(&source(bytes), threads).map_err(io::Error::other)?;
         let mut text = Vec::new();
         reader.read_to_end(&mut text)?;
         Ok((text, reader.ordinary.is_some()))
+    }
+
+    /// The text, and was there doubt? By one thread and by several, which must agree.
+    fn read(bytes: &[u8]) -> io::Result<(Vec<u8>, bool)> {
+        let (here, threads) = (read_with(bytes, 1), read_with(bytes, 2));
+        match (&here, &threads) {
+            (Ok(here), Ok(threads)) => assert!(here == threads),
+            (Err(here), Err(threads)) => assert_eq!(here.to_string(), threads.to_string()),
+            _ => panic!("one thread {:?}, two {:?}", here.map(|found| found.1), threads.map(|found| found.1)),
+        }
+        here
+    }
+
+    fn read_ordinarily(bytes: &[u8]) -> Result<Vec<u8>, String> {
+        let mut text = Vec::new();
+        let mut ordinary = Decompress::open(&source(bytes), Compression::Bzip2).expect("open");
+        ordinary.read_to_end(&mut text).map(|_| text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -462,13 +457,64 @@ mod tests {
     fn what_the_scanner_cannot_explain_is_left_to_the_ordinary_decoder() {
         let text = words(2, 300_000);
         let stream = compressed(&text, 1);
-        let padded = [&stream[..], &[0; 9], &stream].concat();
-        let (found, started_over) = read(&padded).expect("read");
-        assert!(found == [&text[..], &text].concat());
-        assert!(started_over);
+        // The bit behind a block's checksum: it was shuffled, says the bit, so the text comes out in another order.
+        let mut shuffled = stream.clone();
+        shuffled[14] |= 0x80;
+        assert_eq!(
+            read(&shuffled).expect_err("shuffled").to_string(),
+            read_ordinarily(&shuffled).expect_err("shuffled")
+        );
         let followed = [&stream[..], &BLOCK.to_be_bytes()[2..]].concat();
         let error = read(&followed).expect_err("garbage behind the end").to_string();
         assert!(error.contains(&format!("x.bz2: bad bz2 data at byte {}", stream.len() + 1)), "{error}");
+    }
+
+    #[test]
+    fn zeros_between_and_behind_streams_are_skipped() {
+        let text = words(2, 300_000);
+        let stream = compressed(&text, 1);
+        // More than is read at once.
+        for zeros in [1, 9, PIECE + 3, 3 * PIECE] {
+            let padded = [&stream[..], &vec![0; zeros], &stream, &vec![0; zeros]].concat();
+            let (found, started_over) = read(&padded).expect("read");
+            assert!(found == [&text[..], &text].concat());
+            assert!(!started_over);
+        }
+        assert!(read(&[&[0], &stream[..]].concat()).is_err());
+        assert!(read(&[0; 40]).is_err());
+    }
+
+    #[test]
+    fn extreme_texts_need_no_doubt() {
+        let mut state = 1_u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 33
+        };
+        let noise: Vec<u8> = (0..1_000_000).map(|_| draw() as u8).collect();
+        // Each symbol half as often as the one before, in any order: codes of all lengths.
+        let halved: Vec<u8> = (0..400_000).map(|_| draw().trailing_zeros() as u8).collect();
+        let rare: Vec<u8> = (0..300_000).map(|_| if draw() % 3000 == 0 { draw() as u8 } else { b'x' }).collect();
+        let texts = [
+            noise,
+            halved,
+            rare,
+            vec![0; 4_000_000],
+            vec![b'a'; 255 + 4],
+            b"ab".repeat(450_000),
+            words(9, 30_000).repeat(40),
+            (0..=255).rev().cycle().take(5000).collect(),
+            b"x".to_vec(),
+            b"aaaa".to_vec(),
+            words(8, 2_000_000),
+        ];
+        for (number, text) in texts.iter().enumerate() {
+            for level in [1, 9] {
+                let (found, started_over) = read(&compressed(text, level)).expect("read");
+                assert!(found == *text, "text {number}, level {level}");
+                assert!(!started_over, "text {number}, level {level}");
+            }
+        }
     }
 
     #[test]
@@ -478,8 +524,7 @@ mod tests {
         for at in [3, 20, 60_000, bytes.len() / 2, bytes.len() - 3] {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            let ordinary = Decompress::open(&source(&damaged), Compression::Bzip2).expect("open");
-            let expected = io::read_to_string(ordinary).expect_err("damaged").to_string();
+            let expected = read_ordinarily(&damaged).expect_err("damaged");
             assert_eq!(read(&damaged).expect_err("damaged").to_string(), expected);
             let error = read(&bytes[..at]).expect_err("truncated").to_string();
             assert!(error.contains("the file is truncated"), "{error}");
@@ -499,6 +544,17 @@ mod tests {
         }
     }
 
+    /// Noise, few symbols, repetitions of pieces, and long runs, in turns.
+    fn any_text() -> impl Strategy<Value = Vec<u8>> {
+        let noise = prop::collection::vec(any::<u8>(), 0..3000);
+        let few = prop::collection::vec(0_u8..4, 0..5000);
+        let repeated =
+            (prop::collection::vec(any::<u8>(), 1..40), 1..2000_usize).prop_map(|(it, times)| it.repeat(times));
+        let run = (any::<u8>(), 1..60_000_usize).prop_map(|(byte, length)| vec![byte; length]);
+        let counted = (any::<u64>(), 0..150_000_usize).prop_map(|(seed, length)| words(seed, length));
+        prop::collection::vec(prop_oneof![noise, few, repeated, run, counted], 0..5).prop_map(|parts| parts.concat())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -509,6 +565,28 @@ mod tests {
             bytes.truncate(cut);
             bytes.extend_from_slice(&noise);
             let _ = read(&bytes);
+        }
+
+        #[test]
+        fn texts_come_back_at_every_level_without_doubt(text in any_text(), level in 1_u32..=9) {
+            let (found, started_over) = read(&compressed(&text, level)).expect("read");
+            prop_assert!(found == text);
+            prop_assert!(!started_over);
+        }
+
+        #[test]
+        fn changed_bits_are_judged_as_by_the_ordinary_decoder(
+            text in any_text(),
+            level in 1_u32..=9,
+            places in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+        ) {
+            let mut bytes = compressed(&text, level);
+            for place in places {
+                let bit = place.index(8 * bytes.len());
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            let found = read(&bytes).map(|(text, _)| text).map_err(|error| error.to_string());
+            prop_assert!(found == read_ordinarily(&bytes));
         }
     }
 }
