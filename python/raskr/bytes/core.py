@@ -44,8 +44,10 @@ def _open_zip(raw: IO[bytes], mode: str) -> IO[bytes]:
         close = file.close
 
         def close_both() -> None:
-            close()
-            archive.close()
+            try:
+                close()
+            finally:
+                archive.close()
 
         file.close = close_both  # type: ignore[method-assign]
         return file
@@ -276,9 +278,18 @@ def write_whole(path: str, compression: str | None, storage_options: dict | None
         os.umask(mask)
         os.chmod(beside, 0o666 & ~mask)
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(beside)
+        if isinstance(error, OSError):
+            raise name_of_file(error, path) from None
         raise
+
+
+def name_of_file(error: OSError, path: str) -> OSError:
+    """An error of the system, with the file that it is about; those of a full disk don't tell."""
+    if error.filename is None and error.errno is not None:
+        error.filename = path
+    return error
 
 
 def append_bytes(path: str, data: bytes, storage_options: dict | None = None) -> None:
@@ -289,8 +300,11 @@ def append_bytes(path: str, data: bytes, storage_options: dict | None = None) ->
             file.write(data)
         return
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "ab") as file:
-        file.write(data)
+    try:
+        with open(path, "ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise name_of_file(error, path) from None
 
 
 def _compressed(raw: Any, compression: str | None, path: str) -> Iterator[Any]:

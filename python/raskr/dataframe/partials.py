@@ -33,7 +33,7 @@ def _same_categories(parts: list, empty: list) -> list:
         indexes = _united([pd.Series(part.index) for part in parts], [pd.Series(part.index) for part in empty])
         parts = [part.set_axis(pd.CategoricalIndex(index, name=part.index.name)) for part, index in zip(parts, indexes)]
     elif isinstance(first.index, pd.MultiIndex):
-        parts = _same_levels(parts)
+        parts = _same_levels(parts, [part for part in empty if part.index.nlevels == first.index.nlevels])
     if isinstance(first, pd.Series):
         return _united(parts, [part for part in empty if part.ndim == 1])
     alike = [part for part in empty if part.ndim == 2 and len(part.columns) == len(first.columns)]
@@ -46,12 +46,17 @@ def _same_categories(parts: list, empty: list) -> list:
     return parts
 
 
-def _same_levels(parts: list) -> list:
+def _same_levels(parts: list, empty: list) -> list:
     for level, values in enumerate(parts[0].index.levels):
         if not isinstance(values, pd.CategoricalIndex):
             continue
-        columns = _united([pd.Series(part.index.get_level_values(level)) for part in parts], [])
-        fresh = []
+        columns, others = (
+            [pd.Series(part.index.get_level_values(level)) for part in several] for several in (parts, empty)
+        )
+        united = _united(columns, others)
+        if united is columns:
+            continue
+        columns, fresh = united, []
         for part, column in zip(parts, columns):
             arrays = [part.index.get_level_values(place) for place in range(part.index.nlevels)]
             arrays[level] = pd.CategoricalIndex(column)

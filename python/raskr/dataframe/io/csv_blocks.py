@@ -163,7 +163,7 @@ def _pieces(path: str, compression: str | None, size: int | None, storage_option
 
 
 class Header(NamedTuple):
-    """Where the names of columns stand: the line itself, and whether there was one at all."""
+    """Where the names of columns stand: the line itself, and whether its end was seen."""
 
     line: str
     found: bool
@@ -177,15 +177,17 @@ def find_header(text: str, delimiter: str, kwargs: dict) -> Header:
     skip, comment = kwargs.get("skiprows"), kwargs.get("comment")
     blank_lines = kwargs.get("skip_blank_lines", True)
     left = 0 if row is None else row
-    for number, line in enumerate(text.split(delimiter)[:-1]):
+    lines = text.split(delimiter)
+    for number, line in enumerate(lines):
+        is_whole = number + 1 < len(lines)
         if _is_skipped(number, skip) or comment and line.startswith(comment):
             continue
         if blank_lines and not line.strip():
             continue
         if row is None:
-            return Header("", True)
+            return Header("", is_whole)
         if left == 0:
-            return Header(line + delimiter, True)
+            return Header(line + delimiter if line else "", is_whole)
         left -= 1
     return Header("", False)
 

@@ -240,7 +240,9 @@ def read_parquet(
     dataset = arrow.dataset(
         files,
         filesystem=fs,
-        format="parquet",
+        format=arrow.ParquetFileFormat(
+            default_fragment_scan_options=arrow.ParquetFragmentScanOptions(page_checksum_verification=True)
+        ),
         partitioning=partitioning,
         partition_base_dir=_base_folder(files),
         **{name: value for name, value in dataset_options.items() if name == "schema"},

@@ -35,6 +35,10 @@ def csv_table(expression: Reader) -> NativeTable:
     meta = expression.meta
     if not isinstance(meta, pd.DataFrame):
         raise NotNative("a series")
+    given = parser.kwargs.get("dtype")
+    for label, dtype in meta.dtypes.items():
+        if dtype == object and (given.get(label) if isinstance(given, dict) else given) is None:
+            raise NotNative("values of several types, such as truth that misses some")
     kinds = kinds_of(meta)
     every = list(parser.meta.columns)
     positions = [every.index(label) for label in meta.columns]
@@ -75,6 +79,8 @@ def _dialect(parser: BlockParser) -> tuple[str, list[str]]:
         if not isinstance(words, (list, tuple, set)) or any(not isinstance(word, str) for word in words):
             raise NotNative("missing values that are no words, or are told by column")
         missing.extend(words)
+    if "" not in missing:
+        raise NotNative("fields that a row lacks are empty text for pandas, and missing for the engine")
     return separator, missing
 
 
