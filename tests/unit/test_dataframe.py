@@ -1,6 +1,7 @@
 """Frames: partitions and divisions, and the ways between pandas, arrays and frames."""
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -183,3 +184,13 @@ def test_frames_alone_do_not_load_the_modules_of_arrays():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_frame_did_is_told_by_kind_of_step(capsys, tmp_path):
+    rows = pd.DataFrame({"g": list("abcabc"), "x": range(6)})
+    dd.from_pandas(rows, npartitions=3).to_parquet(tmp_path / "rows")
+    dd.read_parquet(tmp_path / "rows").groupby("g").x.sum().analyze()
+    _, told = capsys.readouterr().out.split("\n\n")
+    steps = [line.split(":")[0] for line in told.splitlines()]
+    assert any("aggregate" in step for step in steps) and len(set(steps)) == len(steps)
+    assert not any(re.search("[0-9a-f]{8}", step) for step in steps)

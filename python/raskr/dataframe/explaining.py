@@ -1,5 +1,6 @@
 """What a frame will do, and what it did: the plan as text, and the time that each kind of step took."""
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -104,12 +105,10 @@ class Explaining:
             file.write(text + "\n")
 
 
+#: A token of content, or what the engine gives to steps of its own.
+_TOKEN = re.compile(r"-(?:[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-|$)")
+
+
 def _label(key: str) -> str:
     """The operation's name in a key: what stands in front of its token."""
-    words = key.split("-")
-    kept = []
-    for word in words:
-        if len(word) >= 16 and all(sign in "0123456789abcdef" for sign in word):
-            break
-        kept.append(word)
-    return "-".join(kept) or key
+    return _TOKEN.split(key, maxsplit=1)[0] or key
