@@ -239,8 +239,7 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         return _run_elsewhere(collections, schedule, optimize_graph, **kwargs)
     engine = _NATIVE[schedule]
     options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
-    # Children take no tables of the engine's own.
-    together = [engine != "processes" and hasattr(collection, "_nodes_together") for collection in collections]
+    together = [runs_natively(schedule) and hasattr(collection, "_nodes_together") for collection in collections]
     frames = [collection for collection, is_frame in zip(collections, together) if is_frame]
     foreign = [
         collection for collection, item, is_frame in zip(collections, items, together) if item is None and not is_frame
@@ -269,6 +268,11 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         else _postcompute(collection, next(tables) if is_frame else _as_lists(collection.__dask_keys__(), others))
         for collection, item, is_frame in zip(collections, items, together)
     ]
+
+
+def runs_natively(schedule: Any) -> bool:
+    """Does the engine run tasks on its own threads? Processes and other schedulers take no tables of the engine's."""
+    return _NATIVE.get(schedule) in ("threads", "sync") and not _has_own_workers(schedule, None)
 
 
 def _has_own_workers(schedule: Callable, pool: Any) -> bool:
@@ -347,10 +351,18 @@ def persist(
     kept = iter(local.run_nodes(own, engine, keep_blocks=True, **options) if own else ())
     foreign = [collection for collection, item in zip(collections, items) if item is None]
     values: dict = {}
+    frames = [
+        collection for collection in foreign if hasattr(collection, "_nodes_together") and runs_natively(schedule)
+    ]
+    if frames:
+        nodes = [node for part in frames[0]._nodes_together(frames) for node in part]
+        keys = flatten([collection.__dask_keys__() for collection in frames])
+        values.update(zip(keys, local.run_nodes(nodes, engine, **options)))
+        foreign = [collection for collection in foreign if not hasattr(collection, "_nodes_together")]
     if foreign:
         graph = _foreign_graph(foreign, optimize_graph)
         wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
-        values = dict(zip(wanted, schedule(graph, wanted, **kwargs)))
+        values.update(zip(wanted, schedule(graph, wanted, **kwargs)))
     return repack(
         [
             _persisted(collection, next(kept)) if item is not None else _foreign_persisted(collection, values)

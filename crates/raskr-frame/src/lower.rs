@@ -21,7 +21,7 @@ use crate::stage::{Bounds, Ending, Pick, Stage, StageOp};
 use crate::table::Table;
 
 /// Bytes of rows that one task of an exchange should get.
-const PIECE_BYTES: u64 = 64 << 20;
+const PIECE_BYTES: u64 = 16 << 20;
 const PIECES_MAX: u64 = 512;
 /// A side of a join that is no larger goes whole to every partition of the other one.
 const SMALL_SIDE_BYTES: u64 = 16 << 20;
@@ -227,11 +227,19 @@ impl Lowering {
             false => (over(below.node, AggregateMode::Partial), AggregateMode::Final),
         };
         let between = schema_of(&first, &rows)?;
-        let below = Pipeline { node: first, schema: Arc::clone(&between), ..below };
-        let estimate = below.estimate * u64::from(below.partitions) / count as u64;
+        // How many groups there are is not known: what one task gets of all others must not be taken for all rows.
+        let estimate = if count == 1 && !whole { 0 } else { below.estimate };
+        let below = Pipeline { node: first, schema: Arc::clone(&between), estimate, ..below };
         let pieces = self.exchanged(below, keys, count, if whole { "exchange" } else { "aggregate-partial" });
         let node = over(Node::Input { slot: 0, schema: between }, last);
-        Ok(Pipeline { node, schema, partitions: count as u32, slots: vec![Slot::Each(pieces)], estimate, cheap: false })
+        Ok(Pipeline {
+            node,
+            schema,
+            partitions: count as u32,
+            slots: vec![Slot::Each(pieces)],
+            estimate: 0,
+            cheap: false,
+        })
     }
 
     /// The rows of a pipeline by the hash of their keys: the inputs of each piece, in the order of partitions.

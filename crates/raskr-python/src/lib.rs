@@ -4,6 +4,7 @@
 //! belongs below. Invariants: Rust locks are not held while Python runs; every way in that may take long goes through
 //! [`enter`]. Tested from Python, in `tests/`.
 
+mod allocator;
 mod array;
 mod call;
 mod delayed;
@@ -34,6 +35,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        allocator::set_up();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         error::register(module)?;
         settings::register(module)?;

@@ -1,4 +1,5 @@
-//! raskr for Rust programs: lazy arrays cut into chunks, computed on all processors within a limit of memory.
+//! raskr for Rust programs: lazy arrays cut into chunks and tables cut into partitions, computed on all processors within a
+//! limit of memory.
 //!
 //! Everything that needs no Python is here under ordinary Rust names. An [`array::Array`] is an expression; nothing is
 //! computed before [`array::Array::compute`], which runs the expression chunk by chunk.
@@ -20,6 +21,7 @@
 
 pub mod array;
 mod error;
+pub mod frame;
 
 pub use error::{Error, Result};
 pub use raskr_base::{Chunk, DType, Element, ErrorClass};

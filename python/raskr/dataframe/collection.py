@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 
 from raskr._bridge import core
-from raskr.base import DaskMethodsMixin, compute, named_schedulers, replace_name_in_key
+from raskr.base import (
+    DaskMethodsMixin,
+    compute,
+    get_scheduler,
+    named_schedulers,
+    replace_name_in_key,
+    runs_natively,
+)
 from raskr.dataframe.accessors import DATE_FIELDS, field_of_index
 from raskr.dataframe.expressions import (
     Expression,
@@ -187,8 +194,10 @@ class FrameBase(DaskMethodsMixin):
         return new_collection(TreeReduction(*steps, [RowCounts(self._expr)], 0, "rows"))
 
     def _lengths(self) -> tuple:
-        [counts] = optimized([RowCounts(self._expr)])
-        return compute(*(core.delayed_of_node(node, None) for node in counts.nodes))
+        counts = RowCounts(self._expr)
+        natively = runs_natively(get_scheduler(collections=[self]))
+        [nodes] = nodes_of_expressions([counts]) if natively else [optimized([counts])[0].nodes]
+        return compute(*(core.delayed_of_node(node, None) for node in nodes))
 
     # --- arrays ----------------------------------------------------------------------------------------------------
     def to_dask_array(self, lengths: Any = None, meta: Any = None, optimize: bool = True) -> Any:
@@ -326,6 +335,24 @@ class DataFrame(FrameMoves, FrameMethods, FrameBase):
 
     def __iter__(self) -> Any:
         return iter(self._meta)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The computed rows as a stream of the Arrow C interface, which pyarrow, Polars and DuckDB take.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import pyarrow
+        >>> import raskr.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), npartitions=2)
+        >>> pyarrow.table(df).column("b").to_pylist()
+        ['x', 'y']
+        """
+        import pyarrow
+
+        parts = compute(*(part for part in self.partitions), scheduler="threads")
+        whole = pyarrow.concat_tables(map(pyarrow.Table.from_pandas, parts), promote_options="permissive")
+        return whole.__arrow_c_stream__(requested_schema)
 
     def __contains__(self, name: Any) -> bool:
         return name in self._meta

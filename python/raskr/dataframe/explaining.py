@@ -5,6 +5,8 @@ from collections import defaultdict
 from typing import Any
 
 from raskr.dataframe.expressions import Expression
+from raskr.dataframe.native import plans_of, ready
+from raskr.dataframe.native.results import NativeResult, stages_of_plans
 from raskr.dataframe.optimizing import optimized
 
 _STAGES = ("logical", "simplified-logical", "tuned-logical", "physical", "simplified-physical", "fused")
@@ -28,6 +30,8 @@ def plan_text(expression: Expression) -> str:
             continue
         seen.add(found.name)
         lines.append(shown)
+        if isinstance(found, NativeResult):
+            lines.extend(f"{'  ' * (depth + 1)}{line}" for line in found.plan.explain().splitlines())
         stack.extend((child, depth + 1) for child in reversed(found.children))
     return "\n".join(lines)
 
@@ -41,8 +45,8 @@ class Explaining:
         Parameters
         ----------
         stage : str
-            'logical' for the plan as it was written; any other of Dask's stages for the one that runs, in which readers
-            leave out columns that nobody uses.
+            'logical' for the plan as it was written; 'simplified-logical' for one in which readers leave out columns that
+            nobody uses; 'physical' for the stages of what the engine computes, too; any other of Dask's for what runs.
         format : str, optional
             Accepted for likeness: the plan is text.
 
@@ -58,7 +62,15 @@ class Explaining:
         if stage not in _STAGES:
             raise ValueError(f"stage: expected one of {', '.join(_STAGES)}, got {stage!r}")
         expression = self._expr  # type: ignore[attr-defined]
-        print(plan_text(expression if stage == "logical" else optimized([expression])[0]))
+        if stage == "logical":
+            print(plan_text(expression))
+        elif stage == "simplified-logical":
+            print(plan_text(optimized([expression])[0]))
+        else:
+            [plan] = ready(optimized([expression]))
+            print(plan_text(plan))
+            if stage == "physical":
+                print(stages_of_plans(plans_of(optimized([expression]))))
 
     def analyze(self, filename: Any = None, format: Any = None) -> None:
         """Compute the frame, and print the plan with how often each kind of step ran and for how long.
@@ -83,7 +95,7 @@ class Explaining:
         """
         from raskr.diagnostics import Profiler
 
-        [plan] = optimized([self._expr])  # type: ignore[attr-defined]
+        [plan] = ready(optimized([self._expr]))  # type: ignore[attr-defined]
         with Profiler() as profile:
             self.compute()  # type: ignore[attr-defined]
         calls: dict[str, int] = defaultdict(int)

@@ -20,7 +20,7 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
     Parameters
     ----------
     data : pandas.DataFrame or Series
-        The rows.
+        The rows; tables of other libraries, such as pyarrow's and Polars', are taken by the Arrow C interface.
     npartitions : int, optional
         How many partitions, 1 by default; there may be fewer, since rows of equal index stay together.
     sort : bool
@@ -41,6 +41,8 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
     >>> df.divisions
     (0, 2, 4, 5)
     """
+    if not isinstance(data, (pd.DataFrame, pd.Series)) and hasattr(data, "__arrow_c_stream__"):
+        data = _pandas_of_arrow(data)
     if not isinstance(data, (pd.DataFrame, pd.Series)):
         raise TypeError("Input must be a pandas DataFrame or Series.")
     if data.index.nlevels > 1:
@@ -94,6 +96,13 @@ def _between_runs(index: Any, starts: list[int]) -> list[int]:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, (np.integer, np.floating, np.bool_)) else value
+
+
+def _pandas_of_arrow(data: Any) -> Any:
+    """The pandas object of a table that an Arrow library holds."""
+    import pyarrow
+
+    return pyarrow.table(data).to_pandas()
 
 
 def from_array(x: Any, chunksize: int = 50_000, columns: Any = None, meta: Any = None) -> Any:

@@ -56,7 +56,7 @@ impl Options {
         self
     }
 
-    fn for_run(&self) -> RunOptions {
+    pub(crate) fn for_run(&self) -> RunOptions {
         let mut options = RunOptions {
             memory_limit: self.memory_limit.or_else(default_memory_limit),
             spill_directory: self.spill_directory.clone(),

@@ -7,7 +7,7 @@ from typing import Any
 from raskr._bridge import core
 from raskr.bytes.core import append_bytes, is_remote, output_paths, write_whole
 from raskr.bytes.utils import compress
-from raskr.dataframe.io.writing import run_or_delay, write_nodes
+from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
 from raskr.tokenize import tokenize
 
 
@@ -94,6 +94,7 @@ def to_csv(
         _write_part,
         df,
         rows,
+        ready_nodes(df, compute, compute_kwargs),
         mode=mode,
         encoding=encoding,
         compression=compression,
@@ -162,6 +163,7 @@ def _to_one_file(
         _compressed_text,
         df,
         [(header,) for header in headers],
+        ready_nodes(df, compute, compute_kwargs),
         encoding=encoding,
         compression=compression,
         options=options,

@@ -9,7 +9,7 @@ from raskr.bytes.core import infer_compression, output_paths, write_whole
 from raskr.dataframe.io.csv import files_of, stamp_of
 from raskr.dataframe.io.csv_blocks import TextBlock, block_bytes, blocks_of, sample_of, with_path
 from raskr.dataframe.io.reader import WholeReader
-from raskr.dataframe.io.writing import run_or_delay, write_nodes
+from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
 from raskr.dataframe.mapping import make_meta, new_collection
 from raskr.dataframe.texts import as_configured
 from raskr.utils import parse_bytes
@@ -209,6 +209,7 @@ def to_json(
         _write_part,
         df,
         [(path,) for path in paths],
+        ready_nodes(df, compute, compute_kwargs),
         encoding=encoding,
         errors=errors,
         compression=infer_compression("", compression),

@@ -6,7 +6,7 @@ from typing import Any
 from raskr._bridge import core
 from raskr.dataframe.io.filesystems import arrow_filesystem, parquet_files, pyarrow
 from raskr.dataframe.io.reader import Reader
-from raskr.dataframe.io.writing import run_or_delay, write_nodes
+from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.texts import as_configured
 from raskr.utils import natural_sort_key
@@ -171,7 +171,7 @@ def to_orc(
     fs, (root,) = arrow_filesystem(path, None, storage_options)
     writer = _WritePart(fs, write_index and df._meta.index.name is not None)
     rows = [(f"{root.rstrip('/')}/part.{number}.orc", uuid.uuid4().hex) for number in range(df.npartitions)]
-    nodes = write_nodes("write-orc", writer, df, rows)
+    nodes = write_nodes("write-orc", writer, df, rows, ready_nodes(df, compute, compute_kwargs))
     end = core.node_of_call(_done, (nodes,), key=f"to-orc-{uuid.uuid4().hex}", name="to-orc")
     found = run_or_delay([end], compute, compute_kwargs)
     return None if compute else found[0]

@@ -11,7 +11,7 @@ import pandas as pd
 from raskr._bridge import core
 from raskr.dataframe.io.filesystems import arrow_filesystem, pyarrow
 from raskr.dataframe.io.parquet import check_engine
-from raskr.dataframe.io.writing import run_or_delay, write_nodes
+from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
 from raskr.tokenize import tokenize
 
 
@@ -125,7 +125,7 @@ def to_parquet(
     # Folders are written anew each time: equal writes are no equal values.
     # Of empty partitions the first one alone is written: columns must be seen somewhere.
     rows = [(name, uuid.uuid4().hex, at == 0) for at, name in enumerate(names)]
-    nodes = write_nodes("write-parquet", WritePart(**options), df, rows)
+    nodes = write_nodes("write-parquet", WritePart(**options), df, rows, ready_nodes(df, compute, compute_kwargs))
     token = tokenize(root, [node.key for node in nodes])
     end = core.node_of_call(
         _finish, (nodes, fs, root, replaced, bool(write_metadata_file)), key=f"to-parquet-{token}", name="to-parquet"

@@ -7,37 +7,34 @@ would. The largest such expressions are replaced by results of the engine; panda
 from collections.abc import Sequence
 from typing import Any
 
-from raskr import config
 from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReduction
 from raskr.dataframe.native.moves import moved
-from raskr.dataframe.native.results import NativeResult, Rows, nodes_of_plans
+from raskr.dataframe.native.results import NativeResult, Rows, nodes_of_plans, with_plans
 from raskr.dataframe.native.sources import source_of
 from raskr.dataframe.native.tables import INDEX, NativeTable, NotNative, column
 from raskr.dataframe.native.translate import reduced, translated
-from raskr.system import CPU_COUNT
-from raskr.utils import parse_bytes
 
-__all__ = ["plans_of", "with_native"]
+__all__ = ["plans_of", "ready", "with_native"]
 
 
 def with_native(roots: Sequence[Expression]) -> list[Expression]:
     """The expressions, of which the engine computes what it can."""
     made, found = _replaced(roots)
     if found:
-        plans = [result.plan for result in found]
-        for result, nodes in zip(found, nodes_of_plans(plans, CPU_COUNT, _memory_limit())):
+        for result, nodes in zip(found, nodes_of_plans([result.plan for result in found])):
             result.tables = nodes
+    return [made[root.name] for root in roots]
+
+
+def ready(roots: Sequence[Expression]) -> list[Expression]:
+    """The expressions as `with_native` gives them, to be looked at."""
+    made, _ = _replaced(roots)
     return [made[root.name] for root in roots]
 
 
 def plans_of(roots: Sequence[Expression]) -> list[Any]:
     """The plans of what the engine computes of expressions."""
     return [result.plan for result in _replaced(roots)[1]]
-
-
-def _memory_limit() -> int | None:
-    limit = config.get("memory_limit", None)
-    return None if limit is None else parse_bytes(limit)
 
 
 def _replaced(roots: Sequence[Expression]) -> tuple[dict, list[NativeResult]]:
@@ -93,7 +90,9 @@ def _rebuilt(roots: Sequence[Expression], order: list, tables: dict, results: di
             fresh = [made[child.name] for child in expression.children]
             same = all(new is old for new, old in zip(fresh, expression.children))
             made[expression.name] = expression if same else expression.with_children(fresh)
-    return made, list(used.values())
+    found = list(used.values())
+    with_plans(found)
+    return made, found
 
 
 def _rows_of(expression: Expression, table: NativeTable) -> NativeResult:

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr import config
 from raskr._bridge import core
 from raskr.dataframe.expressions import Expression
+from raskr.system import CPU_COUNT
+from raskr.utils import parse_bytes
 
 
 class NativeResult(Expression):
@@ -17,7 +20,7 @@ class NativeResult(Expression):
     ----------
     replaced : Expression
         What it stands for.
-    plan : core.FramePlan
+    plan : core.FramePlan or Figures
         Gives a table for each partition.
     finish : callable
         Makes a pandas object of a table.
@@ -76,14 +79,42 @@ class Groups:
         return assembled(columns[len(kinds) :], self.meta, made)
 
 
-class OneRow:
-    """Makes a number, or a series over the columns, of a table of one row."""
+class Figures:
+    """Figures of all rows of a plan: the values they are made of, and which they are. Those of the same rows are one plan."""
 
-    def __init__(self, meta: Any, kinds: Sequence, least: Sequence) -> None:
-        self.meta, self.kinds, self.least = meta, list(kinds), list(least)
+    def __init__(self, rows: Any, values: Sequence, name: str, ddof: int) -> None:
+        self.rows, self.values, self.name, self.ddof = rows, list(values), name, ddof
+
+
+def with_plans(results: Sequence[NativeResult]) -> None:
+    """Gives results that are figures a plan, the same for all figures of the same rows."""
+    together: dict[int, list] = {}
+    for result in results:
+        if isinstance(result.plan, Figures):
+            together.setdefault(id(result.plan.rows), []).append(result)
+    for found in together.values():
+        rows = found[0].plan.rows
+        pairs, measures = [], []
+        for result in found:
+            result.finish.first = len(measures)
+            for value in result.plan.values:
+                place = len(measures)
+                pairs.append((f"v{place}", value))
+                measures.append((f"f{place}", f"v{place}", result.plan.name, result.plan.ddof))
+        plan = rows.project(pairs).aggregate([], measures, False)
+        for result in found:
+            result.plan = plan
+
+
+class OneRow:
+    """Makes a number, or a series over the columns, of columns of a table of one row, from column `first` on."""
+
+    def __init__(self, meta: Any, kinds: Sequence) -> None:
+        self.meta, self.kinds, self.first = meta, list(kinds), 0
 
     def __call__(self, table: Any) -> Any:
-        found = [values_of(column, kind)[0] for column, kind in zip(columns_of(table), self.kinds)]
+        columns = columns_of(table)[self.first :]
+        found = [values_of(column, kind)[0] for column, kind in zip(columns, self.kinds)]
         if isinstance(self.meta, pd.Series):
             return pd.Series(found, index=self.meta.index, dtype=self.meta.dtype, name=self.meta.name)
         return found[0]
@@ -135,6 +166,16 @@ def values_of(column: Any, dtype: Any) -> Any:
     return values if values.dtype == dtype else values.astype(dtype)
 
 
-def nodes_of_plans(plans: Sequence, threads: int, memory_limit: int | None) -> list[list]:
+def nodes_of_plans(plans: Sequence) -> list[list]:
     """The nodes of the partitions of plans, which share what they have in common."""
-    return core.frame_nodes(list(plans), threads, memory_limit)
+    return core.frame_nodes(list(plans), CPU_COUNT, _memory_limit())
+
+
+def stages_of_plans(plans: Sequence) -> str:
+    """The stages that plans are cut in, and what DataFusion does in each."""
+    return core.frame_stages(list(plans), CPU_COUNT, _memory_limit())
+
+
+def _memory_limit() -> int | None:
+    limit = config.get("memory_limit", None)
+    return None if limit is None else parse_bytes(limit)

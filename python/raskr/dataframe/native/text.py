@@ -37,7 +37,7 @@ def csv_table(expression: Reader) -> NativeTable:
         raise NotNative("a series")
     given = parser.kwargs.get("dtype")
     for label, dtype in meta.dtypes.items():
-        if dtype == object and (given.get(label) if isinstance(given, dict) else given) is None:
+        if pd.api.types.is_object_dtype(dtype) and (given.get(label) if isinstance(given, dict) else given) is None:
             raise NotNative("values of several types, such as truth that misses some")
     kinds = kinds_of(meta)
     every = list(parser.meta.columns)

@@ -12,7 +12,7 @@ from raskr.dataframe.elementwise import set_columns, with_column
 from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReduction
 from raskr.dataframe.grouping import finished_results
 from raskr.dataframe.moments import moments_finished
-from raskr.dataframe.native.results import Groups, OneRow
+from raskr.dataframe.native.results import Figures, Groups, OneRow
 from raskr.dataframe.native.tables import NativeTable, NotNative, dtypes_of, kind_of, names
 from raskr.dataframe.operators import Swapped
 from raskr.dataframe.partials import finished
@@ -200,15 +200,11 @@ def _of_all_rows(expression: TreeReduction, tables: Callable[[Expression], Nativ
         "std",
     ):
         raise NotNative(name)
-    own, pairs = table.named()
     source = dtypes_of(table.meta)
     for dtype in source:
         _check_statistic(name, kind_of(dtype))
-    rows = table.plan.project(pairs)
-    figures = names(len(own), "f")
-    plan = rows.aggregate([], [(figure, value, name, ddof) for figure, value in zip(figures, own)], False)
     kinds = [_figure_type(name, dtype) for dtype in source]
-    return plan, OneRow(expression.meta, kinds, source)
+    return Figures(table.plan, table.columns.values(), name, ddof), OneRow(expression.meta, kinds)
 
 
 def _figure_type(name: str, dtype: Any) -> Any:
@@ -235,8 +231,8 @@ def _check_statistic(name: str, kind: str) -> None:
 
 def _grouped(expression: TreeReduction, tables: Callable[[Expression], NativeTable]) -> tuple:
     source, labels, steps, dropna, _, *given = expression.args
-    if expression.npartitions != 1 or dropna is False:
-        raise NotNative("several partitions of groups, or groups without a key")
+    if dropna is False:
+        raise NotNative("groups without a key")
     table = tables(source)
     rest = iter([tables(key) for key in given])
     keys: list = []
@@ -273,7 +269,10 @@ def _grouped(expression: TreeReduction, tables: Callable[[Expression], NativeTab
     rows = table.plan.project(columns)
     plan = rows.aggregate(own, measures, True)
     wanted = expression.options["aggregate"].get("sort") is not False
-    plan = plan.sort_whole([(name, False, False) for name in own]) if wanted else plan.regroup(1)
+    if expression.npartitions == 1 and wanted:
+        plan = plan.sort_whole([(name, False, False) for name in own])
+    else:
+        plan = plan.regroup(expression.npartitions)
     for dtype, (_, kind) in zip(_key_types(expression.meta.index), keys):
         if dtype != kind:
             raise NotNative("keys that become another type")
