@@ -24,13 +24,6 @@ def _same(lazy, expected):
     assert _kinds(lazy) == _kinds(expected)
 
 
-def test_nearest_rows_declare_columns_that_can_miss_values():
-    left = pd.DataFrame({"t": [1, 5, 10], "n": [1, 2, 3]})
-    right = pd.DataFrame({"t": [2, 3], "m": [5, 6]})
-    lazy = dd.merge_asof(dd.from_pandas(left, npartitions=2), dd.from_pandas(right, npartitions=2), on="t")
-    assert _kinds(lazy) == _kinds(pd.merge_asof(left, right, on="t")) == _kinds(lazy.compute())
-
-
 def test_replaced_values_have_the_type_of_what_replaces_them(pdf):
     numbers = pdf[["a", "b"]]
     df = dd.from_pandas(numbers, npartitions=3)

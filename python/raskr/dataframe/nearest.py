@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from raskr._bridge import core
@@ -87,27 +86,12 @@ def merge_asof(
         "allow_exact_matches": allow_exact_matches,
         "direction": direction,
     }
-    # Rows of the left side may have none before them: integers of the right side are declared as floats.
-    shared = [own for own, other in zip(_named(left_on, left_by), _named(right_on, right_by)) if own == other]
-    kinds = {name: _kind_with_missing(kind) for name, kind in right._meta.dtypes.items() if name not in shared}
-    meta = pd.merge_asof(left._meta, right._meta.astype(kinds), **options)
+    meta = pd.merge_asof(left._meta, right._meta, **options)
     own, other = _indexed(left, left_on)._expr, _indexed(right, right_on)._expr
     for word, each in (("left", own), ("right", other)):
         if each.divisions[0] is None and each.npartitions > 1:
             raise ValueError(f"merge_asof: the divisions of the {word} frame are not known: set its index first")
     return new_collection(_nearest(own, other, as_list(right_by) if right_by is not None else None, options, meta))
-
-
-def _kind_with_missing(kind: Any) -> Any:
-    """The type of a column of some type that some values are missing of."""
-    if not isinstance(kind, np.dtype) or kind.kind not in "iub":
-        return kind
-    return np.dtype(object) if kind.kind == "b" else np.dtype(float)
-
-
-def _named(on: Any, by: Any) -> list:
-    """The columns that a side is joined on."""
-    return [on, *([] if by is None else as_list(by))]
 
 
 def _indexed(frame: Any, key: Any) -> Any:
