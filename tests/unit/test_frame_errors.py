@@ -182,6 +182,19 @@ def test_files_with_other_columns(tmp_path):
         dd.read_csv(pattern, enforce=True).compute()
     with pytest.raises(ValueError, match=r"'b'.*1\.csv"):
         dd.read_csv(pattern).b.sum().compute()
+    for name, text in {"0.json": '{"a": 1}\n', "1.json": '{"b": 1}\n'}.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=r"1\.json.*\['b'\].*\['a'\].*meta="):
+        dd.read_json(str(tmp_path / "*.json")).compute()
+
+
+def test_json_that_is_none(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'{"a": 1}\n{"a":')
+    with pytest.raises(ValueError, match=r"a\.json.*JSON"):
+        dd.read_json(str(tmp_path / "a.json")).compute()
+    (tmp_path / "b.json").write_bytes(b'{"a": "\xff"}\n')
+    with pytest.raises(UnicodeDecodeError, match=r"at byte 7 of the text of .*b\.json"):
+        dd.read_json(str(tmp_path / "b.json")).compute()
 
 
 @pytest.fixture
@@ -205,6 +218,13 @@ def test_parquet_that_is_damaged(tmp_path, table, use):
         (tmp_path / f"{name}.parquet").write_bytes(damaged)
         with pytest.raises((ValueError, OSError), match=rf"{name}\.parquet"):
             use(dd.read_parquet(str(tmp_path / f"{name}.parquet"))).compute()
+    # The values of every column are within the first half of what is not compressed.
+    blot = bytearray(data)
+    for at in range(200, len(data) * 3 // 4, 100):
+        blot[at] ^= 0xFF
+    (tmp_path / "blot.parquet").write_bytes(bytes(blot))
+    with pytest.raises(OSError, match=r"blot\.parquet"):
+        dd.read_parquet(str(tmp_path / "blot.parquet")).compute()
 
 
 def test_columns_and_types_of_parquet(tmp_path, table):
@@ -216,6 +236,15 @@ def test_columns_and_types_of_parquet(tmp_path, table):
     table.assign(b=table.c).to_parquet(tmp_path / "1.parquet")
     with pytest.raises(ValueError, match=r"1\.parquet"):
         dd.read_parquet(str(tmp_path)).b.sum().compute()
+
+
+def test_orc_that_is_damaged(tmp_path, table):
+    table.to_orc(tmp_path / "a.orc", index=False)
+    data = (tmp_path / "a.orc").read_bytes()
+    for name, damaged in {"half": data[: len(data) // 2], "empty": b"", "other": TEXT}.items():
+        (tmp_path / f"{name}.orc").write_bytes(damaged)
+        with pytest.raises(OSError, match=rf"{name}\.orc"):
+            dd.read_orc(str(tmp_path / f"{name}.orc")).compute()
 
 
 # --- keys that do not exist -------------------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
 """Frames to text: `to_csv`, in a file for each partition or in one."""
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from raskr._bridge import core
-from raskr.bytes.core import append_bytes, is_remote, output_paths, write_whole
+from raskr.bytes.core import append_bytes, is_remote, name_of_file, output_paths, write_whole
 from raskr.bytes.utils import compress
-from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
+from raskr.dataframe.io.writing import beside_of, nothing_left, ready_nodes, run_or_delay, write_files, write_nodes
 from raskr.tokenize import tokenize
 
 
@@ -88,20 +90,32 @@ def to_csv(
             df, filename, mode, encoding, compression, storage_options, headers, compute, compute_kwargs, kwargs
         )
     paths = output_paths(filename, df.npartitions, name_function)
-    rows = list(zip(paths, headers))
-    nodes = write_nodes(
-        "to-csv",
-        _write_part,
-        df,
-        rows,
-        ready_nodes(df, compute, compute_kwargs),
-        mode=mode,
-        encoding=encoding,
-        compression=compression,
-        storage_options=storage_options,
-        options=kwargs,
-    )
-    return run_or_delay(nodes, compute, compute_kwargs)
+    if "x" in mode:
+        _check_absent(paths)
+
+    def nodes_for(places: list) -> list:
+        return write_nodes(
+            "to-csv",
+            _write_part,
+            df,
+            list(zip(places, headers)),
+            ready_nodes(df, compute, compute_kwargs),
+            mode=mode,
+            encoding=encoding,
+            compression=compression,
+            storage_options=storage_options,
+            options=kwargs,
+        )
+
+    if "a" in mode:
+        return run_or_delay(nodes_for(paths), compute, compute_kwargs)
+    return write_files(nodes_for, paths, compute, compute_kwargs)
+
+
+def _check_absent(paths: list) -> None:
+    for path in paths:
+        if not is_remote(path) and os.path.exists(path):
+            raise FileExistsError(f"{path} exists already, and mode 'x' does not replace files")
 
 
 def _with_scheduler(compute_kwargs: dict | None, scheduler: Any) -> dict:
@@ -135,8 +149,8 @@ def _write_part(
     if "a" in mode:
         append_bytes(path, compress[compression](data), storage_options)
         return path
-    if "x" in mode and not is_remote(path) and os.path.exists(path):
-        raise FileExistsError(f"{path} exists already, and mode {mode!r} does not replace files")
+    if "x" in mode:
+        _check_absent([path])
     with write_whole(path, compression, storage_options) as file:
         file.write(data)
     return path
@@ -156,8 +170,8 @@ def _to_one_file(
 ) -> list:
     """A chain of tasks that append to a file beside the final one, which takes its name at last."""
     (path,) = output_paths([filename], 1)
-    if "x" in mode and not is_remote(path) and os.path.exists(path):
-        raise FileExistsError(f"{path} exists already, and mode {mode!r} does not replace files")
+    if "x" in mode:
+        _check_absent([path])
     texts = write_nodes(
         "csv-text",
         _compressed_text,
@@ -174,20 +188,26 @@ def _to_one_file(
         whole = core.node_of_call(
             _write_together, (path, texts, compression, storage_options), key=f"to-csv-{token}", name="to-csv"
         )
-        return run_or_delay([whole], compute, compute_kwargs)
+        with nothing_left([], [] if is_remote(path) else [path]):
+            return run_or_delay([whole], compute, compute_kwargs)
     appends = "a" in mode
-    beside = (
-        path if appends else os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{token[:8]}.unfinished")
-    )
+    beside = path if appends else beside_of(path)
     place = core.node_of_call(_begin, (beside, appends), key=f"csv-begin-{token}", name="csv-begin")
     for number, text in enumerate(texts):
         place = core.node_of_call(_put, (beside, place, text), key=f"csv-put-{token}-{number}", name="csv-put")
     last = core.node_of_call(_finish, (beside, path, place), key=f"to-csv-{token}", name="to-csv")
-    try:
+    there = os.path.getsize(path) if appends and os.path.exists(path) else None
+    with nothing_left([beside], [path]) if there is None else _cut_back(path, there):
         return run_or_delay([last], compute, compute_kwargs)
+
+
+@contextlib.contextmanager
+def _cut_back(path: str, size: int) -> Iterator[None]:
+    """After an error a file that was appended to has the bytes that it had before."""
+    try:
+        yield
     except BaseException:
-        if not appends and os.path.exists(beside):
-            os.unlink(beside)
+        os.truncate(path, size)
         raise
 
 
@@ -210,10 +230,13 @@ def _begin(path: str, appends: bool) -> int:
 
 def _put(path: str, place: int, data: bytes) -> int:
     """Where the next bytes go; a task that runs again writes over what it wrote."""
-    with open(path, "r+b") as file:
-        file.truncate(place)
-        file.seek(place)
-        file.write(data)
+    try:
+        with open(path, "r+b") as file:
+            file.truncate(place)
+            file.seek(place)
+            file.write(data)
+    except OSError as error:
+        raise name_of_file(error, path) from None
     return place + len(data)
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from raskr.bytes.core import infer_compression, output_paths, write_whole
 from raskr.dataframe.io.csv import files_of, stamp_of
-from raskr.dataframe.io.csv_blocks import TextBlock, block_bytes, blocks_of, sample_of, with_path
+from raskr.dataframe.io.csv_blocks import TextBlock, block_bytes, blocks_of, placed, sample_of, with_path
 from raskr.dataframe.io.reader import WholeReader
-from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
+from raskr.dataframe.io.writing import ready_nodes, write_files, write_nodes
 from raskr.dataframe.mapping import make_meta, new_collection
 from raskr.dataframe.texts import as_configured
 from raskr.utils import parse_bytes
@@ -42,12 +42,21 @@ class JsonTables:
             return self.meta
         if self.meta is not None and not table.columns.equals(self.meta.columns):
             # Fields that no record of this block has are missing values.
+            unknown = [name for name in table.columns if name not in self.meta.columns]
+            if unknown:
+                raise ValueError(
+                    f"{block.path}: has the fields {unknown}, which the first records do not have: expected "
+                    f"{list(self.meta.columns)}. Give a larger `sample`, or all columns with `meta=`"
+                )
             table = table.reindex(columns=self.meta.columns)
         return table
 
     def table_of(self, data: bytes, path: str) -> Any:
         """The table of some text."""
-        text = io.StringIO(data.decode(self.encoding, self.errors))
+        try:
+            text = io.StringIO(data.decode(self.encoding, self.errors))
+        except UnicodeDecodeError as error:
+            raise placed(error, data, path, 0) from error
         try:
             table = self.engine(text, orient=self.orient, lines=self.lines, **self.options)
         except ValueError as error:
@@ -204,19 +213,22 @@ def to_json(
         raise ValueError("Line-delimited JSON is only available with orient='records'.")
     paths = output_paths(url_path, df.npartitions, name_function)
     options = {"orient": orient, "lines": lines, **kwargs}
-    nodes = write_nodes(
-        "to-json",
-        _write_part,
-        df,
-        [(path,) for path in paths],
-        ready_nodes(df, compute, compute_kwargs),
-        encoding=encoding,
-        errors=errors,
-        compression=infer_compression("", compression),
-        storage_options=storage_options,
-        options=options,
-    )
-    return run_or_delay(nodes, compute, compute_kwargs)
+
+    def nodes_for(places: list) -> list:
+        return write_nodes(
+            "to-json",
+            _write_part,
+            df,
+            [(place,) for place in places],
+            ready_nodes(df, compute, compute_kwargs),
+            encoding=encoding,
+            errors=errors,
+            compression=infer_compression("", compression),
+            storage_options=storage_options,
+            options=options,
+        )
+
+    return write_files(nodes_for, paths, compute, compute_kwargs)
 
 
 def _write_part(

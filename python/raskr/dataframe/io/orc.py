@@ -1,12 +1,15 @@
 """Frames from ORC files and to them, by pyarrow."""
 
+import contextlib
 import uuid
 from typing import Any
 
 from raskr._bridge import core
+from raskr.bytes.core import name_of_file
+from raskr.dataframe.io.csv_blocks import naming
 from raskr.dataframe.io.filesystems import arrow_filesystem, parquet_files, pyarrow
 from raskr.dataframe.io.reader import Reader
-from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
+from raskr.dataframe.io.writing import beside_of, move_folder, nothing_left, ready_nodes, run_or_delay, write_nodes
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.texts import as_configured
 from raskr.utils import natural_sort_key
@@ -27,7 +30,7 @@ class OrcTables:
         fields = list(dict.fromkeys([*wanted, *self.index]))
         tables = []
         for path, stripes in part:
-            with self.fs.open_input_file(path) as source:
+            with naming(path, None), self.fs.open_input_file(path) as source:
                 file = pyarrow("orc").ORCFile(source)
                 if stripes is None:
                     tables.append(file.read(columns=fields))
@@ -86,7 +89,7 @@ def read_orc(
     files = sorted(parquet_files(fs, paths, None), key=natural_sort_key)
     schema, found = None, []
     for file in files:
-        with fs.open_input_file(file) as source:
+        with naming(file, None), fs.open_input_file(file) as source:
             opened = pyarrow("orc").ORCFile(source)
             if schema is None:
                 schema = opened.schema
@@ -169,11 +172,14 @@ def to_orc(
     """
     _check_engine(engine)
     fs, (root,) = arrow_filesystem(path, None, storage_options)
+    final = root.rstrip("/")
+    root = beside_of(final) if compute and isinstance(fs, pyarrow("fs").LocalFileSystem) else final
     writer = _WritePart(fs, write_index and df._meta.index.name is not None)
-    rows = [(f"{root.rstrip('/')}/part.{number}.orc", uuid.uuid4().hex) for number in range(df.npartitions)]
+    rows = [(f"{root}/part.{number}.orc", uuid.uuid4().hex) for number in range(df.npartitions)]
     nodes = write_nodes("write-orc", writer, df, rows, ready_nodes(df, compute, compute_kwargs))
-    end = core.node_of_call(_done, (nodes,), key=f"to-orc-{uuid.uuid4().hex}", name="to-orc")
-    found = run_or_delay([end], compute, compute_kwargs)
+    end = core.node_of_call(_finish, (nodes, root, final), key=f"to-orc-{uuid.uuid4().hex}", name="to-orc")
+    with nothing_left([root], [final]) if root != final else contextlib.nullcontext():
+        found = run_or_delay([end], compute, compute_kwargs)
     return None if compute else found[0]
 
 
@@ -189,10 +195,22 @@ class _WritePart:
         beside = f"{folder}/.{name}.{write[:8]}.unfinished"
         table = part.reset_index() if self.write_index else part
         self.fs.create_dir(folder, recursive=True)
-        with self.fs.open_output_stream(beside) as file:
-            pyarrow("orc").write_table(pyarrow().Table.from_pandas(table, preserve_index=False, nthreads=1), file)
-        self.fs.move(beside, path)
+        # The writer of ORC ends the process where a file can't be written, so that it gets memory.
+        buffer = pyarrow().BufferOutputStream()
+        pyarrow("orc").write_table(pyarrow().Table.from_pandas(table, preserve_index=False, nthreads=1), buffer)
+        try:
+            with self.fs.open_output_stream(beside) as file:
+                file.write(buffer.getvalue())
+            self.fs.move(beside, path)
+        except BaseException as error:
+            if self.fs.get_file_info(beside).type == pyarrow("fs").FileType.File:
+                self.fs.delete_file(beside)
+            if isinstance(error, OSError):
+                raise name_of_file(error, path) from None
+            raise
 
 
-def _done(nodes: list) -> None:
-    """Nothing: the files are there."""
+def _finish(nodes: list, root: str, final: str) -> None:
+    """Once all files are there, put them in their places."""
+    if root != final:
+        move_folder(root, final)

@@ -1,5 +1,6 @@
 """Frames to Parquet: `to_parquet`, a file for each partition, each there under its name only once it is whole."""
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -9,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from raskr._bridge import core
+from raskr.bytes.core import name_of_file
 from raskr.dataframe.io.filesystems import arrow_filesystem, pyarrow
 from raskr.dataframe.io.parquet import check_engine
-from raskr.dataframe.io.writing import ready_nodes, run_or_delay, write_nodes
+from raskr.dataframe.io.writing import beside_of, move_folder, nothing_left, ready_nodes, run_or_delay, write_nodes
 from raskr.tokenize import tokenize
 
 
@@ -105,13 +107,14 @@ def to_parquet(
     first = 0
     if append:
         first = _checked_append(df, fs, root, write_index, ignore_divisions, keys)
-    is_local = isinstance(fs, pyarrow("fs").LocalFileSystem)
-    replaced = root if overwrite and is_local and os.path.isdir(root) else None
-    if replaced is not None:
+    final, is_local = root, isinstance(fs, pyarrow("fs").LocalFileSystem)
+    replaces = overwrite and is_local and os.path.isdir(root)
+    if replaces:
         _check_overwrite(root)
-        root = os.path.join(os.path.dirname(root), f".{os.path.basename(root)}.{uuid.uuid4().hex[:8]}.unfinished")
     elif overwrite:
         _delete_remote(fs, root)
+    if is_local and (compute or replaces):
+        root = beside_of(final)
     names = _file_names(name_function, first, df.npartitions)
     options = {
         "fs": fs,
@@ -120,7 +123,8 @@ def to_parquet(
         "schema": _schema(meta, schema, write_index, keys),
         "write_index": write_index,
         "notes": custom_metadata,
-        "options": {"compression": compression, **kwargs},
+        # Damage within values is noticed by those who look at checksums, as read_parquet does.
+        "options": {"compression": compression, "write_page_checksum": True, **kwargs},
     }
     # Folders are written anew each time: equal writes are no equal values.
     # Of empty partitions the first one alone is written: columns must be seen somewhere.
@@ -128,14 +132,13 @@ def to_parquet(
     nodes = write_nodes("write-parquet", WritePart(**options), df, rows, ready_nodes(df, compute, compute_kwargs))
     token = tokenize(root, [node.key for node in nodes])
     end = core.node_of_call(
-        _finish, (nodes, fs, root, replaced, bool(write_metadata_file)), key=f"to-parquet-{token}", name="to-parquet"
+        _finish,
+        (nodes, fs, root, final, replaces, bool(write_metadata_file)),
+        key=f"to-parquet-{token}",
+        name="to-parquet",
     )
-    try:
+    with nothing_left([root], [final]) if root != final else contextlib.nullcontext():
         found = run_or_delay([end], compute, compute_kwargs)
-    except BaseException:
-        if replaced is not None:
-            shutil.rmtree(root, ignore_errors=True)
-        raise
     return None if compute else found[0]
 
 
@@ -174,9 +177,13 @@ class WritePart:
                 table, beside, filesystem=self.fs, metadata_collector=collected, **self.options
             )
             self.fs.move(beside, path)
-        except BaseException:
+        except BaseException as error:
             if self.fs.get_file_info(beside).type == pyarrow("fs").FileType.File:
                 self.fs.delete_file(beside)
+            # pyarrow's own clean-up fails too, and hides what was wrong.
+            cause = error.__context__ if isinstance(error, RuntimeError) else error
+            if isinstance(cause, OSError):
+                raise name_of_file(cause, path) from None
             raise
         footer = collected[0] if collected else None
         if footer is not None:
@@ -228,21 +235,23 @@ def _quoted(value: Any) -> str:
     return quote(str(value), safe=" :,;@+-_.()")
 
 
-def _finish(found: list, fs: Any, root: str, replaced: str | None, with_metadata: bool) -> None:
-    """What is done when all files are written: the file of all footers, and the new folder in the old one's place."""
+def _finish(found: list, fs: Any, root: str, final: str, replaces: bool, with_metadata: bool) -> None:
+    """What is done when all files are written: the file of all footers, and the files in their places."""
     arrow = pyarrow("parquet")
     footers = [each for part in found for each in part]
-    existing = fs.get_file_info(f"{root}/_metadata").type == pyarrow("fs").FileType.File
+    existing = not replaces and fs.get_file_info(f"{final}/_metadata").type == pyarrow("fs").FileType.File
     if (with_metadata or existing) and footers:
         schema = footers[0][2]
         arrow.write_metadata(schema, f"{root}/_common_metadata", filesystem=fs)
         collected = [footer for _, footer, _ in footers]
         if existing:
-            collected.insert(0, arrow.read_metadata(f"{root}/_metadata", filesystem=fs))
+            collected.insert(0, arrow.read_metadata(f"{final}/_metadata", filesystem=fs))
         arrow.write_metadata(schema, f"{root}/_metadata", metadata_collector=collected, filesystem=fs)
-    if replaced is not None:
-        shutil.rmtree(replaced)
-        os.replace(root, replaced)
+    if root != final:
+        os.makedirs(root, exist_ok=True)
+        if replaces:
+            shutil.rmtree(final)
+        move_folder(root, final)
 
 
 def _check_table(meta: Any, notes: Any) -> None:
