@@ -84,14 +84,14 @@ def keyed(draw):
 
 
 @programs(AGGREGATIONS)
-@cases(15)
+@cases(10)
 @given(table=grouped_tables(), way=ways(), keys=st.sampled_from(KEYS).map(keyed), dropna=st.booleans())
 def test_aggregations(group, folder, table, way, keys, dropna):
     df, expected = framed(table, way, folder)
     same_programs(group, df.groupby(keys, dropna=dropna), expected.groupby(keys, dropna=dropna))
 
 
-@cases(15)
+@cases(10)
 @given(
     table=grouped_tables(),
     way=ways(),
@@ -107,7 +107,7 @@ def test_groups_without_order(folder, table, way, keys, program, split_out):
     same(df.groupby(keys, sort=True).n.sum(**options), expected.groupby(keys, sort=True).n.sum())
 
 
-@cases(15)
+@cases(10)
 @given(table=grouped_tables(), way=ways("memory", "pieces", "csv"), observed=st.booleans())
 def test_groups_of_categories(folder, table, way, observed):
     df, expected = framed(table, way, folder)

@@ -24,7 +24,7 @@ def sides(draw, most=12):
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-@cases(25)
+@cases(15)
 @given(both=sides(), how=KINDS, keys=KEYS, broadcast=st.sampled_from([None, False, True]))
 def test_merges_on_columns(folder, both, how, keys, broadcast):
     (left, left_table), (right, right_table) = (framed(*side, folder) for side in zip(*both))
@@ -35,7 +35,7 @@ def test_merges_on_columns(folder, both, how, keys, broadcast):
     same(found if how == "inner" else found.compute(), wanted, ordered=False, labelled=False)
 
 
-@cases(25)
+@cases(15)
 @given(
     both=sides(),
     how=KINDS,

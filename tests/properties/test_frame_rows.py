@@ -147,13 +147,13 @@ PROGRAMS = {
 
 
 @programs(PROGRAMS)
-@cases(20)
+@cases(12)
 @given(table=tables(), way=ways())
 def test_rows(group, folder, table, way):
     same_programs(group, *framed(table, way, folder))
 
 
-@cases(20)
+@cases(12)
 @given(table=tables(least=1), way=ways(), count=st.integers(0, 8))
 def test_the_first_and_last_rows(folder, table, way, count):
     df, expected = framed(table, way, folder)
