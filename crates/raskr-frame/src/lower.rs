@@ -116,10 +116,10 @@ impl Lowering {
             return self.begun(plan);
         }
         let calls = self.tables(plan)?;
-        Ok(self.from_tables(calls, plan))
+        Ok(self.of_tables(calls, plan))
     }
 
-    fn from_tables(&self, calls: Vec<Arc<Call>>, plan: &Plan) -> Pipeline {
+    fn of_tables(&self, calls: Vec<Arc<Call>>, plan: &Plan) -> Pipeline {
         let partitions = calls.len() as u32;
         let inputs = calls.into_iter().map(|call| vec![Input::Call(call)]).collect();
         let estimate = plan.estimate() / u64::from(partitions.max(1));
@@ -163,7 +163,7 @@ impl Lowering {
                 let parts = self.tables(input)?;
                 let single = self.regrouped(parts, 1, input);
                 let calls = self.finished(single, Ending::Sorted { keys: keys.clone() }, "sort".to_owned());
-                self.from_tables(calls, plan)
+                self.of_tables(calls, plan)
             }
             Operation::Regroup { input, partitions } => {
                 let parts = self.tables(input)?;
@@ -320,7 +320,7 @@ impl Lowering {
             let parts = self.finished(below, Ending::Collect, "sort-input".to_owned());
             let single = self.regrouped(parts, 1, input);
             let calls = self.finished(single, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
-            return Ok(self.from_tables(calls, input));
+            return Ok(self.of_tables(calls, input));
         }
         let (bounds, by) = match bounds {
             Some(bounds) => (Bounds::Known(Table::of_batch(bounds.clone())).call(Vec::new()), &keys[..1]),
@@ -343,7 +343,7 @@ impl Lowering {
             cheap: false,
         };
         let sorted = self.finished(pieces, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
-        Ok(self.from_tables(sorted, input))
+        Ok(self.of_tables(sorted, input))
     }
 
     /// The pipeline again, and samples of the keys of its rows.
@@ -360,9 +360,9 @@ impl Lowering {
             return Ok((below, self.finished(only, ending, "sort-sample".to_owned())));
         }
         let calls = self.finished(below, Ending::Collect, "sort-input".to_owned());
-        let sampled = self.from_tables(calls.clone(), input);
+        let sampled = self.of_tables(calls.clone(), input);
         let samples = self.finished(sampled, ending, "sort-sample".to_owned());
-        Ok((self.from_tables(calls, input), samples))
+        Ok((self.of_tables(calls, input), samples))
     }
 
     /// A pipeline of a plan that was made just now, which shares readers only.
@@ -374,6 +374,13 @@ impl Lowering {
     /// The calls of a pipeline.
     fn finished(&mut self, pipeline: Pipeline, ending: Ending, name: String) -> Vec<Arc<Call>> {
         let Pipeline { node, schema, partitions, slots, estimate, .. } = pipeline;
+        // What a task holds while it runs, as a multiple of its rows, measured: rows that are read are there until their
+        // pieces are, tables of groups and the bytes that rows are compared by are about as large as the rows.
+        let estimate = match (&ending, &node) {
+            (Ending::Hash { .. } | Ending::Ranges { .. } | Ending::Sorted { .. }, _) => 5 * estimate,
+            (Ending::Collect, Node::Read { .. } | Node::Join { .. }) => 2 * estimate,
+            (Ending::Collect | Ending::Sample { .. }, _) => estimate,
+        };
         let stage = Arc::new(Stage { name, node, schema, ending });
         self.stages.push((Arc::clone(&stage), partitions));
         (0..partitions)

@@ -27,7 +27,7 @@ pub struct Table {
 impl Table {
     /// The table of some batches, all of the schema.
     pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Table {
-        let nbytes = batches.iter().flat_map(|batch| batch.columns()).map(|column| bytes_of(column)).sum();
+        let nbytes = batches.iter().flat_map(|batch| batch.columns()).map(bytes_of).sum();
         Table { schema, batches, nbytes }
     }
 
