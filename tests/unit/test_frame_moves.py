@@ -294,3 +294,13 @@ def test_divisions_from_a_sample_part_rows_evenly_and_end_where_values_do():
     sizes = got.map_partitions(len).compute()
     assert sum(sizes) == 100_000 and 23_000 < min(sizes) and max(sizes) < 27_000
     assert got.compute().index.is_monotonic_increasing
+
+
+def test_joins_of_a_narrow_side_and_one_that_reads_everything(tmp_path):
+    table = pd.DataFrame({"k": [1, 2, 3], "x": [1.0, 2.0, 3.0], "s": ["a", "b", "c"]})
+    for name in ("left", "right"):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    left, right = (dd.read_parquet(str(tmp_path / f"{name}.parquet")) for name in ("left", "right"))
+    found = left.merge(right.rename(columns={"k": "other"}), left_on="k", right_on="other", how="left", indicator=True)
+    wanted = table.merge(table.rename(columns={"k": "other"}), left_on="k", right_on="other", how="left")
+    pd.testing.assert_frame_equal(found[["x_x", "x_y"]].compute(), wanted[["x_x", "x_y"]])

@@ -45,8 +45,9 @@ class MergedPartitions(Expression):
         meta = self.meta
         pairs = zip(children, self.children)
         if any(new.meta.ndim == 2 and len(new.meta.columns) < len(old.meta.columns) for new, old in pairs):
-            # Sides of which columns are left out give a result without them.
-            meta = meta[list(merge_parts(left.meta, right.meta, self.options).columns)]
+            # Sides of which columns are left out give a result without them, and with other names where one side has all.
+            made = merge_parts(left.meta, right.meta, self.options)
+            meta = made.astype({name: kind for name, kind in meta.dtypes.items() if name in made.columns})
         return MergedPartitions(left, right, self.options, meta, self.divisions, self.name.rpartition("-")[0])
 
     def required(self, columns: list | None) -> list[list | None]:
