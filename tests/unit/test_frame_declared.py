@@ -239,11 +239,14 @@ def test_tables_of_groups_and_categories_have_zeros_for_what_is_not_there(pdf):
     for how in ("sum", "count", "mean", "first"):
         found = df.pivot_table(index="r", columns="c", values=["b", "a"], aggfunc=how)
         expected = pdf.pivot_table(index="r", columns="c", values=["b", "a"], aggfunc=how, observed=False)
+        expected = expected.astype(float) if how == "count" else expected
         pd.testing.assert_frame_equal(found.compute(), expected)
     words = df.pivot_table(index="r", columns="c", values="s", aggfunc="first").compute()
     pd.testing.assert_frame_equal(
         words, pdf.pivot_table(index="r", columns="c", values="s", aggfunc="first", observed=False)
     )
+    with pytest.raises(ValueError, match="'values' must refer to an existing column"):
+        df.pivot_table(index="r", columns="c", values=[["a"]])
     with pytest.raises(ValueError, match="'index' must be the name of an existing column"):
         df.pivot_table(index="gone", columns="c", values="a")
 
@@ -304,3 +307,10 @@ def test_lazy_numbers_become_series_and_are_optimized(pdf):
     pd.testing.assert_series_equal(total.to_series().compute(), pd.Series([45]))
     labelled = total.to_series("all")
     assert labelled.dtype == np.int64 and labelled.compute().to_dict() == {"all": 45}
+
+
+def test_shuffles_take_names_from_a_series_and_declare_the_index_that_is_left(pdf):
+    df = dd.from_pandas(pdf.set_index("s"), npartitions=3)
+    _same(df.shuffle(pd.Series(["a", "b"])), pdf.set_index("s"))
+    without = df.shuffle("a", ignore_index=True)
+    assert without.index.dtype == without.compute().index.dtype == np.int64

@@ -153,7 +153,7 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
         raise ValueError(f"'values' must refer to an existing column or columns, got {values!r}")
     chosen = [values] if single else _in_order(values)
     for name in chosen:
-        if name not in df.columns:
+        if not pd.api.types.is_hashable(name) or name not in df.columns:
             raise ValueError(f"'values' must refer to an existing column or columns, got {name!r}")
     allowed = ("mean", "sum", "count", "first", "last", "min", "max", "std", "var")
     if aggfunc not in allowed:
@@ -162,7 +162,8 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
     result = getattr(grouped, aggfunc)()
     categories = df._meta[columns].cat.categories
     settings = {"column": values if single else None, "name": columns, "categories": categories}
-    settings["fill"] = 0 if aggfunc in ("sum", "count") else None
+    # Counts are floats, as Dask has them.
+    settings["fill"] = {"sum": 0, "count": 0.0}.get(aggfunc)
     meta = _unstacked(result._meta, **settings)
     return new_collection(PartitionCalls(_unstacked, [result._expr], settings, meta, (None, None), "pivot-table"))
 
@@ -180,8 +181,9 @@ def _unstacked(table: Any, column: Any, name: Any, categories: Any, fill: Any) -
     if column is not None:
         if not len(table):
             return _empty_wide(table, names, table[column].dtype, fill)
-        wide = table[column].unstack(level=1, fill_value=fill)
+        wide = table[column].unstack(level=1, fill_value=None if fill is None else 0)
         absent = {} if fill is None else {"fill_value": fill}
+        wide = wide.astype(float) if isinstance(fill, float) else wide
         return wide.reindex(columns=categories, **absent).set_axis(names, axis=1)
     parts = {each: _unstacked(table, each, name, categories, fill) for each in table.columns}
     whole = pd.concat(parts, axis=1)
@@ -190,7 +192,7 @@ def _unstacked(table: Any, column: Any, name: Any, categories: Any, fill: Any) -
 
 
 def _empty_wide(table: Any, names: Any, dtype: Any, fill: Any) -> Any:
-    dtype = float if fill is None and pd.api.types.is_integer_dtype(dtype) else dtype
+    dtype = float if fill != 0 and pd.api.types.is_integer_dtype(dtype) or isinstance(fill, float) else dtype
     return pd.DataFrame(index=table.index.get_level_values(0)[:0], columns=names, dtype=dtype)
 
 

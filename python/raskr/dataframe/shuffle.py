@@ -48,6 +48,7 @@ class Shuffle(Expression):
         label: str = "shuffle",
     ) -> None:
         meta = source.meta if meta is None else meta
+        meta = meta.reset_index(drop=True) if ignore_index and finish is None else meta
         divisions = (None,) * (npartitions + 1) if divisions is None else divisions
         super().__init__(meta, divisions, label, source, place, npartitions, finish, ignore_index)
         self.source, self.place, self.finish = source, place, finish
@@ -233,7 +234,7 @@ def hashed(
 
 def as_list(value: Any) -> list:
     """A list of names: a single one may stand for itself."""
-    return list(value) if isinstance(value, (list, pd.Index)) else [value]
+    return list(value) if isinstance(value, (list, pd.Index, pd.Series)) else [value]
 
 
 class Shuffling:
