@@ -216,6 +216,7 @@ def test_rows_are_replaced_by_cases_shifted_along_columns_and_taken_by_label(pdf
     _same(df.shift(axis="columns"), numbers.shift(axis="columns"))
     _same(df.diff(axis=1), numbers.diff(axis=1))
     assert df.a[3].compute().tolist() == [3]
+    assert df.sum()["a"].compute() == 45 and df.max()[["a", "b"]].compute().to_dict() == {"a": 9, "b": 4.5}
     wanted = ["a"]
     chosen = df[wanted]
     wanted.append("gone")

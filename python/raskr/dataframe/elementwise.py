@@ -128,7 +128,7 @@ class ElementwiseMethods(OperatorMethods):
             key = list(key)  # which the caller may change
         if self.ndim == 2 and isinstance(key, slice) and any(map(pd.api.types.is_integer, (key.start, key.stop))):
             raise NotImplementedError(f"positions of rows are not known: labels in loc were expected, got {key!r}")
-        if self.ndim == 2 and isinstance(key, slice) or self.ndim == 1 and _is_labels(key):
+        if self.ndim == 2 and isinstance(key, slice) or self.ndim == 1 and _is_labels(key) and not self._expr.broadcast:
             return self.loc[key]
         if self.ndim == 2 and getattr(key, "ndim", 0) == 2:
             return self.where(key)
