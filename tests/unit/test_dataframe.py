@@ -194,3 +194,10 @@ def test_what_a_frame_did_is_told_by_kind_of_step(capsys, tmp_path):
     steps = [line.split(":")[0] for line in told.splitlines()]
     assert any("aggregate" in step for step in steps) and len(set(steps)) == len(steps)
     assert not any(re.search("[0-9a-f]{8}", step) for step in steps)
+
+
+def test_rows_are_compared_whatever_their_labels():
+    first = pd.DataFrame({"a": [3, 1, 2]}, index=[0, 0, 1])
+    dd.utils.assert_eq(first, pd.DataFrame({"a": [1, 2, 3]}), check_index=False)
+    with pytest.raises(AssertionError):
+        dd.utils.assert_eq(first, pd.DataFrame({"a": [1, 2, 3]}))

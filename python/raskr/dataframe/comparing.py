@@ -48,7 +48,7 @@ def assert_eq(
     one, other = _computed(a, scheduler), _computed(b, scheduler)
     if isinstance(one, (pd.DataFrame, pd.Series)) and isinstance(other, (pd.DataFrame, pd.Series)):
         if sort_results:
-            one, other = _in_order(one), _in_order(other)
+            one, other = _in_order(one, check_index), _in_order(other, check_index)
         if not check_index:
             one, other = one.reset_index(drop=True), other.reset_index(drop=True)
         options = {"check_index_type": False, "check_freq": False, **kwargs}
@@ -69,10 +69,10 @@ def _computed(value: Any, scheduler: str) -> Any:
     return value.compute(scheduler=scheduler) if hasattr(value, "compute") else value
 
 
-def _in_order(table: Any) -> Any:
+def _in_order(table: Any, by_index: bool) -> Any:
     try:
         ordered = table.sort_values(list(table.columns)) if isinstance(table, pd.DataFrame) else table.sort_values()
-        return ordered.sort_index(kind="stable")
+        return ordered.sort_index(kind="stable") if by_index else ordered
     except (TypeError, ValueError, KeyError):
         return table
 
