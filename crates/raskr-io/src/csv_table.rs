@@ -1,5 +1,6 @@
 //! `CsvTable`: files of delimited text as the partitions of a table, parsed while they are read and decompressed.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use raskr_base::TaskContext;
@@ -78,7 +79,8 @@ impl PartitionReader for CsvTable {
         let header = if part.has_header { self.format.header.clone() } else { None };
         Ok(Box::new(Reading {
             lines: LineReader::open(&part.source, &part.options).map_err(doubt_of_file)?,
-            parser: parser.map_err(doubt)?,
+            parser: parser.map_err(doubt(part.source.path()))?,
+            path: part.source.path().to_path_buf(),
             header,
             ended: false,
             rows: 0,
@@ -92,8 +94,9 @@ impl PartitionReader for CsvTable {
     }
 }
 
-fn doubt(error: CsvError) -> FrameError {
-    FrameError::Doubt(error.to_string())
+/// Text that is not as the format says.
+fn doubt(path: &Path) -> impl Fn(CsvError) -> FrameError {
+    move |error| FrameError::Doubt(format!("{}: {error}", path.display()))
 }
 
 fn doubt_of_file(error: IoError) -> FrameError {
@@ -101,6 +104,7 @@ fn doubt_of_file(error: IoError) -> FrameError {
 }
 
 struct Reading {
+    path: PathBuf,
     lines: LineReader,
     parser: Parser,
     /// The header that is still to be passed over.
@@ -127,9 +131,12 @@ impl Reading {
         };
         let line = &text[..end.unwrap_or(text.len())];
         if line.strip_suffix(b"\r").unwrap_or(line) != header {
-            return Err(FrameError::Doubt("the first line has other names than that of the first file".to_owned()));
+            let path = self.path.display();
+            return Err(FrameError::Doubt(format!(
+                "{path}: the first line has other names than that of the first file"
+            )));
         }
-        self.parser.push(&text[end.map_or(text.len(), |end| end + 1)..]).map_err(doubt)
+        self.parser.push(&text[end.map_or(text.len(), |end| end + 1)..]).map_err(doubt(&self.path))
     }
 
     fn step(&mut self) -> Result<Option<RecordBatch>, FrameError> {
@@ -144,10 +151,10 @@ impl Reading {
                 return Ok(None);
             }
             match self.lines.next_text().map_err(doubt_of_file)? {
-                Some(text) => self.parser.push(text).map_err(doubt)?,
+                Some(text) => self.parser.push(text).map_err(doubt(&self.path))?,
                 None => {
                     self.ended = true;
-                    self.parser.finish().map_err(doubt)?;
+                    self.parser.finish().map_err(doubt(&self.path))?;
                 }
             }
         }

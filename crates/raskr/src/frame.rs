@@ -11,7 +11,7 @@ use raskr_exec::{ForeignCodec, RunOptions, default_memory_limit, start};
 use raskr_frame::arrow::array::RecordBatch;
 use raskr_frame::arrow::csv::WriterBuilder;
 use raskr_frame::arrow::datatypes::DataType;
-use raskr_frame::{FrameError, PartitionReader, Plan, Table, Tables, lower};
+use raskr_frame::{FrameError, Plan, Table, Tables, lower};
 use raskr_graph::{Builder, PlanOptions};
 use raskr_io::csv::{Column, Dialect, Parser};
 use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
@@ -205,7 +205,7 @@ fn expected(operation: &str, expected: &str, got: &str) -> Error {
 }
 
 fn system(path: &Path, source: std::io::Error) -> IoError {
-    IoError::system(path, "write")(source)
+    IoError::System { path: path.to_path_buf(), doing: "write", source }
 }
 
 /// The format of files like the one whose beginning is looked at.
@@ -243,7 +243,7 @@ fn sampled(path: &Path) -> Result<CsvFormat> {
 /// Are all values of a column of a type?
 fn fits(rows: &[u8], width: usize, position: usize, kind: &DataType) -> bool {
     let column = Column { position, name: String::new(), data_type: kind.clone() };
-    let parsed = Parser::new(Dialect::default(), width, vec![column], 1, 0, usize::MAX).and_then(|mut parser| {
+    let parsed = Parser::new(Dialect::default(), width, vec![column], 1, 0, SAMPLE).and_then(|mut parser| {
         parser.push(rows)?;
         parser.finish()
     });
