@@ -245,7 +245,7 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         collection for collection, item, is_frame in zip(collections, items, together) if item is None and not is_frame
     ]
     own = [item for item in items if item is not None]
-    parts = frames[0]._nodes_together(frames) if frames else []
+    parts = frames[0]._nodes_together(frames, whole=True) if frames else []
     nodes = [node for part in parts for node in part]
     names: dict = {}
     wanted: list = []

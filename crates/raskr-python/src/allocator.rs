@@ -13,7 +13,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const PURGE_DELAY: i32 = 15;
 /// How long freed pages wait for someone to want them, where a second is usual: runs within a limit of memory would
 /// exceed it by what was freed in the meantime.
-const MILLISECONDS: i64 = 10;
+const MILLISECONDS: i64 = 100;
 
 /// Says how soon memory goes back to the system.
 pub fn set_up() {

@@ -23,7 +23,7 @@ class NativeResult(Expression):
     plan : core.FramePlan or Figures
         Gives a table for each partition.
     finish : callable
-        Makes a pandas object of a table.
+        Makes a pandas object of tables.
     """
 
     def __init__(self, replaced: Expression, plan: Any, finish: Any) -> None:
@@ -33,7 +33,12 @@ class NativeResult(Expression):
         self.tables: list = []
 
     def _lower(self) -> list:
-        return [self._call(number, self.finish, table) for number, table in enumerate(self.tables)]
+        return [self._call(number, self.finish, [table]) for number, table in enumerate(self.tables)]
+
+    def whole_node(self) -> Any:
+        """A node that gives all partitions as one pandas object, which costs less than putting pandas objects together."""
+        label = self.name.rpartition("-")[0]
+        return core.node_of_call(self.finish, (self.tables,), None, key=f"{self.name}-whole", name=label)
 
 
 class Rows:
@@ -50,13 +55,13 @@ class Rows:
     def __init__(self, meta: Any, index: bool) -> None:
         self.meta, self.index = meta, index
 
-    def __call__(self, table: Any) -> Any:
-        columns = columns_of(table)
+    def __call__(self, tables: Sequence) -> Any:
+        columns = columns_of(tables)
         if self.index:
             kind = self.meta.index.dtype
             index = index_of(columns.pop(), kind, self.meta.index.name)
         else:
-            index = pd.RangeIndex(table.num_rows, name=self.meta.index.name)
+            index = _counted([table.num_rows for table in tables], self.meta.index.name)
         return assembled(columns, self.meta, index)
 
 
@@ -66,8 +71,8 @@ class Groups:
     def __init__(self, meta: Any) -> None:
         self.meta = meta
 
-    def __call__(self, table: Any) -> Any:
-        columns = columns_of(table)
+    def __call__(self, tables: Sequence) -> Any:
+        columns = columns_of(tables)
         index = self.meta.index
         if isinstance(index, pd.MultiIndex):
             kinds = [level.dtype for level in index.levels]
@@ -112,8 +117,8 @@ class OneRow:
     def __init__(self, meta: Any, kinds: Sequence) -> None:
         self.meta, self.kinds, self.first = meta, list(kinds), 0
 
-    def __call__(self, table: Any) -> Any:
-        columns = columns_of(table)[self.first :]
+    def __call__(self, tables: Sequence) -> Any:
+        columns = columns_of(tables)[self.first :]
         found = [values_of(column, kind)[0] for column, kind in zip(columns, self.kinds)]
         if isinstance(self.meta, pd.Series):
             return pd.Series(found, index=self.meta.index, dtype=self.meta.dtype, name=self.meta.name)
@@ -140,11 +145,18 @@ def index_of(column: Any, kind: Any, name: Any = None) -> Any:
     return pd.Index(values_of(column, kind), dtype=given, name=name)
 
 
-def columns_of(table: Any) -> list:
-    """The columns of a table of the engine, as pyarrow has them."""
+def _counted(lengths: Sequence, name: Any) -> Any:
+    """An index that counts the rows of each partition from 0."""
+    if len(lengths) == 1:
+        return pd.RangeIndex(lengths[0], name=name)
+    return pd.Index(np.concatenate([np.arange(length) for length in lengths]), name=name)
+
+
+def columns_of(tables: Sequence) -> list:
+    """The columns of tables of the engine, one behind the other, as pyarrow has them."""
     import pyarrow
 
-    return pyarrow.table(table).columns
+    return pyarrow.concat_tables([pyarrow.table(table) for table in tables]).columns
 
 
 def values_of(column: Any, dtype: Any) -> Any:
