@@ -192,3 +192,11 @@ def test_broken_files_are_named(tmp_path, name, content, options, error, words):
     path.write_bytes(content)
     with pytest.raises(error, match=words):
         dd.read_csv(str(path), sample=100, **options).compute()
+
+
+def test_files_may_lack_columns_of_the_first_one(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "b.csv").write_text("a\n7\n")
+    found = dd.read_csv(str(tmp_path / "*.csv")).compute()
+    assert found.a.tolist() == [1, 7]
+    assert found.b.iloc[0] == 2 and found.b.isna().tolist() == [False, True]

@@ -324,3 +324,8 @@ def test_rows_by_date_and_period():
     assert found.a.tolist() == [5] and "<table" in df._repr_html_() and "npartitions=5" in df.a._repr_html_()
     with pytest.raises(KeyError, match="2010"):
         df.loc["2010-01-01 03:00:00"].compute()
+
+
+def test_figures_of_no_columns_are_no_figures():
+    df = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=2)
+    assert df[[]].sum().compute().empty

@@ -124,10 +124,7 @@ class _Again:
         # pandas minds further fields of a row only where it is not told which columns to read.
         every = set(wanted) == set(self.parser.meta.columns)
         part = self.parser(self.blocks[number], None if every else wanted)
-        missing = [label for label in wanted if label not in part.columns]
-        if missing:
-            raise ValueError(
-                f"{self.blocks[number].path} has the columns {list(part.columns)}, without {missing} of the first file"
-            )
+        # Files may lack columns of the first one.
+        part = part.reindex(columns=[*part.columns, *(label for label in wanted if label not in part.columns)])
         places = {name: part.columns.get_loc(self.labels[name]) for name in columns if name != INDEX}
         return arrow_of_pandas(part, columns, places, self.schema)

@@ -201,6 +201,8 @@ def _of_all_rows(expression: TreeReduction, tables: Callable[[Expression], Nativ
     ):
         raise NotNative(name)
     source = dtypes_of(table.meta)
+    if not source:
+        raise NotNative("figures of no columns")
     for dtype in source:
         _check_statistic(name, kind_of(dtype))
     kinds = [_figure_type(name, dtype) for dtype in source]
