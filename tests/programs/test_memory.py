@@ -100,3 +100,36 @@ def test_a_sort_of_several_times_the_limit_stays_within_it(tmp_path):
     assert abs(found["total"] - found["expected"]) < 1e-6 * found["expected"]
     assert found["left"] == []
     assert found["peak"] < 250  # 480 MB of numbers
+
+
+def test_groups_joins_and_sorts_of_frames_stay_near_the_limit(tmp_path):
+    found = run(
+        """
+        import sys
+        import pandas as pd, pyarrow as pa, pyarrow.parquet as pq
+        import raskr.dataframe as dd
+        folder = sys.argv[1]
+        os.mkdir(folder + "/spilled")
+        total = 0
+        for number in range(16):
+            rng = np.random.default_rng(number)
+            columns = {"k": rng.integers(0, 500_000, 500_000), "n": rng.permutation(500_000) * 16 + number, "x": rng.random(500_000)}
+            total += columns["x"].sum()
+            pq.write_table(pa.table(columns), f"{folder}/{number:02d}.parquet", compression="none", use_dictionary=False)
+        keys = dd.from_pandas(pd.DataFrame({"k": np.arange(500_000), "y": 2.0}), npartitions=4)
+        with raskr.config.set(memory_limit="60MB", temporary_directory=folder + "/spilled"):
+            df = dd.read_parquet(folder + "/*.parquet")
+            sums = df.groupby("k").x.sum(split_out=8)
+            joined = df.merge(keys, on="k")
+            ordered = df.sort_values("n").n.map_partitions(
+                lambda part: pd.Series([part.is_monotonic_increasing]), meta=pd.Series([], dtype=bool)
+            )
+            found = {"groups": len(sums), "sum": float(sums.sum().compute()), "joined": float((joined.x * joined.y).sum().compute())}
+            found["sorted"] = bool(ordered.compute().all())
+        found |= {"total": float(total), "left": os.listdir(folder + "/spilled")}
+        """,
+        tmp_path,
+    )
+    assert found["groups"] > 499_000 and found["sorted"] and found["left"] == []
+    assert abs(found["sum"] / found["total"] - 1) < 1e-9 and abs(found["joined"] / found["total"] - 2) < 1e-9
+    assert found["peak"] < 450  # 192 MB of rows, three times over

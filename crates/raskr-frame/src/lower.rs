@@ -26,6 +26,9 @@ const PIECES_MAX: u64 = 512;
 /// A side of a join that is no larger goes whole to every partition of the other one.
 const SMALL_SIDE_BYTES: u64 = 16 << 20;
 
+/// The most that a task is estimated to hold where there is no limit.
+const ESTIMATE_MAX: u64 = 1 << 30;
+
 /// How plans are lowered.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -381,6 +384,8 @@ impl Lowering {
             (Ending::Collect, Node::Read { .. } | Node::Join { .. }) => 2 * estimate,
             (Ending::Collect | Ending::Sample { .. }, _) => estimate,
         };
+        // An estimate of scratch memory is no reason to refuse a task.
+        let estimate = estimate.min(self.options.memory_limit.map_or(ESTIMATE_MAX, |limit| limit / 5 * 2));
         let stage = Arc::new(Stage { name, node, schema, ending });
         self.stages.push((Arc::clone(&stage), partitions));
         (0..partitions)
