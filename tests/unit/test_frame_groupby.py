@@ -214,3 +214,12 @@ def test_first_rows_of_groups_of_a_sorted_frame_need_no_shuffle(pdf, df, call):
     ordered, expected = df.sort_values("y"), pdf.sort_values("y", kind="stable")
     same(getattr(ordered.groupby("g").x, call)(1), getattr(expected.groupby("g").x, call)(1))
     same(getattr(ordered.groupby("g")[["x", "s"]], call)(1), getattr(expected.groupby("g")[["x", "s"]], call)(1))
+
+
+def test_zero_is_one_group_whatever_its_sign():
+    table = pd.DataFrame({"k": [0.0, -0.0, 1.0, -0.0], "x": [1, 2, 3, 4]})
+    found = dd.from_pandas(table, npartitions=2).groupby("k").x.sum().compute()
+    assert found.tolist() == [7, 3]
+    df = dd.from_pandas(table, npartitions=2)
+    assert df[df.k == 0].x.sum().compute() == 7 and df[df.k < 0].x.count().compute() == 0
+    assert len(df.merge(df, on="k")) == 10

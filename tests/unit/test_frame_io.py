@@ -142,3 +142,14 @@ def test_text_becomes_arrows_strings_where_the_setting_says_so(tmp_path, wanted)
     expected = frame.astype({"s": arrow, "o": arrow}).set_axis(frame.index.astype(arrow)) if wanted else frame
     pd.testing.assert_frame_equal(found, expected)
     assert sources[0].divisions == ("a", "b", "b") and series.dtype == (arrow if wanted else own)
+
+
+def test_arrow_tables_go_in_and_out():
+    import pyarrow
+
+    table = pyarrow.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
+    df = dd.from_pandas(table, npartitions=2)
+    assert df.npartitions == 2 and df.a.sum().compute() == 6
+    assert pyarrow.table(df[df.a > 1]).column("b").to_pylist() == [None, "z"]
+    with pytest.raises(TypeError, match="pandas DataFrame or Series"):
+        dd.from_pandas(df, npartitions=2)

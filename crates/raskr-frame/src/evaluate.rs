@@ -129,7 +129,13 @@ fn evaluate(expr: &Expr, batch: &RecordBatch) -> Result<Cells, FrameError> {
             if *operation == Binary::Divide && !common.is_floating() {
                 common = DataType::Float64;
             }
-            let side = |expr| evaluate(expr, batch)?.map(|array| as_type(array, &common), "bringing types together");
+            let side = |expr| {
+                let found = evaluate(expr, batch)?.map(|array| as_type(array, &common), "bringing types together")?;
+                match operation.is_comparison() {
+                    true => found.map(with_one_zero, "a comparison"),
+                    false => Ok(found),
+                }
+            };
             binary(*operation, &side(left)?, &side(right)?)
         }
         Expr::Not(inner) => evaluate(inner, batch)?.map(|array| Ok(Arc::new(not(array.as_boolean())?)), "not"),
@@ -250,6 +256,30 @@ pub fn without_nan(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
         Some(mask) => nullif(&array, &mask),
         None => Ok(array),
     }
+}
+
+/// Floating-point numbers with 0 in place of -0, which Arrow tells apart.
+fn with_one_zero(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let has_other = match array.data_type() {
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>().values();
+            values
+                .chunks(1024)
+                .any(|piece| piece.iter().fold(false, |found, value| found | (value.to_bits() == 1 << 63)))
+        }
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>().values();
+            values
+                .chunks(1024)
+                .any(|piece| piece.iter().fold(false, |found, value| found | (value.to_bits() == 1 << 31)))
+        }
+        _ => false,
+    };
+    if !has_other {
+        return Ok(Arc::clone(array));
+    }
+    let zero = ScalarValue::new_zero(array.data_type())?.to_scalar()?;
+    numeric::add_wrapping(array, &zero)
 }
 
 fn nan_mask<T: Copy>(values: &[T], is_nan: impl Fn(T) -> bool) -> Option<BooleanArray> {

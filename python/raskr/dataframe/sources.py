@@ -41,7 +41,7 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
     >>> df.divisions
     (0, 2, 4, 5)
     """
-    if not isinstance(data, (pd.DataFrame, pd.Series)) and hasattr(data, "__arrow_c_stream__"):
+    if not isinstance(data, (pd.DataFrame, pd.Series)) and _is_arrow_table(data):
         data = _pandas_of_arrow(data)
     if not isinstance(data, (pd.DataFrame, pd.Series)):
         raise TypeError("Input must be a pandas DataFrame or Series.")
@@ -96,6 +96,10 @@ def _between_runs(index: Any, starts: list[int]) -> list[int]:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, (np.integer, np.floating, np.bool_)) else value
+
+
+def _is_arrow_table(data: Any) -> bool:
+    return hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__dask_keys__")
 
 
 def _pandas_of_arrow(data: Any) -> Any:

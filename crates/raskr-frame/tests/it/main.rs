@@ -51,6 +51,15 @@ fn comparisons_with_missing_values_are_pandas() {
 }
 
 #[test]
+fn zero_has_one_sign_in_comparisons() {
+    let plan = read(&[&[("a", floats(&[-0.0, 0.0, 1.0]))]]);
+    let zero = Expr::Literal(ScalarValue::Float64(Some(0.0)));
+    let of = |operation| Expr::binary(operation, Expr::column("a"), zero.clone());
+    let columns = vec![("eq".to_owned(), of(Binary::Equal)), ("lt".to_owned(), of(Binary::Less))];
+    assert_eq!(rows_of(&plan.project(columns).unwrap()), ["true false", "true false", "false false"]);
+}
+
+#[test]
 fn groups_without_a_key_are_left_out_and_sums_of_nothing_are_zero() {
     let plan = read(&[
         &[("k", texts(&["b", "", "a"])), ("v", floats(&[1.0, 2.0, f64::NAN]))],

@@ -51,6 +51,8 @@ def _joined(expression: MergedPartitions, tables: Tables) -> NativeTable:
     left, right = _side(expression.left, tables), _side(expression.right, tables)
     if any(key not in left.columns for key in left_on) or any(key not in right.columns for key in right_on):
         raise NotNative("keys that are levels of the index")
+    if any(kind_of(left.meta[key].dtype).startswith("float") for key in left_on):
+        raise NotNative("keys of which -0 and 0 would be different ones")
     own, own_pairs = left.named("l")
     filters = how in ("leftsemi", "leftanti")
     if filters and left.indexed:

@@ -249,7 +249,7 @@ def _grouped(expression: TreeReduction, tables: Callable[[Expression], NativeTab
         else:
             raise NotNative("groups by the index")
     own = names(len(keys), "k")
-    columns = list(zip(own, [value for value, _ in keys]))
+    columns = list(zip(own, [_key_value(value, kind_of(dtype)) for value, dtype in keys]))
     for _, dtype in keys:
         if kind_of(dtype) in ("float32", "bool"):
             raise NotNative("keys of other types")
@@ -279,6 +279,11 @@ def _grouped(expression: TreeReduction, tables: Callable[[Expression], NativeTab
         if dtype != kind:
             raise NotNative("keys that become another type")
     return plan, Groups(expression.meta)
+
+
+def _key_value(value: Any, kind: str) -> Any:
+    """A key, of which -0 and 0 are the same."""
+    return core.FrameExpr.binary("add", value, core.FrameExpr.literal(0.0)) if kind == "float64" else value
 
 
 def _key_types(index: Any) -> list:
