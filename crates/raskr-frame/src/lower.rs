@@ -21,7 +21,7 @@ use crate::stage::{Bounds, Ending, Pick, Stage, StageOp};
 use crate::table::Table;
 
 /// Bytes of rows that one task of an exchange should get.
-const PIECE_BYTES: u64 = 16 << 20;
+const PIECE_BYTES: u64 = 64 << 20;
 const PIECES_MAX: u64 = 512;
 /// A side of a join that is no larger goes whole to every partition of the other one.
 const SMALL_SIDE_BYTES: u64 = 16 << 20;
@@ -198,7 +198,7 @@ impl Lowering {
     /// How many pieces rows of so many bytes are cut in.
     fn pieces(&self, bytes: u64, partitions: u32) -> usize {
         let limit = self.options.memory_limit.unwrap_or(u64::MAX);
-        let piece = PIECE_BYTES.min(limit / 16 / self.options.threads.max(1) as u64).max(1 << 20);
+        let piece = PIECE_BYTES.min(limit / 32 / self.options.threads.max(1) as u64).max(1 << 20);
         let parallel = u64::from(partitions).min(self.options.threads as u64);
         bytes.div_ceil(piece).clamp(parallel.max(1), PIECES_MAX) as usize
     }
