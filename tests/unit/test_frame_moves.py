@@ -6,7 +6,7 @@ import pytest
 
 import raskr
 import raskr.dataframe as dd
-from raskr.dataframe.native import plans_of
+from raskr.dataframe.native import ready
 from raskr.dataframe.optimizing import optimized
 
 
@@ -159,7 +159,7 @@ def test_joins_and_sorts_declare_only_the_columns_that_are_read(table, other, tm
         [narrowed] = optimized([found._expr])
         [below] = narrowed.children
         assert set(below.meta.columns) == columns
-        assert plans_of([narrowed])
+        assert ready([narrowed])[1]
         whole = found.compute()
         assert list(whole.columns) == list(found.columns) and len(whole) >= len(table)
 

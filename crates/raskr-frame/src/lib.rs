@@ -28,4 +28,4 @@ pub use expr::{Binary, Expr};
 pub use lower::{Options, explain_stages, lower};
 pub use plan::{JoinKind, Measure, Operation, Plan, SortKey, Statistic};
 pub use reader::{Batches, PartitionReader, Tables};
-pub use table::{KIND, Table, empty_batch};
+pub use table::{KIND, Table};

@@ -164,9 +164,7 @@ impl Lowering {
             Operation::Sort { input, keys, bounds } => self.sort(input, keys, bounds.as_ref())?,
             Operation::SortWhole { input, keys } => {
                 let parts = self.tables(input)?;
-                let single = self.regrouped(parts, 1, input);
-                let calls = self.finished(single, Ending::Sorted { keys: keys.clone() }, "sort".to_owned());
-                self.of_tables(calls, plan)
+                self.sorted_whole(parts, input, keys)
             }
             Operation::Regroup { input, partitions } => {
                 let parts = self.tables(input)?;
@@ -193,6 +191,13 @@ impl Lowering {
             estimate: plan.estimate() / wanted as u64,
             cheap: false,
         }
+    }
+
+    /// The rows of tables, which are those of a plan, in order in one partition.
+    fn sorted_whole(&mut self, parts: Vec<Arc<Call>>, plan: &Plan, keys: &[SortKey]) -> Pipeline {
+        let single = self.regrouped(parts, 1, plan);
+        let calls = self.finished(single, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
+        self.of_tables(calls, plan)
     }
 
     /// How many pieces rows of so many bytes are cut in.
@@ -269,30 +274,11 @@ impl Lowering {
             |bytes: u64, pipeline: &Pipeline| pipeline.partitions == 1 || bytes > 0 && bytes <= SMALL_SIDE_BYTES;
         let keeps_only_left =
             matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
-        let on = on.to_vec();
         if small(right_bytes, &other) && (keeps_only_left || own.partitions == 1) {
-            let (mut slots, shift) = (own.slots, 0);
-            let place = slots.len() + shift;
-            let held = self.finished(
-                Pipeline { schema: Arc::clone(&other.schema), ..other },
-                Ending::Collect,
-                "join-side".to_owned(),
-            );
-            slots.push(Slot::All(held.into_iter().map(Input::Call).collect()));
-            let held = Node::Input { slot: place, schema: Arc::clone(right.schema()) };
-            let node = Node::Join { left: Box::new(own.node), right: Box::new(held), on, kind, hold_left: false };
-            let partitions = own.partitions;
-            return Ok(Pipeline { node, schema, partitions, slots, estimate: own.estimate, cheap: false });
+            return Ok(self.join_beside(own, other, false, on, kind, schema));
         }
         if small(left_bytes, &own) && (matches!(kind, JoinKind::Inner | JoinKind::Right) || other.partitions == 1) {
-            let mut slots = other.slots;
-            let place = slots.len();
-            let held = self.finished(own, Ending::Collect, "join-side".to_owned());
-            slots.push(Slot::All(held.into_iter().map(Input::Call).collect()));
-            let held = Node::Input { slot: place, schema: Arc::clone(left.schema()) };
-            let node = Node::Join { left: Box::new(held), right: Box::new(other.node), on, kind, hold_left: true };
-            let partitions = other.partitions;
-            return Ok(Pipeline { node, schema, partitions, slots, estimate: other.estimate, cheap: false });
+            return Ok(self.join_beside(other, own, true, on, kind, schema));
         }
         let count = self.pieces(left_bytes + right_bytes, own.partitions.max(other.partitions));
         let estimate = (left_bytes + right_bytes) / count as u64;
@@ -303,8 +289,28 @@ impl Lowering {
         ];
         let side = |slot, plan: &Plan| Box::new(Node::Input { slot, schema: Arc::clone(plan.schema()) });
         let hold_left = kind == JoinKind::Inner && left_bytes < right_bytes;
-        let node = Node::Join { left: side(0, left), right: side(1, right), on, kind, hold_left };
+        let node = Node::Join { left: side(0, left), right: side(1, right), on: on.to_vec(), kind, hold_left };
         Ok(Pipeline { node, schema, partitions: count as u32, slots, estimate, cheap: false })
+    }
+
+    /// A join whose one side, the left one if `hold_left`, goes whole to every partition of the other.
+    fn join_beside(
+        &mut self,
+        passing: Pipeline,
+        held: Pipeline,
+        hold_left: bool,
+        on: &[(String, String)],
+        kind: JoinKind,
+        schema: SchemaRef,
+    ) -> Pipeline {
+        let Pipeline { node, partitions, mut slots, estimate, .. } = passing;
+        let whole = Box::new(Node::Input { slot: slots.len(), schema: Arc::clone(&held.schema) });
+        let calls = self.finished(held, Ending::Collect, "join-side".to_owned());
+        slots.push(Slot::All(calls.into_iter().map(Input::Call).collect()));
+        let passing = Box::new(node);
+        let (left, right) = if hold_left { (whole, passing) } else { (passing, whole) };
+        let node = Node::Join { left, right, on: on.to_vec(), kind, hold_left };
+        Pipeline { node, schema, partitions, slots, estimate, cheap: false }
     }
 
     fn sort(
@@ -321,9 +327,7 @@ impl Lowering {
         };
         if count == 1 || below.partitions == 1 && bounds.is_none() {
             let parts = self.finished(below, Ending::Collect, "sort-input".to_owned());
-            let single = self.regrouped(parts, 1, input);
-            let calls = self.finished(single, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
-            return Ok(self.of_tables(calls, input));
+            return Ok(self.sorted_whole(parts, input, keys));
         }
         let (bounds, by) = match bounds {
             Some(bounds) => (Bounds::Known(Table::of_batch(bounds.clone())).call(Vec::new()), &keys[..1]),
@@ -400,7 +404,7 @@ impl Lowering {
                     counts.push(own.len());
                     inputs.extend_from_slice(own);
                 }
-                let op: Arc<dyn Op> = StageOp::new(&stage, partition, counts, estimate, None);
+                let op: Arc<dyn Op> = StageOp::new(&stage, partition, counts, estimate);
                 Call::new(op, inputs, None)
             })
             .collect()

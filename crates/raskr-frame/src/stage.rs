@@ -57,18 +57,11 @@ pub struct StageOp {
     /// How many of the inputs belong to each slot, in order.
     slots: Vec<usize>,
     estimate: u64,
-    key: Option<String>,
 }
 
 impl StageOp {
-    pub fn new(
-        stage: &Arc<Stage>,
-        partition: u32,
-        slots: Vec<usize>,
-        estimate: u64,
-        key: Option<String>,
-    ) -> Arc<StageOp> {
-        Arc::new(StageOp { stage: Arc::clone(stage), partition, slots, estimate, key })
+    pub fn new(stage: &Arc<Stage>, partition: u32, slots: Vec<usize>, estimate: u64) -> Arc<StageOp> {
+        Arc::new(StageOp { stage: Arc::clone(stage), partition, slots, estimate })
     }
 
     /// The physical plan of a task with nothing in it.
@@ -185,10 +178,6 @@ impl Op for StageOp {
 
     fn cost_class(&self) -> Option<usize> {
         Some(Arc::as_ptr(&self.stage) as usize)
-    }
-
-    fn key(&self, _: u32) -> Option<String> {
-        self.key.clone()
     }
 
     fn describe(&self, _: u32) -> String {

@@ -149,7 +149,7 @@ pub(crate) fn compacted(batch: &RecordBatch) -> Result<RecordBatch, FrameError> 
 }
 
 /// A batch without rows.
-pub fn empty_batch(schema: &SchemaRef) -> Result<RecordBatch, FrameError> {
+pub(crate) fn empty_batch(schema: &SchemaRef) -> Result<RecordBatch, FrameError> {
     let columns = schema.fields().iter().map(|field| new_empty_array(field.data_type())).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(0));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use raskr_base::{ErrorClass, TaskError, Value};
-use raskr_exec::{ForeignCodec, RunOptions, default_memory_limit, start};
+use raskr_exec::{ForeignCodec, RunOptions, start};
 use raskr_frame::arrow::array::RecordBatch;
 use raskr_frame::arrow::csv::WriterBuilder;
 use raskr_frame::arrow::datatypes::DataType;
@@ -164,8 +164,7 @@ impl Frame {
 
     fn partitions(&self, options: &Options) -> Result<Vec<Table>> {
         let run: RunOptions = options.for_run();
-        let limit = run.memory_limit.or_else(default_memory_limit);
-        let lowering = raskr_frame::Options { threads: run.threads, memory_limit: limit };
+        let lowering = raskr_frame::Options { threads: run.threads, memory_limit: run.memory_limit };
         let calls = lower(std::slice::from_ref(&self.plan), lowering).map_err(built)?;
         let mut builder = Builder::new();
         for call in calls.iter().flatten() {

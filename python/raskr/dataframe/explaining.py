@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 from raskr.dataframe.expressions import Expression
-from raskr.dataframe.native import plans_of, ready
+from raskr.dataframe.native import ready
 from raskr.dataframe.native.results import NativeResult, stages_of_plans
 from raskr.dataframe.optimizing import optimized
 
@@ -67,10 +67,10 @@ class Explaining:
         elif stage == "simplified-logical":
             print(plan_text(optimized([expression])[0]))
         else:
-            [plan] = ready(optimized([expression]))
+            [plan], native = ready(optimized([expression]))
             print(plan_text(plan))
             if stage == "physical":
-                print(stages_of_plans(plans_of(optimized([expression]))))
+                print(stages_of_plans(native))
 
     def analyze(self, filename: Any = None, format: Any = None) -> None:
         """Compute the frame, and print the plan with how often each kind of step ran and for how long.
@@ -95,7 +95,7 @@ class Explaining:
         """
         from raskr.diagnostics import Profiler
 
-        [plan] = ready(optimized([self._expr]))  # type: ignore[attr-defined]
+        [plan], _ = ready(optimized([self._expr]))  # type: ignore[attr-defined]
         with Profiler() as profile:
             self.compute()  # type: ignore[attr-defined]
         calls: dict[str, int] = defaultdict(int)

@@ -14,7 +14,7 @@ from raskr.dataframe.native.sources import source_of
 from raskr.dataframe.native.tables import INDEX, NativeTable, NotNative, column
 from raskr.dataframe.native.translate import reduced, translated
 
-__all__ = ["plans_of", "ready", "with_native"]
+__all__ = ["ready", "with_native"]
 
 
 def with_native(roots: Sequence[Expression]) -> list[Expression]:
@@ -26,15 +26,10 @@ def with_native(roots: Sequence[Expression]) -> list[Expression]:
     return [made[root.name] for root in roots]
 
 
-def ready(roots: Sequence[Expression]) -> list[Expression]:
-    """The expressions as `with_native` gives them, to be looked at."""
-    made, _ = _replaced(roots)
-    return [made[root.name] for root in roots]
-
-
-def plans_of(roots: Sequence[Expression]) -> list[Any]:
-    """The plans of what the engine computes of expressions."""
-    return [result.plan for result in _replaced(roots)[1]]
+def ready(roots: Sequence[Expression]) -> tuple[list[Expression], list[Any]]:
+    """The expressions as `with_native` gives them, to be looked at, and the plans of what the engine computes of them."""
+    made, found = _replaced(roots)
+    return [made[root.name] for root in roots], [result.plan for result in found]
 
 
 def _replaced(roots: Sequence[Expression]) -> tuple[dict, list[NativeResult]]:
