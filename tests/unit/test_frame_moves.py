@@ -304,3 +304,10 @@ def test_joins_of_a_narrow_side_and_one_that_reads_everything(tmp_path):
     found = left.merge(right.rename(columns={"k": "other"}), left_on="k", right_on="other", how="left", indicator=True)
     wanted = table.merge(table.rename(columns={"k": "other"}), left_on="k", right_on="other", how="left")
     pd.testing.assert_frame_equal(found[["x_x", "x_y"]].compute(), wanted[["x_x", "x_y"]])
+
+
+@pytest.mark.parametrize("npartitions", [1, 3])
+def test_the_kind_of_a_sort_is_heeded(npartitions):
+    table = pd.DataFrame({"flag": [False] * 60}, index=np.arange(60))
+    found = dd.from_pandas(table, npartitions=npartitions).sort_values("flag", kind="stable")
+    assert found.compute().index.tolist() == list(range(60))

@@ -506,6 +506,8 @@ class Sorting:
             Make the sample that partitions are chosen by larger by this factor.
         ignore_index : bool
             Count the rows of each partition anew.
+        **options
+            `kind`, such as "stable", is pandas'; whatever else is for likeness.
 
         Examples
         --------
@@ -519,4 +521,6 @@ class Sorting:
         extra = dict(sort_function_kwargs or {})
         if ignore_index:
             extra["ignore_index"] = True
+        if "kind" in options and sort_function is None:
+            extra["kind"] = options["kind"]
         return sort_values(self, by, npartitions, ascending, na_position, upsample, sort_function, extra)
