@@ -528,6 +528,18 @@ class FramePlan:
         `columns` are names, places in the file and NumPy's names of types; the last one is the column of row numbers.
         What is not as it should be is read by `again(number, columns)`, as in `read_python`.
         """
+    @staticmethod
+    def read_parquet(
+        parts: Sequence[tuple[Sequence[tuple[str, Sequence[int] | None]], int]],
+        columns: Sequence[tuple[str, str, str]],
+        row_numbers: str | None,
+        again: Callable[[int, list[str]], object],
+    ) -> FramePlan:
+        """Local Parquet files: for each partition paths with the numbers of row groups, and its bytes once read.
+
+        `columns` are names, names in the files and NumPy's names of types; `row_numbers` is a further column, which counts
+        the rows of a partition. What is not as it should be is read by `again(number, columns)`, as in `read_python`.
+        """
     @property
     def columns(self) -> list[tuple[str, str]]:
         """Names of columns with NumPy's names of their types."""

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use raskr_base::TaskContext;
-use raskr_frame::arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use raskr_frame::arrow::array::RecordBatch;
 use raskr_frame::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use raskr_frame::{Batches, FrameError, PartitionReader};
 
 use crate::csv::{Column, CsvError, Dialect, Parser};
 use crate::error::IoError;
+use crate::row_numbers::RowNumbers;
 use crate::text::{LineReader, TextOptions, TextSource};
 
 /// Rows of a batch.
@@ -83,9 +84,7 @@ impl PartitionReader for CsvTable {
             path: part.source.path().to_path_buf(),
             header,
             ended: false,
-            rows: 0,
-            numbers,
-            schema: Arc::new(schema),
+            numbers: RowNumbers::new(numbers, Arc::new(schema)),
         }))
     }
 
@@ -110,10 +109,7 @@ struct Reading {
     /// The header that is still to be passed over.
     header: Option<Vec<u8>>,
     ended: bool,
-    rows: i64,
-    /// Where the column of row numbers goes.
-    numbers: Option<usize>,
-    schema: SchemaRef,
+    numbers: RowNumbers,
 }
 
 impl Reading {
@@ -145,7 +141,7 @@ impl Reading {
         }
         loop {
             if let Some(batch) = self.parser.next_batch() {
-                return self.numbered(batch).map(Some);
+                return self.numbers.batch(batch.columns().to_vec(), batch.num_rows()).map(Some);
             }
             if self.ended {
                 return Ok(None);
@@ -158,19 +154,6 @@ impl Reading {
                 }
             }
         }
-    }
-
-    fn numbered(&mut self, batch: RecordBatch) -> Result<RecordBatch, FrameError> {
-        let (first, rows) = (self.rows, batch.num_rows());
-        self.rows += rows as i64;
-        let mut columns = batch.columns().to_vec();
-        if let Some(place) = self.numbers {
-            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(first..self.rows));
-            columns.insert(place, numbers);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(FrameError::arrow("numbering rows"))
     }
 }
 

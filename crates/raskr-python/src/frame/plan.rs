@@ -1,5 +1,6 @@
 //! `FramePlan`: what a table is made of, as Python builds it, and the nodes of its partitions.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
@@ -10,6 +11,7 @@ use raskr_frame::{
 
 use raskr_io::csv::{Column, Dialect};
 use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
+use raskr_io::parquet_table::{ParquetColumn, ParquetPart, ParquetPiece, ParquetTable};
 
 use super::expr::{FrameExpr, data_type, name_of};
 use super::reader::{CarefulReader, PythonReader};
@@ -23,6 +25,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frame_nodes, module)?)?;
     module.add_function(wrap_pyfunction!(frame_stages, module)?)
 }
+
+/// Files of a partition with the numbers of row groups, all of them if none are given, and the partition's bytes once read.
+type ParquetFiles = (Vec<(PathBuf, Option<Vec<usize>>)>, u64);
 
 /// A table in partitions.
 #[pyclass(frozen, module = "raskr._core")]
@@ -86,6 +91,30 @@ impl FramePlan {
         });
         let native = Arc::new(CsvTable::new(parts.collect(), format));
         let python = PythonReader::new("read-csv".to_owned(), native.schema(), again, estimates);
+        Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python)) })
+    }
+
+    /// Parquet files on this machine. `parts` are partitions: paths with the numbers of row groups, and their bytes once
+    /// read; `columns` are names, names in the files and types; `row_numbers` is a further column. What is not as it should
+    /// be is read by `again(number, columns)`.
+    #[staticmethod]
+    fn read_parquet(
+        parts: Vec<ParquetFiles>,
+        columns: Vec<(String, String, String)>,
+        row_numbers: Option<&str>,
+        again: Py<PyAny>,
+    ) -> PyResult<FramePlan> {
+        let estimates = parts.iter().map(|(_, estimate)| *estimate).collect();
+        let parts = parts.into_iter().map(|(pieces, estimate)| {
+            let pieces = pieces.into_iter().map(|(path, row_groups)| ParquetPiece { path, row_groups });
+            ParquetPart { pieces: pieces.collect(), estimate }
+        });
+        let columns = columns
+            .into_iter()
+            .map(|(name, in_file, kind)| Ok(ParquetColumn { name, in_file, data_type: data_type(&kind)? }))
+            .collect::<PyResult<Vec<_>>>()?;
+        let native = Arc::new(ParquetTable::new(parts.collect(), columns, row_numbers));
+        let python = PythonReader::new("read-parquet".to_owned(), native.schema(), again, estimates);
         Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python)) })
     }
 

@@ -1,4 +1,4 @@
-"""Sources of native plans: pandas objects in memory, Parquet by pyarrow, text files by the engine's own parser."""
+"""Sources of native plans: pandas objects in memory, Parquet and text files."""
 
 from typing import Any
 
@@ -82,21 +82,48 @@ def _parquet(expression: Reader) -> NativeTable:
         fields[INDEX] = maker.index[0]
     elif not _counts_rows(meta.index):
         raise NotNative("an index that is described in the notes of the file")
-    estimates = [_bytes_of(part) for part in expression.parts]
-    return _table(_ParquetReader(maker, expression.parts, fields, kinds), kinds, estimates, meta, "read-parquet")
+    reader = _ParquetReader(maker, expression.parts, fields, kinds)
+    schema = maker.schema
+    if not all(_is_kind(schema.field(fields[name]).type, kind) for name, kind in kinds.items() if name in fields):
+        raise NotNative("types that pandas converts")
+    estimates = [_bytes_of(part, kinds) for part in expression.parts]
+    if maker.filters is not None or not all(map(_is_local, expression.parts)):
+        return _table(reader, kinds, estimates, meta, "read-parquet")
+    parts = list(zip(map(_pieces, expression.parts), estimates))
+    columns = [(name, fields[name], kind) for name, kind in kinds.items() if name in fields]
+    row_numbers = None if maker.index else INDEX
+    return whole_table(core.FramePlan.read_parquet(parts, columns, row_numbers, reader), meta, worth=False)
+
+
+def _is_kind(arrow: Any, kind: str) -> bool:
+    """Are values of a type of pyarrow's what the engine calls so?"""
+    from pyarrow import types
+
+    if kind == "str":
+        return types.is_string(arrow) or types.is_large_string(arrow) or types.is_string_view(arrow)
+    return arrow == arrow_schema({"": kind}).field(0).type
+
+
+def _is_local(part: Any) -> bool:
+    from pyarrow.fs import LocalFileSystem
+
+    return all(isinstance(fragment.filesystem, LocalFileSystem) for fragment in part.fragments)
+
+
+def _pieces(part: Any) -> list:
+    return [(fragment.path, [group.id for group in fragment.row_groups]) for fragment in part.fragments]
 
 
 def _counts_rows(index: Any) -> bool:
     return isinstance(index, pd.RangeIndex) and index.name is None
 
 
-def _bytes_of(part: Any) -> int:
-    """Bytes of the uncompressed row groups of a part."""
-    total = 0
-    for fragment in part.fragments:
-        groups = fragment.row_groups
-        total += sum(group.total_byte_size for group in groups)
-    return total
+def _bytes_of(part: Any, kinds: dict) -> int:
+    """Bytes of the rows of a part, once read: texts are what they take in the file, before compression, and their places."""
+    groups = [group for fragment in part.fragments for group in fragment.row_groups]
+    fixed = sum(16 if kind == "str" else 8 for kind in kinds.values())
+    stored = sum(group.total_byte_size for group in groups) if "str" in kinds.values() else 0
+    return stored + fixed * sum(group.num_rows for group in groups)
 
 
 class _ParquetReader:
