@@ -259,7 +259,7 @@ pub fn without_nan(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 /// Floating-point numbers with 0 in place of -0, which Arrow tells apart.
-fn with_one_zero(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn with_one_zero(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let has_other = match array.data_type() {
         DataType::Float64 => {
             let values = array.as_primitive::<Float64Type>().values();

@@ -6,11 +6,13 @@
 //!
 //! Knows Arrow, DataFusion and the graph. Does not know threads, files or Python. Tested by `tests/it.rs`.
 
+mod columns;
 mod error;
 mod evaluate;
 mod expr;
 mod lower;
 mod operators;
+mod order;
 mod pieces;
 mod plan;
 mod reader;
@@ -22,6 +24,7 @@ mod table;
 pub use arrow;
 pub use datafusion_common::ScalarValue;
 
+pub use columns::Columns;
 pub use error::FrameError;
 pub use evaluate::without_nan;
 pub use expr::{Binary, Expr};

@@ -1,12 +1,12 @@
 //! Tables in pieces: by the hash of their keys, by ranges of an order; and what ranges are made of.
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{SortOptions, concat_batches, take_record_batch};
+use arrow::compute::{interleave_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, Rows, SortField};
 use datafusion_common::hash_utils::{RandomState, create_hashes};
 
 use crate::error::{FrameError, place_of};
+use crate::order::{Limits, Order};
 use crate::plan::SortKey;
 use crate::table::{Table, compacted, empty_batch};
 
@@ -40,14 +40,8 @@ pub fn by_range(
     keys: &[SortKey],
     bounds: &RecordBatch,
 ) -> Result<Vec<Table>, FrameError> {
-    let order = Order::new(schema, keys)?;
-    let own = SchemaRef::clone(&bounds.schema());
-    let bounds = Order::new(&own, keys)?.rows(bounds)?;
-    let limits: Vec<_> = bounds.iter().map(|row| row.owned()).collect();
-    cut(schema, batches, limits.len() + 1, |batch| {
-        let rows = order.rows(batch)?;
-        Ok(rows.iter().map(|row| limits.partition_point(|limit| limit.row() <= row) as u32).collect())
-    })
+    let limits = Limits::new(schema, keys, bounds)?;
+    cut(schema, batches, bounds.num_rows() + 1, |batch| limits.ranges(batch))
 }
 
 fn cut(
@@ -57,104 +51,63 @@ fn cut(
     piece_of: impl Fn(&RecordBatch) -> Result<Vec<u32>, FrameError>,
 ) -> Result<Vec<Table>, FrameError> {
     let mut pieces: Vec<Vec<RecordBatch>> = vec![Vec::new(); count];
-    let mut waiting: Vec<RecordBatch> = Vec::new();
-    let mut rows = 0;
-    let mut flush = |waiting: &mut Vec<RecordBatch>| -> Result<(), FrameError> {
-        let whole = match std::mem::take(waiting).as_slice() {
-            [] => return Ok(()),
-            [single] => single.clone(),
-            several => concat_batches(schema, several).map_err(FrameError::arrow("cutting rows"))?,
-        };
-        let numbers = piece_of(&whole)?;
-        let mut ends = vec![0_u32; count + 1];
-        for &number in &numbers {
+    let mut flush = |waiting: &[RecordBatch]| -> Result<(), FrameError> {
+        let numbers = waiting.iter().map(&piece_of).collect::<Result<Vec<_>, _>>()?;
+        let mut ends = vec![0; count + 1];
+        for &number in numbers.iter().flatten() {
             ends[number as usize + 1] += 1;
         }
         for place in 1..=count {
             ends[place] += ends[place - 1];
         }
         let starts = ends.clone();
-        let mut order = vec![0_u32; numbers.len()];
-        for (row, &number) in numbers.iter().enumerate() {
-            let end = &mut ends[number as usize];
-            order[*end as usize] = row as u32;
-            *end += 1;
+        let mut order = vec![(0, 0); starts[count]];
+        for (batch, numbers) in numbers.iter().enumerate() {
+            for (row, &number) in numbers.iter().enumerate() {
+                let end: &mut usize = &mut ends[number as usize];
+                order[*end] = (batch, row);
+                *end += 1;
+            }
         }
-        let order = UInt32Array::from(order);
+        let sources: Vec<&RecordBatch> = waiting.iter().collect();
         for (number, piece) in pieces.iter_mut().enumerate() {
-            let (start, end) = (starts[number] as usize, starts[number + 1] as usize);
-            if end > start {
-                let taken = take_record_batch(&whole, &order.slice(start, end - start))
-                    .map_err(FrameError::arrow("cutting rows"))?;
+            let rows = &order[starts[number]..starts[number + 1]];
+            if !rows.is_empty() {
+                let taken = interleave_record_batch(&sources, rows).map_err(FrameError::arrow("cutting rows"))?;
                 piece.push(compacted(&taken)?);
             }
         }
         Ok(())
     };
+    let mut waiting: Vec<RecordBatch> = Vec::new();
+    let mut rows = 0;
     for batch in batches {
         rows += batch.num_rows();
         waiting.push(batch);
         if rows >= ROWS_AT_ONCE {
-            flush(&mut waiting)?;
+            flush(&waiting)?;
+            waiting.clear();
             rows = 0;
         }
     }
-    flush(&mut waiting)?;
+    flush(&waiting)?;
     Ok(pieces.into_iter().map(|batches| Table::new(SchemaRef::clone(schema), batches)).collect())
-}
-
-/// Rows as bytes that compare as the keys of an order do.
-struct Order {
-    converter: RowConverter,
-    places: Vec<usize>,
-}
-
-impl Order {
-    fn new(schema: &SchemaRef, keys: &[SortKey]) -> Result<Order, FrameError> {
-        let mut places = Vec::with_capacity(keys.len());
-        let mut fields = Vec::with_capacity(keys.len());
-        for key in keys {
-            let place = place_of(schema, &key.column)?;
-            let options = SortOptions { descending: key.descending, nulls_first: key.missing_first };
-            fields.push(SortField::new_with_options(schema.field(place).data_type().clone(), options));
-            places.push(place);
-        }
-        let converter = RowConverter::new(fields).map_err(FrameError::arrow("sorting"))?;
-        Ok(Order { converter, places })
-    }
-
-    fn rows(&self, batch: &RecordBatch) -> Result<Rows, FrameError> {
-        let columns: Vec<ArrayRef> = self.places.iter().map(|&place| ArrayRef::clone(batch.column(place))).collect();
-        self.converter.convert_columns(&columns).map_err(FrameError::arrow("sorting"))
-    }
 }
 
 /// The rows of tables in order; rows of equal keys stay as they come.
 pub fn sorted(table: &Table, keys: &[SortKey]) -> Result<Table, FrameError> {
-    let whole = table.whole()?;
-    if keys.is_empty() || whole.num_rows() < 2 {
-        return Ok(Table::of_batch(whole));
+    if keys.is_empty() || table.rows() < 2 {
+        return Ok(Table::of_batch(table.whole()?));
     }
-    let rows = Order::new(table.schema(), keys)?.rows(&whole)?;
-    // The first bytes of most rows tell their order, without a look at the rest, which is elsewhere in memory.
-    let mut order: Vec<(u64, u32)> =
-        rows.iter().enumerate().map(|(number, row)| (first_bytes(row.data()), number as u32)).collect();
-    order.sort_unstable_by(|a, b| {
-        let rest = || rows.row(a.1 as usize).cmp(&rows.row(b.1 as usize)).then(a.1.cmp(&b.1));
-        a.0.cmp(&b.0).then_with(rest)
-    });
-    drop(rows);
-    let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
-    let taken = take_record_batch(&whole, &UInt32Array::from(order)).map_err(FrameError::arrow("sorting"))?;
-    Ok(Table::of_batch(taken))
-}
-
-/// The first eight bytes, as a number that compares as they do.
-fn first_bytes(row: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let count = row.len().min(8);
-    bytes[..count].copy_from_slice(&row[..count]);
-    u64::from_be_bytes(bytes)
+    let order = Order::new(table.schema(), keys)?;
+    let taken = match order.places(table.batches())? {
+        Some(places) => interleave_record_batch(&table.batches().iter().collect::<Vec<_>>(), &places),
+        None => {
+            let whole = table.whole()?;
+            take_record_batch(&whole, &UInt32Array::from(order.compared(&whole)?))
+        }
+    };
+    Ok(Table::of_batch(taken.map_err(FrameError::arrow("sorting"))?))
 }
 
 /// Some rows' keys, evenly spread over the batches.

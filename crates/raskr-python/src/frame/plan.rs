@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 use raskr_frame::{
-    FrameError, JoinKind, Measure, Options, PartitionReader, Plan, SortKey, Statistic, explain_stages, lower,
+    Columns, FrameError, JoinKind, Measure, Options, PartitionReader, Plan, SortKey, Statistic, explain_stages, lower,
 };
 
+use raskr_graph::Input;
 use raskr_io::csv::{Column, Dialect};
 use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
 use raskr_io::parquet_table::{ParquetColumn, ParquetPart, ParquetPiece, ParquetTable};
@@ -22,6 +23,7 @@ use crate::text::TextFile;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FramePlan>()?;
+    module.add_function(wrap_pyfunction!(frame_columns, module)?)?;
     module.add_function(wrap_pyfunction!(frame_nodes, module)?)?;
     module.add_function(wrap_pyfunction!(frame_stages, module)?)
 }
@@ -218,6 +220,18 @@ fn frame_nodes(
     let lowered = lower(&plans_of(&plans), Options { threads, memory_limit });
     let lowered = lowered.map_err(|error| to_python(py, error.into()))?;
     Ok(lowered.into_iter().map(|calls| calls.into_iter().map(Node::of_call).collect()).collect())
+}
+
+/// The columns of tables, given as nodes, one behind the other, `count` in number; the numbers of rows within their tables
+/// behind them if `numbered`. A node for each column, or one for all of them if `together`.
+#[pyfunction]
+fn frame_columns(tables: Vec<PyRef<'_, Node>>, count: usize, numbered: bool, together: bool) -> Vec<Node> {
+    let inputs: Vec<Input> = tables.iter().map(|table| table.input().clone()).collect();
+    let made: Vec<Columns> = match together {
+        true => vec![Columns::All { count, numbered }],
+        false => (0..count).map(Columns::One).chain(numbered.then_some(Columns::Numbers)).collect(),
+    };
+    made.into_iter().map(|columns| Node::of_call(columns.call(inputs.clone()))).collect()
 }
 
 /// The stages of plans, and what DataFusion does in them, as text.

@@ -23,7 +23,8 @@ class NativeResult(Expression):
     plan : core.FramePlan or Figures
         Gives a table for each partition.
     finish : callable
-        Makes a pandas object of tables.
+        Makes a pandas object of columns, as `core.frame_columns` gives them; its `counts_rows` says whether it wants the
+        numbers of rows behind them.
     """
 
     def __init__(self, replaced: Expression, plan: Any, finish: Any) -> None:
@@ -33,12 +34,20 @@ class NativeResult(Expression):
         self.tables: list = []
 
     def _lower(self) -> list:
-        return [self._call(number, self.finish, [table]) for number, table in enumerate(self.tables)]
+        lists = [self._columns([table], True) for table in self.tables]
+        return [self._call(number, self.finish, columns) for number, [columns] in enumerate(lists)]
 
     def whole_node(self) -> Any:
         """A node that gives all partitions as one pandas object, which costs less than putting pandas objects together."""
+        # Within a limit of memory tables that were spilled are read once, not for each column.
+        limited = _memory_limit() is not None
+        columns = self._columns(self.tables, limited)
         label = self.name.rpartition("-")[0]
-        return core.node_of_call(self.finish, (self.tables,), None, key=f"{self.name}-whole", name=label)
+        given = columns[0] if limited else columns
+        return core.node_of_call(self.finish, (given,), None, key=f"{self.name}-whole", name=label)
+
+    def _columns(self, tables: list, together: bool) -> list:
+        return core.frame_columns(tables, len(self.plan.columns), self.finish.counts_rows, together)
 
 
 class Rows:
@@ -53,26 +62,29 @@ class Rows:
     """
 
     def __init__(self, meta: Any, index: bool) -> None:
-        self.meta, self.index = meta, index
+        self.meta, self.counts_rows = meta, not index
 
-    def __call__(self, tables: Sequence) -> Any:
-        columns = columns_of(tables)
-        if self.index:
-            kind = self.meta.index.dtype
-            index = index_of(columns.pop(), kind, self.meta.index.name)
+    def __call__(self, columns: list) -> Any:
+        *columns, last = columns
+        name = self.meta.index.name
+        if not self.counts_rows:
+            index = index_of(last, self.meta.index.dtype, name)
+        elif len(last) == 0 or last[-1] == len(last) - 1:
+            index = pd.RangeIndex(len(last), name=name)
         else:
-            index = _counted([table.num_rows for table in tables], self.meta.index.name)
+            index = pd.Index(last, name=name, copy=False)
         return assembled(columns, self.meta, index)
 
 
 class Groups:
-    """Makes the result of a group-by of a table whose first columns are the keys."""
+    """Makes the result of a group-by of columns of which the first ones are the keys."""
+
+    counts_rows = False
 
     def __init__(self, meta: Any) -> None:
         self.meta = meta
 
-    def __call__(self, tables: Sequence) -> Any:
-        columns = columns_of(tables)
+    def __call__(self, columns: list) -> Any:
         index = self.meta.index
         if isinstance(index, pd.MultiIndex):
             kinds = [level.dtype for level in index.levels]
@@ -112,14 +124,15 @@ def with_plans(results: Sequence[NativeResult]) -> None:
 
 
 class OneRow:
-    """Makes a number, or a series over the columns, of columns of a table of one row, from column `first` on."""
+    """Makes a number, or a series over the columns, of columns of one row, from column `first` on."""
+
+    counts_rows = False
 
     def __init__(self, meta: Any, kinds: Sequence) -> None:
         self.meta, self.kinds, self.first = meta, list(kinds), 0
 
-    def __call__(self, tables: Sequence) -> Any:
-        columns = columns_of(tables)[self.first :]
-        found = [values_of(column, kind)[0] for column, kind in zip(columns, self.kinds)]
+    def __call__(self, columns: list) -> Any:
+        found = [values_of(column, kind)[0] for column, kind in zip(columns[self.first :], self.kinds)]
         if isinstance(self.meta, pd.Series):
             return pd.Series(found, index=self.meta.index, dtype=self.meta.dtype, name=self.meta.name)
         return found[0]
@@ -142,40 +155,32 @@ def _series(column: Any, kind: Any, index: Any) -> Any:
 def index_of(column: Any, kind: Any, name: Any = None) -> Any:
     """A column as an index of pandas' element type."""
     given = object if pd.api.types.is_object_dtype(kind) else None
-    return pd.Index(values_of(column, kind), dtype=given, name=name)
-
-
-def _counted(lengths: Sequence, name: Any) -> Any:
-    """An index that counts the rows of each partition from 0."""
-    if len(lengths) == 1:
-        return pd.RangeIndex(lengths[0], name=name)
-    return pd.Index(np.concatenate([np.arange(length) for length in lengths]), name=name)
-
-
-def columns_of(tables: Sequence) -> list:
-    """The columns of tables of the engine, one behind the other, as pyarrow has them."""
-    import pyarrow
-
-    return pyarrow.concat_tables([pyarrow.table(table) for table in tables]).columns
+    return pd.Index(values_of(column, kind), dtype=given, name=name, copy=False)
 
 
 def values_of(column: Any, dtype: Any) -> Any:
-    """A column as an array of pandas' element type; numbers with missing values become floats."""
+    """A column as an array of pandas' element type; numbers with missing values are floats."""
+    if not isinstance(column, np.ndarray):
+        return _values_of_table(column, dtype)
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        return pd.array(column, dtype=dtype)
+    if dtype.kind in "iu" and column.dtype.kind == "f" or column.dtype == dtype:
+        return column
+    return column.astype(dtype)
+
+
+def _values_of_table(table: Any, dtype: Any) -> Any:
+    """The column of a table of texts, or of truth values some of which are missing."""
+    import pyarrow
+
+    [column] = pyarrow.table(table).columns
     if isinstance(dtype, pd.api.extensions.ExtensionDtype):
         return dtype.__from_arrow__(column)  # type: ignore[attr-defined]
-    if dtype.kind == "M":
-        return column.to_pandas().astype(dtype).array
     values = column.to_numpy()
-    if pd.api.types.is_object_dtype(dtype):
-        if column.null_count:
-            values = values.copy()
-            values[np.asarray(column.is_null())] = np.nan
-        return values.astype(object, copy=False)
-    if column.null_count and dtype.kind in "iub":
-        return values.astype(object if dtype.kind == "b" else float, copy=False)
-    if not values.flags.writeable:
+    if column.null_count and pd.api.types.is_object_dtype(dtype):
         values = values.copy()
-    return values if values.dtype == dtype else values.astype(dtype)
+        values[np.asarray(column.is_null())] = np.nan
+    return values.astype(object, copy=False)
 
 
 def nodes_of_plans(plans: Sequence) -> list[list]:
