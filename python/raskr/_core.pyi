@@ -576,8 +576,10 @@ class FrameTable:
 def frame_nodes(plans: Sequence[FramePlan], threads: int, memory_limit: int | None) -> list[list[Node]]:
     """The partitions of plans, each a node that gives a `FrameTable`; what plans share is computed once."""
 
-def frame_columns(tables: Sequence[Node], count: int, numbered: bool, together: bool) -> list[Node]:
+def frame_columns(tables: Sequence[Node], count: int, numbered: bool, together: bool, size: int) -> list[Node]:
     """The `count` columns of tables, one behind the other: a node for each, or one for a list of them if `together`.
+
+    `size` is the tables' estimated size in bytes.
 
     Numbers, truth values and times are NumPy arrays (missing ones NaN, in floats, and not-a-time); texts, and truth values some
     of which are missing, are a `FrameTable` of one column. If `numbered`, the numbers of rows in their tables come last.

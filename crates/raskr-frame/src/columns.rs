@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, PrimitiveArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, Schema, TimeUnit as ArrowUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
+    TimeUnit as ArrowUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use raskr_base::{ChunkMut, DType, Element, Op, TaskContext, TaskError, TimeUnit, Value};
 use raskr_graph::{Call, Input};
@@ -27,20 +27,25 @@ pub enum Columns {
 }
 
 impl Columns {
-    /// The task that makes it of tables.
-    pub fn call(self, tables: Vec<Input>) -> Arc<Call> {
-        Call::new(Arc::new(self), tables, None)
+    /// The task that makes it of tables; `bytes` is how large it is estimated to be.
+    pub fn call(self, tables: Vec<Input>, bytes: u64) -> Arc<Call> {
+        Call::new(Arc::new(ColumnsOp { columns: self, bytes }), tables, None)
     }
 }
 
-impl Op for Columns {
+struct ColumnsOp {
+    columns: Columns,
+    bytes: u64,
+}
+
+impl Op for ColumnsOp {
     fn name(&self) -> &str {
         "columns"
     }
 
     fn run(&self, _: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         let tables = inputs.iter().map(Table::of).collect::<Result<Vec<_>, _>>()?;
-        Ok(match self {
+        Ok(match &self.columns {
             Columns::One(place) => column(&tables, *place)?,
             Columns::Numbers => numbers(&tables),
             Columns::All { count, numbered } => {
@@ -49,6 +54,10 @@ impl Op for Columns {
                 Value::List(made.into())
             }
         })
+    }
+
+    fn estimate(&self, _: u32) -> u64 {
+        self.bytes
     }
 }
 
@@ -87,9 +96,7 @@ fn column(tables: &[&Table], place: usize) -> Result<Value, FrameError> {
         DataType::Float64 => joined::<Float64Type>(&pieces, DType::F64, f64::NAN),
         DataType::Timestamp(unit, None) => times(&pieces, *unit)?,
         DataType::Boolean if !missing => truths(&pieces),
-        DataType::Utf8View => {
-            one_column(&Field::new(field.name(), DataType::LargeUtf8, true), vec![texts(&pieces)])?
-        }
+        DataType::Utf8View => one_column(&Field::new(field.name(), DataType::LargeUtf8, true), vec![texts(&pieces)])?,
         _ => one_column(field, pieces.into_iter().cloned().collect())?,
     })
 }

@@ -52,9 +52,9 @@ impl Order {
         }
     }
 
-    /// The rows of batches in order, each as the number of its batch and its place there; rows of equal keys stay as they come.
-    /// `None` where rows have to be compared by more than a number.
-    pub fn places(&self, batches: &[RecordBatch]) -> Result<Option<Vec<(usize, usize)>>, FrameError> {
+    /// The rows of batches in order; rows of equal keys stay as they come. `None` where rows have to be compared by more than
+    /// a number.
+    pub fn places(&self, batches: &[RecordBatch]) -> Result<Option<Places>, FrameError> {
         let longest = batches.iter().map(RecordBatch::num_rows).max().unwrap_or_default();
         let bits = usize::BITS - longest.leading_zeros();
         if u32::try_from(batches.len() << bits).is_err() {
@@ -65,7 +65,7 @@ impl Order {
             let Some(found) = self.numbers(batch)? else { return Ok(None) };
             numbers.push(found);
         }
-        Ok(Some(by_digits(&numbers, bits)))
+        Ok(Some(Places { packed: by_digits(&numbers, bits), bits }))
     }
 
     /// The places of the rows of a batch in order, whatever they are compared by.
@@ -80,6 +80,24 @@ impl Order {
         });
         Ok(order.into_iter().map(|(_, number)| number).collect())
     }
+}
+
+/// Rows in an order, as lists and places within them in the lower halves of numbers.
+pub struct Places {
+    packed: Vec<u64>,
+    /// That a place within a list takes.
+    bits: u32,
+}
+
+impl Places {
+    /// So many rows at a time, each as the number of its list and its place there.
+    pub fn chunks(&self, rows: usize) -> impl Iterator<Item = Vec<(usize, usize)>> {
+        self.packed.chunks(rows).map(|chunk| chunk.iter().map(|&place| unpacked(place, self.bits)).collect())
+    }
+}
+
+fn unpacked(place: u64, bits: u32) -> (usize, usize) {
+    (place as u32 as usize >> bits, place as usize & ((1 << bits) - 1))
 }
 
 /// Rows that cut an order in ranges.
@@ -169,14 +187,14 @@ fn each<T: ArrowPrimitiveType>(column: &ArrayRef, options: SortOptions, of: impl
     made
 }
 
-/// The places of numbers in order, equal ones as they come, as lists and places within them, which take no more than `bits`.
+/// The places of numbers in order, equal ones as they come, as [`Places`] has them: places within lists take no more than
+/// `bits`.
 ///
 /// They are sorted by the first 32 of the bits in which they differ, byte after byte from the last of these, but for bytes
 /// that are the same in all (radix sort; Knuth, The Art of Computer Programming 3, 5.2.5); what is then still the same is
 /// compared.
-fn by_digits(lists: &[Vec<u64>], bits: u32) -> Vec<(usize, usize)> {
+fn by_digits(lists: &[Vec<u64>], bits: u32) -> Vec<u64> {
     const DIGITS: u32 = 4;
-    let of_list = |place: u64| (place as u32 as usize >> bits, place as usize & ((1 << bits) - 1));
     let all = || lists.iter().flatten().copied();
     let (low, high) = (all().min().unwrap_or_default(), all().max().unwrap_or_default());
     let shift = (u64::BITS - (high - low).leading_zeros()).saturating_sub(32);
@@ -211,14 +229,14 @@ fn by_digits(lists: &[Vec<u64>], bits: u32) -> Vec<(usize, usize)> {
     }
     if shift > 0 {
         let number = |place: u64| {
-            let (list, place) = of_list(place);
+            let (list, place) = unpacked(place, bits);
             lists[list][place]
         };
         packed.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1).for_each(|same| {
             same.sort_by_key(|&place| number(place));
         });
     }
-    packed.into_iter().map(of_list).collect()
+    packed
 }
 
 #[cfg(test)]
@@ -247,8 +265,20 @@ mod tests {
             (Some(a), Some(b)) if descending => b.partial_cmp(&a).unwrap(),
             (Some(a), Some(b)) => a.partial_cmp(&b).unwrap(),
             (None, None) => Ordering::Equal,
-            (None, _) => if missing_first { Ordering::Less } else { Ordering::Greater },
-            (_, None) => if missing_first { Ordering::Greater } else { Ordering::Less },
+            (None, _) => {
+                if missing_first {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+            (_, None) => {
+                if missing_first {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
         });
         order
     }
@@ -263,7 +293,7 @@ mod tests {
         let (first, rest) = (batch.num_rows() / 3, batch.num_rows() - batch.num_rows() / 3);
         let parts = [batch.slice(0, first), batch.slice(first, rest)];
         if let Some(places) = order().places(&parts).unwrap() {
-            let whole: Vec<u32> = places.into_iter().map(|(part, row)| (part * first + row) as u32).collect();
+            let whole: Vec<u32> = places.chunks(7).flatten().map(|(part, row)| (part * first + row) as u32).collect();
             assert_eq!(whole, found);
         }
         // Ranges that begin at two of the rows, wherever these are.

@@ -100,14 +100,15 @@ pub fn sorted(table: &Table, keys: &[SortKey]) -> Result<Table, FrameError> {
         return Ok(Table::of_batch(table.whole()?));
     }
     let order = Order::new(table.schema(), keys)?;
-    let taken = match order.places(table.batches())? {
-        Some(places) => interleave_record_batch(&table.batches().iter().collect::<Vec<_>>(), &places),
-        None => {
-            let whole = table.whole()?;
-            take_record_batch(&whole, &UInt32Array::from(order.compared(&whole)?))
-        }
+    let failed = FrameError::arrow("sorting");
+    let Some(places) = order.places(table.batches())? else {
+        let whole = table.whole()?;
+        let taken = take_record_batch(&whole, &UInt32Array::from(order.compared(&whole)?)).map_err(failed)?;
+        return Ok(Table::of_batch(taken));
     };
-    Ok(Table::of_batch(taken.map_err(FrameError::arrow("sorting"))?))
+    let sources: Vec<&RecordBatch> = table.batches().iter().collect();
+    let taken = places.chunks(ROWS_AT_ONCE).map(|rows| interleave_record_batch(&sources, &rows));
+    Ok(Table::new(SchemaRef::clone(table.schema()), taken.collect::<Result<_, _>>().map_err(failed)?))
 }
 
 /// Some rows' keys, evenly spread over the batches.

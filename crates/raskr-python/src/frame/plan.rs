@@ -223,15 +223,16 @@ fn frame_nodes(
 }
 
 /// The columns of tables, given as nodes, one behind the other, `count` in number; the numbers of rows within their tables
-/// behind them if `numbered`. A node for each column, or one for all of them if `together`.
+/// behind them if `numbered`. A node for each column, or one for all of them if `together`. `size` is in bytes.
 #[pyfunction]
-fn frame_columns(tables: Vec<PyRef<'_, Node>>, count: usize, numbered: bool, together: bool) -> Vec<Node> {
+fn frame_columns(tables: Vec<PyRef<'_, Node>>, count: usize, numbered: bool, together: bool, size: u64) -> Vec<Node> {
     let inputs: Vec<Input> = tables.iter().map(|table| table.input().clone()).collect();
     let made: Vec<Columns> = match together {
         true => vec![Columns::All { count, numbered }],
         false => (0..count).map(Columns::One).chain(numbered.then_some(Columns::Numbers)).collect(),
     };
-    made.into_iter().map(|columns| Node::of_call(columns.call(inputs.clone()))).collect()
+    let each = size / made.len().max(1) as u64;
+    made.into_iter().map(|columns| Node::of_call(columns.call(inputs.clone(), each))).collect()
 }
 
 /// The stages of plans, and what DataFusion does in them, as text.

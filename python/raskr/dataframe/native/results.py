@@ -47,7 +47,11 @@ class NativeResult(Expression):
         return core.node_of_call(self.finish, (given,), None, key=f"{self.name}-whole", name=label)
 
     def _columns(self, tables: list, together: bool) -> list:
-        return core.frame_columns(tables, len(self.plan.columns), self.finish.counts_rows, together)
+        # Within a limit a result is not refused for what its rows may have been before they were chosen.
+        limit = _memory_limit()
+        size = self.plan.estimate * len(tables) // max(len(self.tables), 1)
+        size = size if limit is None else min(size, limit // 5)
+        return core.frame_columns(tables, len(self.plan.columns), self.finish.counts_rows, together, size)
 
 
 class Rows:
