@@ -18,7 +18,7 @@ const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Batches in `count` pieces; rows of equal keys are in the same piece, whatever the batches are.
 pub fn by_hash(
     schema: &SchemaRef,
-    batches: Vec<RecordBatch>,
+    batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
     keys: &[String],
     count: usize,
 ) -> Result<Vec<Table>, FrameError> {
@@ -36,7 +36,7 @@ pub fn by_hash(
 /// Batches in pieces, each with the rows from one row of `bounds` up to the next in the order of the keys.
 pub fn by_range(
     schema: &SchemaRef,
-    batches: Vec<RecordBatch>,
+    batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
     keys: &[SortKey],
     bounds: &RecordBatch,
 ) -> Result<Vec<Table>, FrameError> {
@@ -46,7 +46,7 @@ pub fn by_range(
 
 fn cut(
     schema: &SchemaRef,
-    batches: Vec<RecordBatch>,
+    batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
     count: usize,
     piece_of: impl Fn(&RecordBatch) -> Result<Vec<u32>, FrameError>,
 ) -> Result<Vec<Table>, FrameError> {
@@ -82,6 +82,7 @@ fn cut(
     let mut waiting: Vec<RecordBatch> = Vec::new();
     let mut rows = 0;
     for batch in batches {
+        let batch = batch?;
         rows += batch.num_rows();
         waiting.push(batch);
         if rows >= ROWS_AT_ONCE {

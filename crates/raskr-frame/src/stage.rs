@@ -71,7 +71,13 @@ impl StageOp {
         Ok(displayable(&*plan).indent(false).to_string())
     }
 
-    fn rows(&self, context: &TaskContext<'_>, inputs: &[Value], again: bool) -> Result<Vec<RecordBatch>, FrameError> {
+    /// The batches that the stage's plan gives, one after another.
+    fn rows<'a>(
+        &self,
+        context: &'a TaskContext<'_>,
+        inputs: &[Value],
+        again: bool,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, FrameError>> + use<'a>, FrameError> {
         let mut leaf = |node: &Node| -> Result<Arc<dyn ExecutionPlan>, FrameError> {
             match node {
                 Node::Read { reader, columns } => {
@@ -95,38 +101,38 @@ impl StageOp {
             }
         };
         let plan = self.stage.node.physical(&mut leaf)?;
-        let failed = || FrameError::datafusion("a stage");
-        let mut stream = plan.execute(0, engine_context(context.memory_limit)?).map_err(failed())?;
-        let mut batches = Vec::new();
-        while let Some(batch) = block_on(stream.next()) {
-            let batch = batch.map_err(failed())?;
-            context.check_cancelled()?;
-            if batch.num_rows() > 0 {
-                batches.push(batch);
-            }
-        }
-        Ok(batches)
+        let mut stream =
+            plan.execute(0, engine_context(context.memory_limit)?).map_err(FrameError::datafusion("a stage"))?;
+        let next = move || {
+            block_on(stream.next()).map(|batch| {
+                context.check_cancelled()?;
+                batch.map_err(FrameError::datafusion("a stage"))
+            })
+        };
+        Ok(std::iter::from_fn(next).filter(|batch| batch.as_ref().map_or(true, |batch| batch.num_rows() > 0)))
     }
 
-    fn work(&self, context: &TaskContext<'_>, inputs: &[Value]) -> Result<Value, FrameError> {
-        let batches = match self.rows(context, inputs, false) {
-            Err(FrameError::Doubt(_)) => self.rows(context, inputs, true)?,
-            other => other?,
-        };
+    fn work(&self, context: &TaskContext<'_>, inputs: &[Value], again: bool) -> Result<Value, FrameError> {
+        let rows = self.rows(context, inputs, again)?;
         let schema = &self.stage.schema;
         let listed = |tables: Vec<Table>| Value::List(tables.into_iter().map(Table::into_value).collect());
-        Ok(match &self.stage.ending {
-            Ending::Collect => Table::new(Arc::clone(schema), batches).compact()?.into_value(),
-            Ending::Hash { keys, count } => listed(by_hash(schema, batches, keys, *count)?),
+        let bounds = |value: Option<&Value>| value.map(Table::of).transpose()?.ok_or_else(not_a_leaf)?.whole();
+        // Rows that are cut need not all be there at once.
+        let whole = match &self.stage.ending {
+            Ending::Hash { keys, count } => return Ok(listed(by_hash(schema, rows, keys, *count)?)),
             Ending::Ranges { keys, count } => {
-                let bounds = inputs.last().map(Table::of).transpose()?.ok_or_else(not_a_leaf)?;
-                let mut pieces = by_range(schema, batches, keys, &bounds.whole()?)?;
+                let mut pieces = by_range(schema, rows, keys, &bounds(inputs.last())?)?;
                 pieces.resize_with(*count, || Table::new(Arc::clone(schema), Vec::new()));
-                listed(pieces)
+                return Ok(listed(pieces));
             }
-            Ending::Sample { keys } => sample(schema, &batches, keys, SAMPLE_ROWS)?.into_value(),
-            Ending::Sorted { keys } => sorted(&Table::new(Arc::clone(schema), batches), keys)?.into_value(),
-        })
+            _ => Table::new(Arc::clone(schema), rows.collect::<Result<_, _>>()?),
+        };
+        Ok(match &self.stage.ending {
+            Ending::Sample { keys } => sample(schema, whole.batches(), keys, SAMPLE_ROWS)?,
+            Ending::Sorted { keys } => sorted(&whole, keys)?,
+            _ => whole.compact()?,
+        }
+        .into_value())
     }
 }
 
@@ -169,7 +175,10 @@ impl Op for StageOp {
     }
 
     fn run(&self, context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        Ok(self.work(context, inputs)?)
+        Ok(match self.work(context, inputs, false) {
+            Err(FrameError::Doubt(_)) => self.work(context, inputs, true)?,
+            other => other?,
+        })
     }
 
     fn estimate(&self, _: u32) -> u64 {
