@@ -30,8 +30,10 @@ test-rust: setup ## run the Rust tests
 test-python: setup ## run the Python tests (PYTEST="tests/unit -k name" for some)
 	@$(VENV)/python -m pytest $(PYTEST)
 
-fuzz: ## read damaged messages of other processes and damaged CSV, far more of them than the tests do (CASES=1000000)
+fuzz: ## read damaged messages, handshakes and CSV, far more of them than the tests do (CASES=1000000)
 	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-exec --test it messages::
+	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-cluster --lib frame::
+	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-cluster --lib handshake::
 	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-io --test files csv::damaged
 
 demo: setup ## see it work: arrays larger than memory, and a hundred thousand small tasks

@@ -154,6 +154,17 @@ fn capacity_of(len: usize) -> usize {
 impl Buffer {
     /// Memory for `len` bytes, initialised but with unspecified contents.
     pub fn recycled(len: usize) -> Buffer {
+        match Buffer::try_recycled(len) {
+            Some(buffer) => buffer,
+            None => handle_alloc_error(layout(capacity_of(len))),
+        }
+    }
+
+    /// The same for a length that somebody else named; `None` where the system does not have that much.
+    pub fn try_recycled(len: usize) -> Option<Buffer> {
+        if len >= isize::MAX as usize - ALIGNMENT {
+            return None;
+        }
         let capacity = capacity_of(len);
         if capacity >= POOLED_MIN {
             let mut pool = POOL.lock();
@@ -164,7 +175,7 @@ impl Buffer {
                 drop(pool);
                 if let Some(start) = NonNull::new(start as *mut u8) {
                     LIVE.fetch_add(capacity, Ordering::Relaxed);
-                    return Buffer { start, len, owner: Owner::Heap(capacity) };
+                    return Some(Buffer { start, len, owner: Owner::Heap(capacity) });
                 }
             }
         }
@@ -173,13 +184,17 @@ impl Buffer {
 
     /// Zeroed memory for `len` bytes.
     pub fn zeroed(len: usize) -> Buffer {
-        Buffer::allocate(len, capacity_of(len))
+        let capacity = capacity_of(len);
+        match Buffer::allocate(len, capacity) {
+            Some(buffer) => buffer,
+            None => handle_alloc_error(layout(capacity)),
+        }
     }
 
-    fn allocate(len: usize, capacity: usize) -> Buffer {
-        let Some(start) = NonNull::new(acquire(capacity)) else { handle_alloc_error(layout(capacity)) };
+    fn allocate(len: usize, capacity: usize) -> Option<Buffer> {
+        let start = NonNull::new(acquire(capacity))?;
         LIVE.fetch_add(capacity, Ordering::Relaxed);
-        Buffer { start, len, owner: Owner::Heap(capacity) }
+        Some(Buffer { start, len, owner: Owner::Heap(capacity) })
     }
 
     /// Memory that belongs to `keep`.
@@ -278,6 +293,14 @@ mod tests {
         drop(many);
         assert!(POOL.lock().bytes <= POOL_BYTES_MAX);
         trim();
+    }
+
+    #[test]
+    fn more_than_there_is_is_refused_where_it_is_asked_for_so() {
+        for len in [usize::MAX, isize::MAX as usize, 1 << 60] {
+            assert!(Buffer::try_recycled(len).is_none(), "{len}");
+        }
+        assert_eq!(Buffer::try_recycled(100).map(|buffer| buffer.len()), Some(100));
     }
 
     #[test]

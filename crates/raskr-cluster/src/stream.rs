@@ -1,0 +1,161 @@
+//! One type for the three kinds of socket, and its halves.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio_rustls::TlsStream;
+
+/// After this long without traffic the system asks whether the other machine is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+/// Small messages go out at once; dead machines are noticed.
+pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = stream.as_fd();
+    sockopt::set_socket_keepalive(socket, true)?;
+    // Fine tuning that a system may lack.
+    let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE);
+    let _ = sockopt::set_tcp_keepintvl(socket, KEEPALIVE / 3);
+    let _ = sockopt::set_tcp_keepcnt(socket, 3);
+    Ok(())
+}
+
+impl Stream {
+    /// Something that only the two ends of this very TLS session know; zeros elsewhere.
+    pub fn binding(&self) -> Result<[u8; 32], rustls::Error> {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => Ok([0; 32]),
+            Stream::Tls(stream) => {
+                let label = b"EXPORTER-raskr-channel-binding";
+                match &**stream {
+                    TlsStream::Client(stream) => stream.get_ref().1.export_keying_material([0; 32], label, None),
+                    TlsStream::Server(stream) => stream.get_ref().1.export_keying_material([0; 32], label, None),
+                }
+            }
+        }
+    }
+
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Stream::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+            Stream::Tls(stream) => {
+                let (read, write) = tokio::io::split(*stream);
+                (ReadHalf::Tls(read), WriteHalf::Tls(write))
+            }
+            Stream::Unix(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Unix(read), WriteHalf::Unix(write))
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+pub(crate) enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Tls(tokio::io::ReadHalf<TlsStream<TcpStream>>),
+    Unix(unix::OwnedReadHalf),
+}
+
+impl ReadHalf {
+    /// Reads some bytes, 0 at the end of the stream. Nothing is lost when the future is dropped.
+    pub async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            ReadHalf::Tcp(half) => half.read(into).await,
+            ReadHalf::Tls(half) => half.read(into).await,
+            ReadHalf::Unix(half) => half.read(into).await,
+        }
+    }
+}
+
+pub(crate) enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    Tls(tokio::io::WriteHalf<TlsStream<TcpStream>>),
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl WriteHalf {
+    /// Writes all slices; `written` is told of progress.
+    pub async fn write_all(&mut self, mut slices: &mut [IoSlice<'_>], written: impl Fn(usize)) -> io::Result<()> {
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let bytes = match self {
+                WriteHalf::Tcp(half) => half.write_vectored(slices).await,
+                WriteHalf::Tls(half) => half.write_vectored(slices).await,
+                WriteHalf::Unix(half) => half.write_vectored(slices).await,
+            }?;
+            if bytes == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            written(bytes);
+            IoSlice::advance_slices(&mut slices, bytes);
+        }
+        Ok(())
+    }
+
+    pub async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            WriteHalf::Tls(half) => half.flush().await,
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Tells the other side that nothing more will come.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            WriteHalf::Tcp(half) => half.shutdown().await,
+            WriteHalf::Tls(half) => half.shutdown().await,
+            WriteHalf::Unix(half) => half.shutdown().await,
+        }
+    }
+}

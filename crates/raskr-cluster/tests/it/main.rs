@@ -1,0 +1,9 @@
+//! Connections between endpoints: over real sockets, through a proxy that damages what passes, and beset by strangers.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod faults;
+mod limits;
+mod strangers;
+mod support;
+mod tls;
+mod transports;
