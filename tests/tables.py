@@ -159,7 +159,7 @@ def same(lazy, expected, ordered=True, labelled=True):
         assert _is_declared(meta.dtype, found.dtype), f"{meta.dtype} was declared, {found.dtype} came"
         assert meta.name == found.name
     else:
-        pd.testing.assert_index_equal(found, expected, exact=True)
+        pd.testing.assert_index_equal(found, expected, exact="equiv")
 
 
 def same_programs(group, lazy, expected, **how):

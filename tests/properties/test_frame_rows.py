@@ -162,8 +162,9 @@ def test_the_first_and_last_rows(folder, table, way, count):
         # Where the first partition has fewer rows.
         warnings.simplefilter("ignore", UserWarning)
         first, last = df.head(count), df.tail(count)
-    pd.testing.assert_frame_equal(first, expected.iloc[: len(first)])
-    pd.testing.assert_frame_equal(last, expected.iloc[len(expected) - len(last) :])
+    # Categories of a text file are those that a partition has.
+    pd.testing.assert_frame_equal(first, expected.iloc[: len(first)], check_categorical=False)
+    pd.testing.assert_frame_equal(last, expected.iloc[len(expected) - len(last) :], check_categorical=False)
 
 
 @cases(30)

@@ -116,6 +116,9 @@ def to_parquet(
     if is_local and (compute or replaces):
         root = beside_of(final)
     names = _file_names(name_function, first, df.npartitions)
+    if not write_index:
+        # An index that nobody wants need not come along through sorts and joins.
+        df = df.reset_index(drop=True)
     options = {
         "fs": fs,
         "root": root,

@@ -23,8 +23,8 @@ class NativeResult(Expression):
     plan : core.FramePlan or Figures
         Gives a table for each partition.
     finish : callable
-        Makes a pandas object of columns, as `core.frame_columns` gives them; its `counts_rows` says whether it wants the
-        numbers of rows behind them.
+        Makes a pandas object of columns, as `core.frame_columns` gives them, and of the number of their tables; its
+        `counts_rows` says whether it wants the numbers of rows behind them.
     """
 
     def __init__(self, replaced: Expression, plan: Any, finish: Any) -> None:
@@ -44,7 +44,7 @@ class NativeResult(Expression):
         columns = self._columns(self.tables, limited)
         label = self.name.rpartition("-")[0]
         given = columns[0] if limited else columns
-        return core.node_of_call(self.finish, (given,), None, key=f"{self.name}-whole", name=label)
+        return core.node_of_call(self.finish, (given, len(self.tables)), None, key=f"{self.name}-whole", name=label)
 
     def _columns(self, tables: list, together: bool) -> list:
         # Within a limit a result is not refused for what its rows may have been before they were chosen.
@@ -68,12 +68,12 @@ class Rows:
     def __init__(self, meta: Any, index: bool) -> None:
         self.meta, self.counts_rows = meta, not index
 
-    def __call__(self, columns: list) -> Any:
+    def __call__(self, columns: list, tables: int = 1) -> Any:
         *columns, last = columns
         name = self.meta.index.name
         if not self.counts_rows:
             index = index_of(last, self.meta.index.dtype, name)
-        elif len(last) == 0 or last[-1] == len(last) - 1:
+        elif tables == 1:
             index = pd.RangeIndex(len(last), name=name)
         else:
             index = pd.Index(last, name=name, copy=False)
@@ -88,7 +88,7 @@ class Groups:
     def __init__(self, meta: Any) -> None:
         self.meta = meta
 
-    def __call__(self, columns: list) -> Any:
+    def __call__(self, columns: list, tables: int = 1) -> Any:
         index = self.meta.index
         if isinstance(index, pd.MultiIndex):
             kinds = [level.dtype for level in index.levels]
@@ -135,7 +135,7 @@ class OneRow:
     def __init__(self, meta: Any, kinds: Sequence) -> None:
         self.meta, self.kinds, self.first = meta, list(kinds), 0
 
-    def __call__(self, columns: list) -> Any:
+    def __call__(self, columns: list, tables: int = 1) -> Any:
         found = [values_of(column, kind)[0] for column, kind in zip(columns[self.first :], self.kinds)]
         if isinstance(self.meta, pd.Series):
             return pd.Series(found, index=self.meta.index, dtype=self.meta.dtype, name=self.meta.name)

@@ -167,6 +167,8 @@ def _method(table: NativeTable, name: str, args: list, kwargs: dict, meta: Any) 
         return table.like({meta.name: table.value.cast(kind)}, meta)
     if name == "rename" and not table.is_series and set(kwargs) == {"columns"} and not args:
         return table.like(dict(zip(meta.columns, table.columns.values())), meta)
+    if name == "reset_index" and not table.is_series and not args and kwargs == {"drop": True}:
+        return NativeTable(table.plan, table.columns, meta, table.worth, whole=False, indexed=False)
     if name == "drop" and not table.is_series and not args and set(kwargs) <= {"columns", "errors"}:
         return table.like({label: table.columns[label] for label in meta.columns}, meta)
     raise NotNative(name)
