@@ -112,7 +112,16 @@ impl Connection {
     pub fn split<S, R>(self) -> (Sender<S>, Receiver<R>) {
         let assembly = Assembly::new(self.inlet.outbox.options.limits);
         let sender = Sender { shared: self.held, _type: PhantomData };
-        let receiver = Receiver { peer: self.peer.address, inlet: self.inlet, assembly, end: None, _type: PhantomData };
+        let now = Instant::now();
+        let receiver = Receiver {
+            peer: self.peer.address,
+            inlet: self.inlet,
+            assembly,
+            called: now,
+            listening: now,
+            end: None,
+            _type: PhantomData,
+        };
         (sender, receiver)
     }
 }
@@ -228,6 +237,9 @@ pub struct Receiver<R> {
     peer: Address,
     inlet: Inlet,
     assembly: Assembly,
+    /// When `recv` was called last, and when it was called first after nobody had for long.
+    called: Instant,
+    listening: Instant,
     /// How it ended, once it has.
     end: Option<Result<(), CommError>>,
     _type: PhantomData<fn() -> R>,
@@ -318,11 +330,24 @@ impl<R: DeserializeOwned> Receiver<R> {
         }
     }
 
+    /// When the other side is to be given up, and after how long a silence. Who comes back after long gives it some time to
+    /// be heard: what it sent meanwhile may not have been noticed yet.
+    fn deadline(&self) -> Option<(Duration, Instant)> {
+        let max = self.inlet.outbox.options.silence_max?;
+        Some((max, (self.inlet.outbox.last_heard() + max).max(self.listening + max / 4)))
+    }
+
     async fn receive(&mut self) -> Result<Option<Message<R>>, CommError> {
+        let now = Instant::now();
+        if self.inlet.outbox.options.silence_max.is_some_and(|max| now - self.called > max / 2) {
+            self.listening = now;
+        }
+        self.called = now;
         loop {
             if let Some(ready) = self.next_ready() {
                 return ready;
             }
+            let deadline = self.deadline();
             match &mut self.inlet.source {
                 Source::Process(other) => {
                     tokio::select! {
@@ -331,8 +356,6 @@ impl<R: DeserializeOwned> Receiver<R> {
                     }
                 }
                 Source::Socket(half) => {
-                    let deadline =
-                        self.inlet.outbox.options.silence_max.map(|max| (max, self.inlet.outbox.last_heard() + max));
                     let read = tokio::select! {
                         biased;
                         read = half.read(self.assembly.room()) => read,

@@ -175,24 +175,31 @@ impl ClusterFile {
         restarted || self.machine == here && !process::is_alive(self.pid, self.began)
     }
 
-    /// Does the address lead to this cluster?
+    /// Does the address lead to this cluster? Loopback of another machine, which may share the folder, does not.
     fn is_at(&self, address: &Address) -> bool {
-        std::iter::once(&self.address).chain(&self.other_addresses).any(|own| own.same_place(address))
+        let elsewhere = !self.host.is_empty() && self.host != process::host_name();
+        let mut own = std::iter::once(&self.address).chain(&self.other_addresses);
+        own.any(|own| own.same_place(address)) && !(elsewhere && address.is_local())
     }
 }
 
-/// What is known about the cluster at an address: by `RASKR_TOKEN`, or else by the state file of a cluster that this user has
-/// started. The address comes back with the scheme that the cluster has.
+/// What is known about the cluster at an address: by the state file of a cluster that this user has started, or else by
+/// `RASKR_TOKEN`. The address comes back with the scheme that the cluster has.
 pub fn find(address: &Address) -> Result<(Address, Security), CommError> {
-    if let Some(token) = Token::from_environment()? {
-        return Ok((address.clone(), Security::new(token)));
-    }
-    find_in(&state_folder()?, address)
+    find_in(state_folder().ok().as_deref(), Token::from_environment()?, address)
 }
 
-fn find_in(folder: &Path, address: &Address) -> Result<(Address, Security), CommError> {
-    let found = clusters_in(folder).into_iter().find(|cluster| cluster.is_at(address));
-    let Some(cluster) = found else { return Err(CommError::NoToken { address: address.clone() }) };
+fn find_in(
+    folder: Option<&Path>,
+    environment: Option<Token>,
+    address: &Address,
+) -> Result<(Address, Security), CommError> {
+    let found = folder.map(clusters_in).unwrap_or_default().into_iter().find(|cluster| cluster.is_at(address));
+    let cluster = match (found, environment) {
+        (Some(cluster), _) => cluster,
+        (None, Some(token)) => return Ok((address.clone(), Security::new(token))),
+        (None, None) => return Err(CommError::NoToken { address: address.clone() }),
+    };
     // `node:8786` was taken for TLS; the cluster knows better.
     let scheme = match (&cluster.address, address) {
         (Address::Tcp(own), Address::Tls(typed)) if own.port == typed.port => Address::Tcp(typed.clone()),

@@ -46,11 +46,11 @@ fn a_cluster_is_found_by_its_address_while_it_is_published() {
     assert_eq!((mode(&states), mode(published.path())), (0o700, 0o600));
     assert_eq!(names(&states).len(), 1, "nothing is left beside it");
     for typed in ["127.0.0.1:7001", "localhost:7001", "[::1]:7001"] {
-        let (_, security) = find_in(&states, &typed.parse().expect("an address")).expect(typed);
+        let (_, security) = find_in(Some(&states), None, &typed.parse().expect("an address")).expect(typed);
         assert!(security.token().is_same(one.security.token()));
     }
     let other: Address = "127.0.0.1:7002".parse().expect("an address");
-    let error = find_in(&states, &other).expect_err("unknown");
+    let error = find_in(Some(&states), None, &other).expect_err("unknown");
     assert!(error.to_string().contains("tcp://127.0.0.1:7002: no token is known for it: set RASKR_TOKEN"), "{error}");
     drop(published);
     assert!(names(&states).is_empty());
@@ -63,9 +63,10 @@ fn a_cluster_tells_its_scheme_and_that_it_is_insecure() {
     cluster.security = cluster.security.insecure();
     cluster.other_addresses.push("unix:///run/raskr/x".parse().expect("an address"));
     let _published = cluster.publish_in(&folder.0).expect("published");
-    let (address, security) = find_in(&folder.0, &"node7:7003".parse().expect("an address")).expect("found");
+    let (address, security) =
+        find_in(Some(&folder.0), None, &"node7:7003".parse().expect("an address")).expect("found");
     assert_eq!((address.to_string().as_str(), security.is_insecure()), ("tcp://node7:7003", true));
-    assert!(find_in(&folder.0, &"unix:///run/raskr/x".parse().expect("an address")).is_ok());
+    assert!(find_in(Some(&folder.0), None, &"unix:///run/raskr/x".parse().expect("an address")).is_ok());
 }
 
 #[test]
@@ -134,4 +135,20 @@ fn files_that_others_could_have_written_or_read_are_not_trusted() {
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).expect("set");
     private_folder(&folder.0).expect("made private");
     assert_eq!(mode(&folder.0), 0o700);
+}
+
+#[test]
+fn a_state_file_comes_before_the_environment_and_loopback_elsewhere_is_not_ours() {
+    let folder = Folder::new();
+    let token = Token::random().expect("random");
+    let address: Address = "localhost:7010".parse().expect("an address");
+    let find = || find_in(Some(&folder.0), Some(token.clone()), &address).expect("found").1;
+    assert!(find().token().is_same(&token));
+    let mut elsewhere = cluster("tcp://127.0.0.1:7010");
+    (elsewhere.machine, elsewhere.host) = ("another".into(), "elsewhere".into());
+    let published = elsewhere.publish_in(&folder.0).expect("published");
+    assert!(find().token().is_same(&token));
+    let here = cluster("tcp://127.0.0.1:7010");
+    let _published = (published, here.publish_in(&folder.0).expect("published"));
+    assert!(find().token().is_same(here.security.token()));
 }

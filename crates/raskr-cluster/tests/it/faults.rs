@@ -282,3 +282,32 @@ async fn a_process_that_is_gone_is_noticed_by_receiver_and_sender() {
     assert_eq!(told, error.to_string());
     tokio::time::timeout(SHORT, back.close(SHORT)).await.expect("at once").expect_err("lost");
 }
+
+#[tokio::test]
+async fn who_comes_back_after_long_gives_the_other_side_time_to_be_heard() {
+    let token = token();
+    let silent = with(endpoint(Role::Worker, &token), |options| options.heartbeat = Duration::from_secs(100_000));
+    let server = endpoint(Role::Scheduler, &token);
+    let (one, two) = crate::support::meet(&silent, &server, &Address::loopback()).await;
+    let (sender, _receiver): Ends = one.split();
+    let (_back, mut other): Ends = two.split();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let ((), message) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            sender.send(&5, vec![]).await.expect("sent");
+        },
+        other.recv()
+    );
+    assert_eq!(message.expect("not given up").expect("open").header, 5);
+    // Looking in every so often does not put it off for ever.
+    let begun = Instant::now();
+    let error = loop {
+        match tokio::time::timeout(Duration::from_secs(5), other.recv()).await {
+            Err(_) => assert!(begun.elapsed() < Duration::from_secs(20)),
+            Ok(ended) => break ended.expect_err("given up"),
+        }
+    };
+    assert!(matches!(error, CommError::Silent { .. }), "{error:?}");
+}
