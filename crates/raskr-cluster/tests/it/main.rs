@@ -3,6 +3,7 @@
 
 mod faults;
 mod limits;
+mod processes;
 mod strangers;
 mod support;
 mod tls;

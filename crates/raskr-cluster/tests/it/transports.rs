@@ -352,3 +352,48 @@ async fn a_connection_that_nobody_took_up_closes() {
         assert!(!matches!(receiver.recv().await, Ok(Some(_))));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_senders_on_many_threads_lose_nothing_whatever_the_queue() {
+    const SENDERS: u64 = 4;
+    const MESSAGES: u64 = 300;
+    for address in addresses() {
+        let tasks: Vec<_> = (1..8usize)
+            .map(|size| {
+                let address = match &address {
+                    Address::Unix(_) => Address::Unix(socket_path()),
+                    Address::Inproc(_) => format!("inproc://{}", unique()).parse().expect("an address"),
+                    other => other.clone(),
+                };
+                tokio::spawn(async move {
+                    let ((sender, receiver), (_back, mut other)) = pair(&address, |options| {
+                        (options.queue_messages_max, options.queue_bytes_max) = (size, 3000 * size);
+                    })
+                    .await;
+                    for id in 0..SENDERS {
+                        let sender = sender.clone();
+                        tokio::spawn(async move {
+                            for number in 0..MESSAGES {
+                                let buffers = vec![pattern(number as usize * 10, id)];
+                                sender.send(&(id << 32 | number), buffers).await.expect("sent");
+                            }
+                        });
+                    }
+                    drop(sender);
+                    let mut next = [0; SENDERS as usize];
+                    while let Some(message) = other.recv().await.expect("received") {
+                        let (id, number) = (message.header >> 32, message.header & 0xffff_ffff);
+                        assert_eq!(number, next[id as usize], "in order");
+                        assert_eq!(message.buffers, [pattern(number as usize * 10, id)]);
+                        next[id as usize] += 1;
+                    }
+                    assert_eq!(next, [MESSAGES; SENDERS as usize]);
+                    drop(receiver);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("done");
+        }
+    }
+}
