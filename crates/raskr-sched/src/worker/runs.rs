@@ -1,0 +1,220 @@
+//! Tasks that a worker was given: ready when their inputs are here, run by priority as threads and resources allow.
+
+use std::sync::Arc;
+
+use super::data::{Datum, DatumState};
+use super::{Execute, Executed, Worker, WorkerAction};
+use crate::ids::{Attempt, Priority, TaskId};
+use crate::protocol::{FromWorker, MemoryReport, RunTask};
+
+/// A task that this worker has.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub spec: RunTask,
+    /// Inputs that are not here.
+    pub absent: usize,
+    pub executing: bool,
+}
+
+/// A body that runs.
+#[derive(Debug)]
+pub(super) struct Execution {
+    pub resources: Vec<(Arc<str>, u64)>,
+    /// The scheduler waits for this attempt.
+    pub current: bool,
+    /// It was current when the session ended: its value may be of use.
+    pub orphan: bool,
+}
+
+impl Worker {
+    pub(super) fn on_run(&mut self, spec: RunTask) {
+        let task = spec.task;
+        self.give_up(task);
+        let mut absent = 0;
+        for input in &spec.inputs {
+            absent += usize::from(!self.need(input.task, input.bytes, &input.holders, Some((spec.priority, task))));
+        }
+        if absent == 0 {
+            self.ready.insert((spec.priority, task));
+        }
+        self.runs.insert(task, Run { spec, absent, executing: false });
+    }
+
+    /// The worker has this task no longer; a body that runs for it runs for nobody.
+    pub(super) fn give_up(&mut self, task: TaskId) {
+        let Some(run) = self.runs.remove(&task) else { return };
+        self.ready.remove(&(run.spec.priority, task));
+        if run.executing
+            && let Some(execution) = self.executing.get_mut(&(task, run.spec.attempt))
+        {
+            execution.current = false;
+            self.actions.push(WorkerAction::Interrupt { task, attempt: run.spec.attempt });
+        }
+        for input in &run.spec.inputs {
+            self.no_longer_need(input.task, task);
+        }
+    }
+
+    pub(super) fn on_retract(&mut self, task: TaskId, attempt: Attempt) {
+        let given = self.runs.get(&task).is_some_and(|run| run.spec.attempt == attempt && !run.executing);
+        if given {
+            self.give_up(task);
+        }
+        self.say(FromWorker::Retracted { task, attempt, given });
+    }
+
+    pub(super) fn on_cancel(&mut self, task: TaskId, attempt: Attempt) {
+        if self.runs.get(&task).is_some_and(|run| run.spec.attempt == attempt) {
+            self.give_up(task);
+        } else if self.data.get(&task).is_some_and(|datum| datum.result_of == Some(attempt)) {
+            self.on_free(task, false);
+        }
+    }
+
+    /// An input came.
+    pub(super) fn on_input(&mut self, user: TaskId) {
+        if let Some(run) = self.runs.get_mut(&user) {
+            run.absent -= 1;
+            if run.absent == 0 {
+                self.ready.insert((run.spec.priority, user));
+            }
+        }
+    }
+
+    /// An input is here no more.
+    pub(super) fn on_input_lost(&mut self, user: TaskId) {
+        if let Some(run) = self.runs.get_mut(&user)
+            && !run.executing
+        {
+            run.absent += 1;
+            self.ready.remove(&(run.spec.priority, user));
+        }
+    }
+
+    pub(super) fn start_runs(&mut self) {
+        while self.executing.len() < self.me.threads.max(1) as usize {
+            // Only what ends frees memory: short of it, one thing goes on at a time, unless nothing can be spilled.
+            if self.paused && (!self.executing.is_empty() || self.is_stuck()) {
+                return;
+            }
+            let fits = |task: &TaskId| self.runs.get(task).is_some_and(|run| self.has_resources(&run.spec.resources));
+            let Some((_, task)) = self.ready.iter().copied().find(|(_, task)| fits(task)) else { return };
+            self.start(task);
+        }
+    }
+
+    fn has_resources(&self, wanted: &[(Arc<str>, u64)]) -> bool {
+        wanted.iter().all(|(name, amount)| {
+            self.resources.get(name).is_some_and(|(total, used)| total.saturating_sub(*used) >= *amount)
+        })
+    }
+
+    fn start(&mut self, task: TaskId) {
+        let Some(run) = self.runs.get_mut(&task) else { return };
+        run.executing = true;
+        let spec = &run.spec;
+        let attempt = spec.attempt;
+        self.ready.remove(&(spec.priority, task));
+        for (name, amount) in &spec.resources {
+            if let Some((_, used)) = self.resources.get_mut(name) {
+                *used += amount;
+            }
+        }
+        let execution = Execution { resources: spec.resources.clone(), current: true, orphan: false };
+        self.executing.insert((task, attempt), execution);
+        self.actions.push(WorkerAction::Execute(Execute {
+            task,
+            attempt,
+            key: spec.key.clone(),
+            body: spec.body,
+            index: spec.index,
+            arguments: spec.arguments.clone(),
+            inputs: spec.inputs.iter().map(|input| input.task).collect(),
+        }));
+        self.say(FromWorker::Started { task, attempt });
+    }
+
+    pub(super) fn on_executed(&mut self, task: TaskId, attempt: Attempt, executed: Executed) {
+        let Some(execution) = self.executing.remove(&(task, attempt)) else { return };
+        for (name, amount) in &execution.resources {
+            if let Some((_, used)) = self.resources.get_mut(name) {
+                *used -= amount;
+            }
+        }
+        if !execution.current {
+            if let Executed::Done { bytes, .. } = executed {
+                // Without a session the value is kept, to be offered at the next registration.
+                if execution.orphan && !self.attached() && !self.data.contains_key(&task) {
+                    self.actions.push(WorkerAction::Keep { task, attempt });
+                    self.data.insert(task, Datum::held(bytes, Some(attempt)));
+                } else {
+                    self.actions.push(WorkerAction::Discard { task, attempt });
+                }
+            }
+            return;
+        }
+        if let Some(run) = self.runs.remove(&task) {
+            for input in &run.spec.inputs {
+                self.no_longer_need(input.task, task);
+            }
+        }
+        match executed {
+            Executed::Done { bytes, micros } => {
+                if self.data.get(&task).is_some_and(|datum| datum.state == DatumState::Held) {
+                    // One that was being released stays, since it counts again.
+                    self.actions.push(WorkerAction::Discard { task, attempt });
+                    if let Some(datum) = self.data.get_mut(&task) {
+                        datum.releasing = false;
+                        datum.result_of = Some(attempt);
+                    }
+                } else {
+                    self.actions.push(WorkerAction::Keep { task, attempt });
+                    self.arrive(task, bytes, Some(attempt));
+                }
+                self.say(FromWorker::Finished { task, attempt, bytes, micros });
+            }
+            Executed::Raised { error, micros } => self.say(FromWorker::Failed { task, attempt, error, micros }),
+            Executed::Died(death) => self.say(FromWorker::Killed { task, attempt, death }),
+        }
+    }
+
+    pub(super) fn on_memory(&mut self, report: MemoryReport) {
+        self.memory = report;
+        let limit = self.me.memory_limit as f64;
+        let share = if self.paused { self.options.resume } else { self.options.pause };
+        let paused = limit > 0.0 && report.stored as f64 > limit * share;
+        if paused != self.paused {
+            self.paused = paused;
+            self.say(FromWorker::Paused(paused));
+        }
+        if !self.is_stuck() {
+            self.stuck_since = None;
+        }
+    }
+
+    /// Is memory full of what cannot be spilled?
+    pub(super) fn is_stuck(&self) -> bool {
+        self.paused && self.memory.disk_full.is_some()
+    }
+
+    /// A worker that is stuck with nothing running gives up one task after another, each after a wait.
+    pub(super) fn tick_memory(&mut self) {
+        if !self.is_stuck() || !self.executing.is_empty() || self.runs.is_empty() {
+            self.stuck_since = None;
+            return;
+        }
+        let since = *self.stuck_since.get_or_insert(self.now);
+        if self.now.since(since) < self.options.no_memory_after {
+            return;
+        }
+        self.stuck_since = Some(self.now);
+        let first: Option<(Priority, TaskId)> = self.runs.iter().map(|(task, run)| (run.spec.priority, *task)).min();
+        if let Some((_, task)) = first
+            && let Some(attempt) = self.runs.get(&task).map(|run| run.spec.attempt)
+        {
+            self.give_up(task);
+            let (limit, disk_limit) = (self.me.memory_limit, self.memory.disk_full.unwrap_or(0));
+            self.say(FromWorker::OutOfMemory { task, attempt, limit, disk_limit });
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The machines by what they answer: small traces, random events, messages on the wire, and the simulated cluster.
+
+mod sim;
