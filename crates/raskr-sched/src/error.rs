@@ -85,18 +85,25 @@ fn mebibytes(bytes: u64) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = &self.key;
-        let outcomes = || self.attempts.iter().map(|attempt| attempt.outcome.to_string()).collect::<Vec<_>>().join(", ");
+        let outcomes =
+            || self.attempts.iter().map(|attempt| attempt.outcome.to_string()).collect::<Vec<_>>().join(", ");
         match &self.kind {
             FailureKind::Raised(raised) => write!(f, "task '{key}': {}", raised.message),
             FailureKind::Killed { death, inputs_bytes } => {
-                let times = self.attempts.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Killed(_))).count();
+                let times =
+                    self.attempts.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Killed(_))).count();
                 write!(f, "task '{key}' killed its process {times} times: {}; ", outcomes())?;
                 write!(f, "peak {} of {}; ", mebibytes(death.memory_peak), mebibytes(death.memory_limit))?;
                 write!(f, "inputs {}", mebibytes(*inputs_bytes))
             }
             FailureKind::WorkersLost => {
                 let workers: Vec<&str> = self.attempts.iter().map(|attempt| &*attempt.worker).collect();
-                write!(f, "task '{key}' was running on each of {} workers that were lost: {}", workers.len(), workers.join(", "))
+                write!(
+                    f,
+                    "task '{key}' was running on each of {} workers that were lost: {}",
+                    workers.len(),
+                    workers.join(", ")
+                )
             }
             FailureKind::DataLost => {
                 write!(f, "'{key}' was sent by a client and every worker that had it was lost: scatter it again")
@@ -121,7 +128,9 @@ impl fmt::Display for Failure {
 /// Why a submission, or a scattered value, was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Rejection {
-    #[error("task '{key}' takes task number {input} of the submission, which is not listed before it (it is number {number})")]
+    #[error(
+        "task '{key}' takes task number {input} of the submission, which is not listed before it (it is number {number})"
+    )]
     InputNotBefore { key: Key, number: u32, input: u32 },
     #[error("task '{key}' takes '{input}', which the scheduler does not know: it was released or never submitted")]
     UnknownInput { key: Key, input: Key },
@@ -138,9 +147,9 @@ impl Rejection {
         match self {
             Rejection::UnknownInput { .. } => ErrorClass::Cancelled,
             Rejection::FutureInUse { .. } => ErrorClass::Internal,
-            Rejection::InputNotBefore { .. }
-            | Rejection::InputTwice { .. }
-            | Rejection::NoSuchPart { .. } => ErrorClass::Value,
+            Rejection::InputNotBefore { .. } | Rejection::InputTwice { .. } | Rejection::NoSuchPart { .. } => {
+                ErrorClass::Value
+            }
         }
     }
 }

@@ -149,7 +149,7 @@ mod tests {
         let mut left = Link::<char, ()>::new(7, RESEND);
         let lost = left.send(vec!['a'], at(0));
         assert_eq!(left.due(at(99)), []);
-        assert_eq!(left.due(at(100)), [lost.clone()]);
+        assert_eq!(left.due(at(100)), std::slice::from_ref(&lost));
         assert_eq!(left.due(at(150)), []);
         assert_eq!(left.resume(at(151)).first(), Some(&lost));
     }

@@ -11,9 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::error::{Failure, Rejection};
-use crate::ids::{
-    Attempt, BodyId, Epoch, FutureId, Incarnation, Key, Priority, RequestId, TaskId, WorkerId,
-};
+use crate::ids::{Attempt, BodyId, Epoch, FutureId, Incarnation, Key, Priority, RequestId, TaskId, WorkerId};
 
 /// Shared bytes that are passed on unseen.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,25 +150,48 @@ pub struct ScatterItem {
 pub enum FromClient {
     Submit(Submission),
     /// A future of a key that another client or an earlier submission made.
-    Want { key: Key, future: FutureId },
+    Want {
+        key: Key,
+        future: FutureId,
+    },
     /// The client has these no longer.
     Release(Vec<FutureId>),
     /// Gives up these futures and what was made of them; with `force` those of other clients as well.
-    Cancel { futures: Vec<FutureId>, force: bool },
+    Cancel {
+        futures: Vec<FutureId>,
+        force: bool,
+    },
     /// Tries failed tasks again, with those of their inputs that failed.
     Retry(Vec<FutureId>),
     Scatter(Vec<ScatterItem>),
     /// Where are the values?
-    Locate { request: RequestId, futures: Vec<FutureId> },
+    Locate {
+        request: RequestId,
+        futures: Vec<FutureId>,
+    },
     /// A worker that was named as a holder said that it has no such value.
-    Absent { future: FutureId, worker: WorkerId },
+    Absent {
+        future: FutureId,
+        worker: WorkerId,
+    },
     /// A value could not be sent where the scheduler said: the worker was not reached, or did not take it.
-    NotPut { future: FutureId, worker: WorkerId },
+    NotPut {
+        future: FutureId,
+        worker: WorkerId,
+    },
     /// Keeps values on this many workers.
-    Replicate { futures: Vec<FutureId>, copies: u16 },
+    Replicate {
+        futures: Vec<FutureId>,
+        copies: u16,
+    },
     /// Keeps values under a name beyond the life of the client.
-    Publish { name: Arc<str>, futures: Vec<FutureId> },
-    Unpublish { name: Arc<str> },
+    Publish {
+        name: Arc<str>,
+        futures: Vec<FutureId>,
+    },
+    Unpublish {
+        name: Arc<str>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,19 +214,42 @@ pub struct Found {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToClient {
-    Finished { future: FutureId, bytes: u64 },
+    Finished {
+        future: FutureId,
+        bytes: u64,
+    },
     /// A value that was there was lost, or a failed task is tried again.
-    Recomputing { future: FutureId },
-    Failed { future: FutureId, failure: Arc<Failure> },
+    Recomputing {
+        future: FutureId,
+    },
+    Failed {
+        future: FutureId,
+        failure: Arc<Failure>,
+    },
     /// Nothing more is said about this future.
-    Cancelled { future: FutureId, reason: CancelReason },
+    Cancelled {
+        future: FutureId,
+        reason: CancelReason,
+    },
     /// Where the client is to send a value of its own.
-    Put { future: FutureId, task: TaskId, workers: Vec<WorkerId> },
-    Located { request: RequestId, found: Vec<Found> },
+    Put {
+        future: FutureId,
+        task: TaskId,
+        workers: Vec<WorkerId>,
+    },
+    Located {
+        request: RequestId,
+        found: Vec<Found>,
+    },
     /// A submission has another body, other arguments or other inputs for a key; the task that was there first stays.
-    KeyConflict { key: Key },
+    KeyConflict {
+        key: Key,
+    },
     /// Nothing of a submission was taken.
-    Rejected { request: RequestId, reason: Rejection },
+    Rejected {
+        request: RequestId,
+        reason: Rejection,
+    },
     /// Where workers listen that this client has not been told of.
     Workers(Vec<Peer>),
     WorkersLeft(Vec<WorkerId>),
@@ -291,22 +335,58 @@ pub struct Death {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
-    Heartbeat { memory: MemoryReport },
-    Started { task: TaskId, attempt: Attempt },
-    Finished { task: TaskId, attempt: Attempt, bytes: u64, micros: u64 },
-    Failed { task: TaskId, attempt: Attempt, error: Raised, micros: u64 },
+    Heartbeat {
+        memory: MemoryReport,
+    },
+    Started {
+        task: TaskId,
+        attempt: Attempt,
+    },
+    Finished {
+        task: TaskId,
+        attempt: Attempt,
+        bytes: u64,
+        micros: u64,
+    },
+    Failed {
+        task: TaskId,
+        attempt: Attempt,
+        error: Raised,
+        micros: u64,
+    },
     /// The task's process died under it; the worker lives on.
-    Killed { task: TaskId, attempt: Attempt, death: Death },
+    Killed {
+        task: TaskId,
+        attempt: Attempt,
+        death: Death,
+    },
     /// The worker cannot hold what the task needs, and no spilling helps.
-    OutOfMemory { task: TaskId, attempt: Attempt, limit: u64, disk_limit: u64 },
+    OutOfMemory {
+        task: TaskId,
+        attempt: Attempt,
+        limit: u64,
+        disk_limit: u64,
+    },
     /// The answer to `Retract`.
-    Retracted { task: TaskId, attempt: Attempt, given: bool },
+    Retracted {
+        task: TaskId,
+        attempt: Attempt,
+        given: bool,
+    },
     /// A copy of a value has come, from a peer or from a client.
-    Acquired { task: TaskId, bytes: u64 },
+    Acquired {
+        task: TaskId,
+        bytes: u64,
+    },
     /// A value that was here is here no more.
-    Dropped { task: TaskId },
+    Dropped {
+        task: TaskId,
+    },
     /// Nobody that the worker knows of gives it this value; those in `absent` said that they have it not.
-    Missing { task: TaskId, absent: SmallVec<[WorkerId; 2]> },
+    Missing {
+        task: TaskId,
+        absent: SmallVec<[WorkerId; 2]>,
+    },
     Paused(bool),
     /// Asked from outside to end: move what is unique here away, then say so.
     Leaving,
@@ -337,22 +417,42 @@ pub struct RunTask {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToWorker {
     /// Said before the first task that has this body.
-    Body { body: BodyId, code: Blob },
-    ForgetBody { body: BodyId },
+    Body {
+        body: BodyId,
+        code: Blob,
+    },
+    ForgetBody {
+        body: BodyId,
+    },
     Run(RunTask),
     /// Give the task back unless it is running.
-    Retract { task: TaskId, attempt: Attempt },
+    Retract {
+        task: TaskId,
+        attempt: Attempt,
+    },
     /// Nobody wants the task's value any more.
-    Cancel { task: TaskId, attempt: Attempt },
+    Cancel {
+        task: TaskId,
+        attempt: Attempt,
+    },
     /// Drop a value, and wait for it no longer. With `answer` the worker says `Dropped` if it had the value: what the
     /// scheduler believes may have been overtaken by what a client sent, or a peer said.
-    Free { task: TaskId, answer: bool },
+    Free {
+        task: TaskId,
+        answer: bool,
+    },
     /// Fetch a copy.
     Fetch(InputAt),
     /// Who has it now; the answer to `Missing`.
-    Locations { task: TaskId, holders: SmallVec<[WorkerId; 4]> },
+    Locations {
+        task: TaskId,
+        holders: SmallVec<[WorkerId; 4]>,
+    },
     PeerJoined(Peer),
-    PeerLeft { worker: WorkerId, incarnation: Incarnation },
+    PeerLeft {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
     HeartbeatHeard,
     /// End: nothing here is needed any more.
     Close,

@@ -9,19 +9,53 @@ use crate::scheduler::State;
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    Became { from: State, to: State },
-    Assigned { worker: WorkerId, attempt: Attempt },
-    Started { worker: WorkerId, attempt: Attempt },
-    Finished { worker: WorkerId, attempt: Attempt },
-    Raised { worker: WorkerId, attempt: Attempt },
-    Killed { worker: WorkerId, attempt: Attempt },
-    AskedBack { worker: WorkerId, attempt: Attempt },
-    GivenBack { worker: WorkerId, attempt: Attempt },
-    NotGivenBack { worker: WorkerId, attempt: Attempt },
-    Replica { worker: WorkerId },
-    ReplicaGone { worker: WorkerId },
+    Became {
+        from: State,
+        to: State,
+    },
+    Assigned {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    Started {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    Finished {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    Raised {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    Killed {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    AskedBack {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    GivenBack {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    NotGivenBack {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
+    Replica {
+        worker: WorkerId,
+    },
+    ReplicaGone {
+        worker: WorkerId,
+    },
     /// Said by a worker or of an attempt that counts no more.
-    Outdated { worker: WorkerId, attempt: Attempt },
+    Outdated {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
 }
 
 impl fmt::Display for What {

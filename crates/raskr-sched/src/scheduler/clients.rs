@@ -9,7 +9,8 @@ use super::{Body, ClientRecord, PUBLISHER, Put, Scheduler};
 use crate::error::Rejection;
 use crate::ids::{Attempt, BodyId, ClientId, FutureId, Key, Priority, TaskId, WorkerId};
 use crate::protocol::{
-    Annotations, BodySpec, CancelReason, Found, FromClient, Input, ScatterItem, Submission, TaskSpec, ToClient, ToWorker,
+    Annotations, BodySpec, CancelReason, Found, FromClient, Input, ScatterItem, Submission, TaskSpec, ToClient,
+    ToWorker,
 };
 
 /// What a new task is made of; the rest follows.
@@ -26,7 +27,7 @@ impl Scheduler {
         if client != PUBLISHER && !self.clients.contains_key(&client) {
             self.clients.insert(client, ClientRecord::default());
             let peers = self.alive.iter().map(|worker| self.peer(*worker)).collect();
-            self.to_client(client, ToClient::Workers(peers));
+            self.say_to_client(client, ToClient::Workers(peers));
         }
     }
 
@@ -34,7 +35,8 @@ impl Scheduler {
         if client == PUBLISHER {
             return;
         }
-        let futures: Vec<FutureId> = self.clients.get(&client).into_iter().flat_map(|c| c.futures.keys().copied()).collect();
+        let futures: Vec<FutureId> =
+            self.clients.get(&client).into_iter().flat_map(|c| c.futures.keys().copied()).collect();
         for future in futures {
             self.unwant(client, future);
         }
@@ -49,7 +51,7 @@ impl Scheduler {
             FromClient::Submit(submission) => self.on_submitted(client, submission),
             FromClient::Want { key, future } => match self.task(&key) {
                 Some(task) => self.want(client, future, task.slot),
-                None => self.to_client(client, ToClient::Cancelled { future, reason: CancelReason::UnknownKey }),
+                None => self.say_to_client(client, ToClient::Cancelled { future, reason: CancelReason::UnknownKey }),
             },
             FromClient::Release(futures) => {
                 for future in futures {
@@ -69,7 +71,7 @@ impl Scheduler {
             }
             FromClient::Locate { request, futures } => {
                 let found = futures.iter().filter_map(|future| self.found(client, *future)).collect();
-                self.to_client(client, ToClient::Located { request, found });
+                self.say_to_client(client, ToClient::Located { request, found });
             }
             FromClient::Absent { future, worker } => {
                 if let Some(&slot) = self.clients.get(&client).and_then(|record| record.futures.get(&future)) {
@@ -136,10 +138,10 @@ impl Scheduler {
         task.wants.push(Want { client, future });
         let (state, bytes) = (task.state, task.bytes);
         match state {
-            State::Memory => self.to_client(client, ToClient::Finished { future, bytes }),
+            State::Memory => self.say_to_client(client, ToClient::Finished { future, bytes }),
             State::Erred => {
                 if let Some(failure) = self.failures.get(&slot).cloned() {
-                    self.to_client(client, ToClient::Failed { future, failure });
+                    self.say_to_client(client, ToClient::Failed { future, failure });
                 }
             }
             _ => self.look_at(slot),
@@ -148,7 +150,7 @@ impl Scheduler {
 
     fn on_submitted(&mut self, client: ClientId, submission: Submission) {
         if let Err(reason) = self.check(client, &submission) {
-            self.to_client(client, ToClient::Rejected { request: submission.request, reason });
+            self.say_to_client(client, ToClient::Rejected { request: submission.request, reason });
             return;
         }
         let Submission { bodies, annotations, tasks, wants, .. } = submission;
@@ -168,7 +170,7 @@ impl Scheduler {
                     && task.arguments == spec.arguments
                     && task.inputs == inputs;
                 if !same {
-                    self.to_client(client, ToClient::KeyConflict { key: spec.key });
+                    self.say_to_client(client, ToClient::KeyConflict { key: spec.key });
                 }
                 slots.push(known);
                 continue;
@@ -326,7 +328,7 @@ impl Scheduler {
         self.body_tokens.remove(&token);
         for worker in self.alive.clone() {
             if self.workers[worker.0 as usize].bodies.remove(&id) {
-                self.to_worker(worker, ToWorker::ForgetBody { body: id });
+                self.say_to_worker(worker, ToWorker::ForgetBody { body: id });
             }
         }
     }
@@ -340,11 +342,12 @@ impl Scheduler {
                 if want.client == client || force {
                     self.unwant(want.client, want.future);
                     let told = ToClient::Cancelled { future: want.future, reason: CancelReason::Asked };
-                    self.to_client(want.client, told);
+                    self.say_to_client(want.client, told);
                 }
             }
             let dependents: Vec<TaskId> = self.tasks[slot].dependents.to_vec();
-            pending.extend(dependents.into_iter().filter_map(|id| self.tasks.find(id)).filter(|slot| seen.insert(*slot)));
+            pending
+                .extend(dependents.into_iter().filter_map(|id| self.tasks.find(id)).filter(|slot| seen.insert(*slot)));
         }
     }
 
@@ -362,10 +365,13 @@ impl Scheduler {
 
     fn on_scattered(&mut self, client: ClientId, item: ScatterItem) {
         let ScatterItem { key, future, bytes, copies, resend } = item;
+        if self.clients.get(&client).is_none_or(|record| record.futures.contains_key(&future)) {
+            return;
+        }
         if let Some(known) = self.task(&key).map(|task| task.slot) {
             self.want(client, future, known);
             if self.tasks[known].body.is_some() {
-                self.to_client(client, ToClient::KeyConflict { key });
+                self.say_to_client(client, ToClient::KeyConflict { key });
             } else if self.tasks[known].state == State::Erred {
                 // The value was lost, and here it is again.
                 self.has_value(known, client, future, resend);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Scheduler;
 use super::task::{ConstraintId, UNCONSTRAINED};
 use super::workers::WorkerRecord;
-use super::Scheduler;
 use crate::ids::{Priority, WorkerId};
 use crate::protocol::Annotations;
 
@@ -57,9 +57,7 @@ impl Constraint {
     }
 
     pub fn has_resources(&self, worker: &WorkerRecord) -> bool {
-        self.resources.iter().all(|(name, amount)| {
-            worker.resources.get(name).is_some_and(|(total, _)| total >= amount)
-        })
+        self.resources.iter().all(|(name, amount)| worker.resources.get(name).is_some_and(|(total, _)| total >= amount))
     }
 
     pub fn names(&self, worker: &WorkerRecord) -> bool {

@@ -21,7 +21,8 @@ impl Scheduler {
         let now = self.now;
         let tasks = &self.tasks;
         self.fetching.retain(|(task, _), asked| {
-            now.since(*asked) < FETCH_EXPECTED && tasks.find(*task).is_some_and(|slot| tasks[slot].state == State::Memory)
+            now.since(*asked) < FETCH_EXPECTED
+                && tasks.find(*task).is_some_and(|slot| tasks[slot].state == State::Memory)
         });
         self.replenish();
         self.evacuate();
@@ -59,7 +60,7 @@ impl Scheduler {
         if !self.fetching.contains_key(&key) {
             self.fetching.insert(key, self.now);
             let input = self.input_at(slot);
-            self.to_worker(target, ToWorker::Fetch(input));
+            self.say_to_worker(target, ToWorker::Fetch(input));
         }
     }
 
@@ -141,7 +142,7 @@ impl Scheduler {
                 && (empty || retirement.deadline.is_some_and(|deadline| deadline <= now))
             {
                 retirement.closing = true;
-                self.to_worker(worker, ToWorker::Close);
+                self.say_to_worker(worker, ToWorker::Close);
             }
         }
     }
@@ -163,7 +164,9 @@ impl Scheduler {
                 let safe = self.tasks[slot].replicas.iter().filter(|w| self.workers[w.0 as usize].is_there()).count();
                 let needed = || {
                     let dependents = self.tasks[slot].dependents.iter().filter_map(|id| self.tasks.find(*id));
-                    dependents.map(|slot| &self.tasks[slot]).any(|task| task.state == State::Processing && task.worker == worker)
+                    dependents
+                        .map(|slot| &self.tasks[slot])
+                        .any(|task| task.state == State::Processing && task.worker == worker)
                 };
                 if safe > kept && short(self, worker) && !needed() {
                     self.free(slot, worker);
@@ -187,7 +190,8 @@ impl Scheduler {
     }
 
     pub(crate) fn load_of(&self, tasks: u64, waiting: u64) -> crate::adaptive::Load {
-        let there = || self.alive.iter().map(|worker| &self.workers[worker.0 as usize]).filter(|w| w.retirement.is_none());
+        let there =
+            || self.alive.iter().map(|worker| &self.workers[worker.0 as usize]).filter(|w| w.retirement.is_none());
         let unlimited = there().any(|record| record.memory_limit == 0);
         let parked = self.count(State::NoWorker) * crate::ids::micros(self.options.unknown_duration);
         crate::adaptive::Load {

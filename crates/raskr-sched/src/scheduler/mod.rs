@@ -40,14 +40,32 @@ const PUBLISHER: ClientId = ClientId(u32::MAX);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     Registered(Registration),
-    FromWorker { worker: WorkerId, incarnation: Incarnation, messages: Vec<FromWorker> },
+    FromWorker {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        messages: Vec<FromWorker>,
+    },
     /// The worker's process ended, or its connection for good.
-    WorkerGone { worker: WorkerId, incarnation: Incarnation, how: Gone },
-    ClientJoined { client: ClientId },
-    FromClient { client: ClientId, messages: Vec<FromClient> },
-    ClientGone { client: ClientId },
+    WorkerGone {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        how: Gone,
+    },
+    ClientJoined {
+        client: ClientId,
+    },
+    FromClient {
+        client: ClientId,
+        messages: Vec<FromClient>,
+    },
+    ClientGone {
+        client: ClientId,
+    },
     /// Somebody wants these workers to end without a loss; after the deadline, if there is one, with losses.
-    RetireAsked { workers: Vec<WorkerId>, deadline: Option<Duration> },
+    RetireAsked {
+        workers: Vec<WorkerId>,
+        deadline: Option<Duration>,
+    },
     /// Time went by: at least twice within `SchedulerOptions::suspect_after`.
     Ticked,
 }
@@ -68,24 +86,51 @@ pub enum Gone {
 /// What a shell is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    ToWorker { worker: WorkerId, incarnation: Incarnation, messages: Vec<ToWorker> },
-    ToClient { client: ClientId, messages: Vec<ToClient> },
+    ToWorker {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        messages: Vec<ToWorker>,
+    },
+    ToClient {
+        client: ClientId,
+        messages: Vec<ToClient>,
+    },
     /// Answer a registration; it may be a repeated answer.
     Welcome(Welcome),
     /// What this incarnation says counts no more: tell it so, that it may register again.
-    Reject { worker: WorkerId, incarnation: Incarnation },
+    Reject {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
     Tell(Notice),
 }
 
 /// What a log tells, with counts rather than keys.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
-    WorkerJoined { name: Arc<str>, incarnation: Incarnation, values: usize },
-    WorkerSilent { name: Arc<str>, since: Duration },
-    WorkerHeardAgain { name: Arc<str> },
+    WorkerJoined {
+        name: Arc<str>,
+        incarnation: Incarnation,
+        values: usize,
+    },
+    WorkerSilent {
+        name: Arc<str>,
+        since: Duration,
+    },
+    WorkerHeardAgain {
+        name: Arc<str>,
+    },
     /// `running` were blamed, `assigned` were not, `values` were the only ones.
-    WorkerLost { name: Arc<str>, how: Gone, running: usize, assigned: usize, values: usize },
-    WorkerRetired { name: Arc<str> },
+    WorkerLost {
+        name: Arc<str>,
+        how: Gone,
+        running: usize,
+        assigned: usize,
+        values: usize,
+    },
+    WorkerRetired {
+        name: Arc<str>,
+    },
 }
 
 /// What is known of tasks that cost alike.
@@ -277,7 +322,7 @@ impl Scheduler {
         }
     }
 
-    fn to_worker(&mut self, worker: WorkerId, message: ToWorker) {
+    fn say_to_worker(&mut self, worker: WorkerId, message: ToWorker) {
         let record = &mut self.workers[worker.0 as usize];
         if !record.gone {
             record.outbox.push(message);
@@ -285,7 +330,7 @@ impl Scheduler {
         }
     }
 
-    fn to_client(&mut self, client: ClientId, message: ToClient) {
+    fn say_to_client(&mut self, client: ClientId, message: ToClient) {
         if client != PUBLISHER
             && let Some(record) = self.clients.get_mut(&client)
         {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::Scheduler;
 use super::task::{ConstraintId, State, UNCONSTRAINED};
 use crate::error::FailureKind;
-use crate::ids::{Attempt, WorkerId};
 use crate::ids::micros;
+use crate::ids::{Attempt, WorkerId};
 use crate::protocol::{InputAt, RunTask, ToWorker};
 use crate::story::What;
 
@@ -50,7 +50,8 @@ impl Scheduler {
 
     /// The most memory of a worker that may run a task; nothing when one of them has no limit, or none is there.
     fn largest_limit(&self, slot: u32) -> Option<u64> {
-        let limits = || self.constraint(slot).eligible().iter().map(|worker| self.workers[worker.0 as usize].memory_limit);
+        let limits =
+            || self.constraint(slot).eligible().iter().map(|worker| self.workers[worker.0 as usize].memory_limit);
         if limits().any(|limit| limit == 0) { None } else { limits().max() }
     }
 
@@ -147,7 +148,7 @@ impl Scheduler {
             && let Some(known) = self.bodies.get(&body)
         {
             let code = known.code.clone();
-            self.to_worker(worker, ToWorker::Body { body, code });
+            self.say_to_worker(worker, ToWorker::Body { body, code });
         }
         let task = &self.tasks[slot];
         let run = RunTask {
@@ -161,7 +162,7 @@ impl Scheduler {
             inputs: task.inputs.iter().map(|&input| self.input_at(input)).collect(),
             resources,
         };
-        self.to_worker(worker, ToWorker::Run(run));
+        self.say_to_worker(worker, ToWorker::Run(run));
         self.tell(slot, What::Assigned { worker, attempt });
         self.refresh(worker);
     }
@@ -214,9 +215,7 @@ impl Scheduler {
         for given in 0..share.min(if idle > 0 { idle } else { threads }).max(1) {
             let Some(&(priority, slot)) = self.constraints[constraint.0 as usize].queued.first() else { return };
             let room = given == 0
-                || !self.is_too_large(slot)
-                    && self.has_room(slot, worker)
-                    && self.is_first(priority, slot, constraint);
+                || !self.is_too_large(slot) && self.has_room(slot, worker) && self.is_first(priority, slot, constraint);
             if !room {
                 return;
             }
@@ -301,7 +300,8 @@ impl Scheduler {
     pub(super) fn refresh(&mut self, worker: WorkerId) {
         let record = &mut self.workers[worker.0 as usize];
         let idle = record.processing.len() < record.threads as usize;
-        let load = record.is_running().then(|| (record.processing.len() as u64) << 10).map(|tasks| tasks / u64::from(record.threads.max(1)));
+        let tasks = (record.processing.len() as u64) << 10;
+        let load = record.is_running().then(|| tasks / u64::from(record.threads.max(1)));
         if load == record.load {
             return;
         }

@@ -1,7 +1,7 @@
 //! What workers say of their tasks, and what follows from it.
 
-use super::task::State;
 use super::Scheduler;
+use super::task::State;
 use crate::error::{Attempted, FailureKind, Outcome};
 use crate::ids::{Attempt, Incarnation, TaskId, WorkerId};
 use crate::protocol::{Death, FromWorker, Raised, ToWorker};
@@ -149,7 +149,7 @@ impl Scheduler {
         if task.state == State::Processing && !task.retracting && !task.started {
             task.retracting = true;
             let (worker, attempt) = (task.worker, task.attempt);
-            self.to_worker(worker, ToWorker::Retract { task: id, attempt });
+            self.say_to_worker(worker, ToWorker::Retract { task: id, attempt });
             self.tell(slot, What::AskedBack { worker, attempt });
         }
     }
@@ -201,7 +201,7 @@ impl Scheduler {
                 return;
             }
         }
-        self.to_worker(worker, ToWorker::Free { task, answer: true });
+        self.say_to_worker(worker, ToWorker::Free { task, answer: true });
     }
 
     /// A worker cannot get an input: holders that have it not are none, and the worker is told of the others.
@@ -212,11 +212,11 @@ impl Scheduler {
         }
         let holders = self.tasks[slot].replicas.clone();
         if !holders.is_empty() {
-            self.to_worker(worker, ToWorker::Locations { task, holders });
+            self.say_to_worker(worker, ToWorker::Locations { task, holders });
             return;
         }
         self.fetching.remove(&(task, worker));
-        self.to_worker(worker, ToWorker::Free { task, answer: true });
+        self.say_to_worker(worker, ToWorker::Free { task, answer: true });
         // Whoever waits for it there was asked back when the value was lost. If that was before it was handed over,
         // the word of it is still to come.
         self.for_waiting_at(slot, worker);
@@ -277,7 +277,7 @@ impl Scheduler {
     pub(super) fn doubt_replica(&mut self, slot: u32, worker: WorkerId) {
         if self.tasks[slot].replicas.contains(&worker) {
             let task = self.tasks.id(slot);
-            self.to_worker(worker, ToWorker::Free { task, answer: true });
+            self.say_to_worker(worker, ToWorker::Free { task, answer: true });
             self.remove_replica(slot, worker);
         }
     }
@@ -285,7 +285,7 @@ impl Scheduler {
     /// Tells a worker to drop a value. What clients send does not come in order with what the scheduler says.
     pub(super) fn free(&mut self, slot: u32, worker: WorkerId) {
         let (task, answer) = (self.tasks.id(slot), self.tasks[slot].body.is_none());
-        self.to_worker(worker, ToWorker::Free { task, answer });
+        self.say_to_worker(worker, ToWorker::Free { task, answer });
     }
 
     /// Nobody needs a value: all who have it drop it.

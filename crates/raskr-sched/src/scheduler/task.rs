@@ -152,9 +152,8 @@ impl Tasks {
 
     /// The slot of a task that is not forgotten.
     pub fn find(&self, id: TaskId) -> Option<u32> {
-        let known = id.slot < self.len
-            && self[id.slot].generation == id.generation
-            && self[id.slot].state != State::Forgotten;
+        let known =
+            id.slot < self.len && self[id.slot].generation == id.generation && self[id.slot].state != State::Forgotten;
         known.then_some(id.slot)
     }
 

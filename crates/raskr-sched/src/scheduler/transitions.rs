@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Put, Scheduler};
 use super::task::State;
+use super::{Put, Scheduler};
 use crate::error::{Failure, FailureKind, Violation};
 use crate::ids::{ClientId, FutureId, Key, TaskId};
 use crate::protocol::{ToClient, ToWorker};
@@ -146,7 +146,7 @@ impl Scheduler {
     fn tell_clients(&mut self, slot: u32, message: impl Fn(FutureId) -> ToClient) {
         let wants = self.tasks[slot].wants.clone();
         for want in wants {
-            self.to_client(want.client, message(want.future));
+            self.say_to_client(want.client, message(want.future));
         }
     }
 
@@ -281,7 +281,7 @@ impl Scheduler {
                 let id = self.tasks.id(slot);
                 self.tasks[slot].awaits_put = true;
                 self.puts.insert(slot, Put { client, future, workers: workers.clone() });
-                self.to_client(client, ToClient::Put { future, task: id, workers });
+                self.say_to_client(client, ToClient::Put { future, task: id, workers });
             }
             _ => {
                 let failure = self.failure(slot, FailureKind::DataLost);
@@ -330,7 +330,7 @@ impl Scheduler {
     pub(super) fn cancel_at_worker(&mut self, slot: u32) {
         let (id, task) = (self.tasks.id(slot), &self.tasks[slot]);
         let (worker, attempt) = (task.worker, task.attempt);
-        self.to_worker(worker, ToWorker::Cancel { task: id, attempt });
+        self.say_to_worker(worker, ToWorker::Cancel { task: id, attempt });
     }
 
     /// A client's future is no more.

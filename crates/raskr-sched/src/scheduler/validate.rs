@@ -42,7 +42,13 @@ impl Scheduler {
         self.validate_clients()
     }
 
-    fn whole<T: PartialEq + Debug>(&self, what: &str, rule: &'static str, expected: T, found: T) -> Result<(), Violation> {
+    fn whole<T: PartialEq + Debug>(
+        &self,
+        what: &str,
+        rule: &'static str,
+        expected: T,
+        found: T,
+    ) -> Result<(), Violation> {
         if expected == found {
             return Ok(());
         }
@@ -50,7 +56,13 @@ impl Scheduler {
         Err(Violation::Whole { what: what.to_owned(), rule, expected, found })
     }
 
-    fn of_task<T: PartialEq + Debug>(&self, slot: u32, rule: &'static str, expected: T, found: T) -> Result<(), Violation> {
+    fn of_task<T: PartialEq + Debug>(
+        &self,
+        slot: u32,
+        rule: &'static str,
+        expected: T,
+        found: T,
+    ) -> Result<(), Violation> {
         if expected == found {
             return Ok(());
         }
@@ -69,7 +81,12 @@ impl Scheduler {
         self.of_task(slot, "dependents are listed", alive as usize, listed)?;
         let needed = self.is_needed(slot);
         self.of_task(slot, "a value has holders, and only a value", state == State::Memory, !task.replicas.is_empty())?;
-        self.of_task(slot, "a failure has a reason, and only a failure", state == State::Erred, self.failures.contains_key(&slot))?;
+        self.of_task(
+            slot,
+            "a failure has a reason, and only a failure",
+            state == State::Erred,
+            self.failures.contains_key(&slot),
+        )?;
         if state != State::Released {
             self.of_task(slot, "what is worked at is needed", true, needed)?;
         } else if needed {
@@ -116,7 +133,12 @@ impl Scheduler {
         let (mut micros, mut bytes) = (0, 0);
         for &(_, slot) in &record.processing {
             let task = &self.tasks[slot];
-            self.of_task(slot, "what a worker has is processing", (State::Processing, worker), (task.state, task.worker))?;
+            self.of_task(
+                slot,
+                "what a worker has is processing",
+                (State::Processing, worker),
+                (task.state, task.worker),
+            )?;
             micros += u64::from(task.expected_micros);
             bytes += task.expected_bytes;
             for (resource, amount) in &self.constraint(slot).resources {

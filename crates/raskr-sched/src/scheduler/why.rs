@@ -15,27 +15,53 @@ const INPUTS_TOLD: usize = 10;
 pub enum Reason {
     UnknownKey,
     /// There is a value, on so many workers.
-    Finished { holders: usize },
+    Finished {
+        holders: usize,
+    },
     Failed(Arc<Failure>),
     /// Nobody wants it.
     NotWanted,
     /// Some of the inputs that are not there, with their states, and how many there are.
-    Inputs { absent: usize, listed: Vec<(Key, State)> },
+    Inputs {
+        absent: usize,
+        listed: Vec<(Key, State)>,
+    },
     /// There is no worker at all.
     NoWorkers,
     /// None of these is there.
-    NoWorkerNamed { workers: Vec<Arc<str>> },
+    NoWorkerNamed {
+        workers: Vec<Arc<str>>,
+    },
     /// No worker that may run it has as much; in millionths.
-    NoWorkerWithResource { resource: Arc<str>, needed: u64, offered_max: u64 },
+    NoWorkerWithResource {
+        resource: Arc<str>,
+        needed: u64,
+        offered_max: u64,
+    },
     /// Workers that may run it have given the resource to others.
-    ResourceTaken { resource: Arc<str>, needed: u64 },
+    ResourceTaken {
+        resource: Arc<str>,
+        needed: u64,
+    },
     /// Workers that may run it begin nothing: paused for memory, silent, leaving.
-    WorkersNotTaking { paused: usize, silent: usize, leaving: usize },
+    WorkersNotTaking {
+        paused: usize,
+        silent: usize,
+        leaving: usize,
+    },
     /// Withheld until there is memory for what it is expected to yield.
-    Memory { expected_bytes: u64 },
+    Memory {
+        expected_bytes: u64,
+    },
     /// So many tasks go first.
-    Behind { tasks: usize },
-    OnWorker { worker: Arc<str>, started: bool, silent_for: Duration },
+    Behind {
+        tasks: usize,
+    },
+    OnWorker {
+        worker: Arc<str>,
+        started: bool,
+        silent_for: Duration,
+    },
     /// A client has yet to send it.
     ClientHasNotSent,
     /// Attempts that gave no value.
@@ -78,8 +104,12 @@ impl Scheduler {
     }
 
     fn why_no_worker(&self, slot: u32) -> Reason {
-        let there: Vec<_> =
-            self.alive.iter().map(|worker| &self.workers[worker.0 as usize]).filter(|w| w.retirement.is_none()).collect();
+        let there: Vec<_> = self
+            .alive
+            .iter()
+            .map(|worker| &self.workers[worker.0 as usize])
+            .filter(|w| w.retirement.is_none())
+            .collect();
         if there.is_empty() {
             return Reason::NoWorkers;
         }

@@ -196,11 +196,11 @@ impl Scheduler {
         let peer = self.peer(worker);
         for other in self.alive.clone() {
             if other != worker {
-                self.to_worker(other, ToWorker::PeerJoined(peer.clone()));
+                self.say_to_worker(other, ToWorker::PeerJoined(peer.clone()));
             }
         }
         for client in self.clients.keys().copied().collect::<Vec<_>>() {
-            self.to_client(client, ToClient::Workers(vec![peer.clone()]));
+            self.say_to_client(client, ToClient::Workers(vec![peer.clone()]));
         }
         let same_life = epoch == Some(self.epoch);
         let (mut drop, mut values) = (Vec::new(), 0);
@@ -275,7 +275,7 @@ impl Scheduler {
         let record = &mut self.workers[worker.0 as usize];
         record.memory = memory;
         record.unreported = 0;
-        self.to_worker(worker, ToWorker::HeartbeatHeard);
+        self.say_to_worker(worker, ToWorker::HeartbeatHeard);
     }
 
     pub(super) fn on_paused(&mut self, worker: WorkerId, paused: bool) {
@@ -344,10 +344,10 @@ impl Scheduler {
             self.give_up_put(slot);
         }
         for other in self.alive.clone() {
-            self.to_worker(other, ToWorker::PeerLeft { worker, incarnation });
+            self.say_to_worker(other, ToWorker::PeerLeft { worker, incarnation });
         }
         for client in self.clients.keys().copied().collect::<Vec<_>>() {
-            self.to_client(client, ToClient::WorkersLeft(vec![worker]));
+            self.say_to_client(client, ToClient::WorkersLeft(vec![worker]));
         }
         self.workers[worker.0 as usize].bodies.clear();
         let lost = Notice::WorkerLost { name: name.clone(), how, running, assigned, values };

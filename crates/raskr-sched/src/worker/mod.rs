@@ -14,9 +14,7 @@ use std::sync::Arc;
 
 use crate::ids::{Attempt, BodyId, Epoch, Incarnation, Instant, Key, Priority, RequestId, TaskId, WorkerId};
 use crate::options::WorkerOptions;
-use crate::protocol::{
-    Blob, Death, FromWorker, Held, MemoryReport, Peer, Raised, Registration, ToWorker, Welcome,
-};
+use crate::protocol::{Blob, Death, FromWorker, Held, MemoryReport, Peer, Raised, Registration, ToWorker, Welcome};
 
 use data::{Datum, DatumState, Gather, PeerRecord};
 use runs::{Execution, Run};
@@ -25,8 +23,14 @@ use session::Session;
 /// How the execution of a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Executed {
-    Done { bytes: u64, micros: u64 },
-    Raised { error: Raised, micros: u64 },
+    Done {
+        bytes: u64,
+        micros: u64,
+    },
+    Raised {
+        error: Raised,
+        micros: u64,
+    },
     /// The process in which it ran died under it.
     Died(Death),
 }
@@ -35,23 +39,50 @@ pub enum Executed {
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerEvent {
     Welcomed(Welcome),
-    FromScheduler { incarnation: Incarnation, messages: Vec<ToWorker> },
+    FromScheduler {
+        incarnation: Incarnation,
+        messages: Vec<ToWorker>,
+    },
     /// The scheduler counts this incarnation as lost.
-    Rejected { incarnation: Incarnation },
+    Rejected {
+        incarnation: Incarnation,
+    },
     /// The connection ended for good.
     SchedulerGone,
     /// A peer or a client wants values; `from` is the shell's.
-    Asked { from: u64, request: RequestId, tasks: Vec<TaskId> },
+    Asked {
+        from: u64,
+        request: RequestId,
+        tasks: Vec<TaskId>,
+    },
     /// The answer to `Gather`.
-    Gathered { request: RequestId, values: Vec<Held>, absent: Vec<TaskId> },
+    Gathered {
+        request: RequestId,
+        values: Vec<Held>,
+        absent: Vec<TaskId>,
+    },
     /// Some of the answer came.
-    GatherProgressed { request: RequestId },
-    GatherFailed { request: RequestId },
+    GatherProgressed {
+        request: RequestId,
+    },
+    GatherFailed {
+        request: RequestId,
+    },
     /// A client sent a value; it is stored if `Take` says so.
-    Put { request: RequestId, task: TaskId, bytes: u64 },
-    Executed { task: TaskId, attempt: Attempt, executed: Executed },
+    Put {
+        request: RequestId,
+        task: TaskId,
+        bytes: u64,
+    },
+    Executed {
+        task: TaskId,
+        attempt: Attempt,
+        executed: Executed,
+    },
     /// The store lost a value.
-    ValueLost { task: TaskId },
+    ValueLost {
+        task: TaskId,
+    },
     MemoryChanged(MemoryReport),
     /// Somebody outside wants this process to end.
     LeaveAsked,
@@ -63,26 +94,60 @@ pub enum WorkerEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerAction {
     Register(Registration),
-    ToScheduler { worker: WorkerId, incarnation: Incarnation, messages: Vec<FromWorker> },
-    KeepBody { body: BodyId, code: Blob },
-    ForgetBody { body: BodyId },
+    ToScheduler {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        messages: Vec<FromWorker>,
+    },
+    KeepBody {
+        body: BodyId,
+        code: Blob,
+    },
+    ForgetBody {
+        body: BodyId,
+    },
     Execute(Execute),
     /// Stop an execution if that is possible; its end is reported all the same.
-    Interrupt { task: TaskId, attempt: Attempt },
+    Interrupt {
+        task: TaskId,
+        attempt: Attempt,
+    },
     /// Store the result of an execution.
-    Keep { task: TaskId, attempt: Attempt },
+    Keep {
+        task: TaskId,
+        attempt: Attempt,
+    },
     /// Nobody needs the result of an execution.
-    Discard { task: TaskId, attempt: Attempt },
+    Discard {
+        task: TaskId,
+        attempt: Attempt,
+    },
     /// Remove a value from the store.
-    Drop { task: TaskId },
+    Drop {
+        task: TaskId,
+    },
     /// Ask a peer for values.
-    Gather { request: RequestId, peer: Peer, tasks: Vec<TaskId> },
+    Gather {
+        request: RequestId,
+        peer: Peer,
+        tasks: Vec<TaskId>,
+    },
     /// Store these of the values that came with an answer or from a client, and no others.
-    Take { request: RequestId, tasks: Vec<TaskId> },
+    Take {
+        request: RequestId,
+        tasks: Vec<TaskId>,
+    },
     /// Answer who asked.
-    Serve { from: u64, request: RequestId, present: Vec<TaskId>, absent: Vec<TaskId> },
+    Serve {
+        from: u64,
+        request: RequestId,
+        present: Vec<TaskId>,
+        absent: Vec<TaskId>,
+    },
     /// End the process: told to, or without a scheduler for too long.
-    Close { told: bool },
+    Close {
+        told: bool,
+    },
 }
 
 /// A task to run.

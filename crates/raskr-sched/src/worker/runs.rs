@@ -29,6 +29,10 @@ pub(super) struct Execution {
 impl Worker {
     pub(super) fn on_run(&mut self, spec: RunTask) {
         let task = spec.task;
+        let known = self.runs.get(&task).is_some_and(|run| run.spec.attempt >= spec.attempt);
+        if known || self.executing.contains_key(&(task, spec.attempt)) {
+            return;
+        }
         self.give_up(task);
         let mut absent = 0;
         for input in &spec.inputs {

@@ -10,8 +10,16 @@ pub(super) enum Session {
     /// Nothing was said yet.
     New,
     /// This was said, last at `said`, and not answered.
-    Registering { registration: Registration, since: Instant, said: Instant },
-    Attached { worker: WorkerId, incarnation: Incarnation, heard: Instant },
+    Registering {
+        registration: Registration,
+        since: Instant,
+        said: Instant,
+    },
+    Attached {
+        worker: WorkerId,
+        incarnation: Incarnation,
+        heard: Instant,
+    },
 }
 
 impl Worker {
@@ -57,7 +65,9 @@ impl Worker {
         let (now, options) = (self.now, self.options.clone());
         match &mut self.session {
             Session::New => self.register(),
-            Session::Registering { since, .. } if now.since(*since) >= options.keep_without_scheduler => self.close(false),
+            Session::Registering { since, .. } if now.since(*since) >= options.keep_without_scheduler => {
+                self.close(false)
+            }
             Session::Registering { registration, said, .. } => {
                 if now.since(*said) >= options.register_every {
                     *said = now;
@@ -123,8 +133,7 @@ impl Worker {
             return;
         }
         let offered: Vec<Held> = registration.inventory.clone();
-        self.session =
-            Session::Attached { worker: welcome.worker, incarnation: welcome.incarnation, heard: self.now };
+        self.session = Session::Attached { worker: welcome.worker, incarnation: welcome.incarnation, heard: self.now };
         self.epoch = Some(welcome.epoch);
         self.heartbeat_due = self.now + self.options.heartbeat_every;
         for peer in welcome.peers {

@@ -58,7 +58,9 @@ impl Worker {
             let users_known = datum.users.iter().all(|user| self.runs.contains_key(user));
             self.rule("takers are known", true, users_known)?;
             match datum.state {
-                DatumState::Held => self.rule("what is kept is taken or counted", true, !datum.releasing || !datum.users.is_empty())?,
+                DatumState::Held => {
+                    self.rule("what is kept is taken or counted", true, !datum.releasing || !datum.users.is_empty())?
+                }
                 DatumState::Fetching(request) => {
                     let asked = self.gathers.get(&request).is_some_and(|gather| gather.tasks.contains(task));
                     self.rule("what is fetched was asked for", true, asked)?;
@@ -72,9 +74,10 @@ impl Worker {
                 }
             }
         }
-        let listed = self.peers.iter().flat_map(|(worker, peer)| {
-            peer.wanted.iter().map(|(priority, task)| (*worker, *priority, *task))
-        });
+        let listed = self
+            .peers
+            .iter()
+            .flat_map(|(worker, peer)| peer.wanted.iter().map(|(priority, task)| (*worker, *priority, *task)));
         self.rule("lists of peers are what is wanted of them", &wanted, &listed.collect())?;
         let bytes: u64 = self.gathers.values().map(|gather| gather.bytes).sum();
         self.rule("bytes under way are summed", bytes, self.gather_bytes)?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use raskr_sched::{
-    CancelReason, Failure, FailureKind, FromClient, FutureId, Key, Link, Packet, Peer, Rejection, RequestId, ScatterItem, TaskId,
-    ToClient, WorkerId,
+    CancelReason, Failure, FailureKind, FromClient, FutureId, Key, Link, Packet, Peer, Rejection, RequestId,
+    ScatterItem, TaskId, ToClient, WorkerId,
 };
 
 use super::RESEND;

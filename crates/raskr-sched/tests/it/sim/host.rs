@@ -17,7 +17,9 @@ pub enum Effect {
     Send(Node, Wire),
     /// After so long, this happens within the process that is there now.
     After(u64, WorkerEvent),
-    Closed { told: bool },
+    Closed {
+        told: bool,
+    },
 }
 
 pub struct Host {
@@ -168,7 +170,8 @@ impl Host {
                     let (bytes, content) = *self.values.get(&task).ok_or("a value is said to be here that is not")?;
                     values.push(Moved { task, bytes, content });
                 }
-                let to = if from >= CLIENTS { Node::Client((from - CLIENTS) as usize) } else { Node::Worker(from as usize) };
+                let to =
+                    if from >= CLIENTS { Node::Client((from - CLIENTS) as usize) } else { Node::Worker(from as usize) };
                 effects.push(Effect::Send(to, Wire::Answer { request, values, absent }));
             }
             WorkerAction::Close { told } => effects.push(Effect::Closed { told }),

@@ -177,7 +177,8 @@ fn fault(world: &mut World) -> Checked {
             }
         }
         80..88 => {
-            let worker = world.scheduler.workers().iter().find(|view| *view.name == *format!("worker-{host}")).map(|v| v.worker);
+            let worker =
+                world.scheduler.workers().iter().find(|view| *view.name == *format!("worker-{host}")).map(|v| v.worker);
             let deadline = world.random.chance(50).then(|| std::time::Duration::from_micros(while_));
             world.schedule(Event::RetireAsked { workers: worker.into_iter().collect(), deadline })?;
         }
@@ -280,7 +281,11 @@ fn check_values(world: &mut World) -> Checked {
     play(world, until)?;
     let checked: usize = world.clients.iter().map(|client| client.checked.len()).sum();
     let finished = count(world, |status| *status == Status::Finished);
-    if checked == finished { Ok(()) } else { Err(format!("{finished} values are there, and {checked} could be fetched")) }
+    if checked == finished {
+        Ok(())
+    } else {
+        Err(format!("{finished} values are there, and {checked} could be fetched"))
+    }
 }
 
 /// Scheduler and workers mean the same values.
@@ -291,7 +296,10 @@ fn check_agreement(world: &World) -> Checked {
         let held = worker.holds().count();
         if held != view.values || held != world.hosts[host].values.len() {
             let stored = world.hosts[host].values.len();
-            return Err(format!("{} has {held} values, stores {stored}, and is said to have {}", view.name, view.values));
+            return Err(format!(
+                "{} has {held} values, stores {stored}, and is said to have {}",
+                view.name, view.values
+            ));
         }
     }
     Ok(())

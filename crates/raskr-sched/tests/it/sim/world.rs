@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raskr_sched::{
-    Action, ClientId, Epoch, Event, FromClient, FromWorker, FutureId, Gone, Incarnation, Instant, Key, Link, RequestId, Scheduler,
-    SchedulerOptions, ToClient, ToWorker, WorkerEvent, WorkerId,
+    Action, ClientId, Epoch, Event, FromClient, FromWorker, FutureId, Gone, Incarnation, Instant, Key, Link, RequestId,
+    Scheduler, SchedulerOptions, ToClient, ToWorker, WorkerEvent, WorkerId,
 };
 
 use super::RESEND;
@@ -20,18 +20,30 @@ pub type Checked = Result<(), String>;
 /// What is to happen.
 #[derive(Clone, Debug)]
 pub enum Happening {
-    Deliver { from: Node, to: Node, wire: Box<Wire> },
+    Deliver {
+        from: Node,
+        to: Node,
+        wire: Box<Wire>,
+    },
     SchedulerTick,
     WorkerTick(usize),
     /// Something ends within a process, if that is still there.
-    Within { host: usize, process: u64, event: Box<WorkerEvent> },
+    Within {
+        host: usize,
+        process: u64,
+        event: Box<WorkerEvent>,
+    },
     ClientActs(usize),
     Fault,
     Restart(usize),
     Thaw(usize),
     DiskFree(usize),
     Join(Node, Node),
-    NotPut { client: usize, future: FutureId, worker: WorkerId },
+    NotPut {
+        client: usize,
+        future: FutureId,
+        worker: WorkerId,
+    },
 }
 
 pub struct World {
@@ -85,7 +97,10 @@ impl World {
         World {
             random,
             now: Instant::default(),
-            scheduler: Scheduler::new(SchedulerOptions { story_len: 5_000, ..SchedulerOptions::default() }, Epoch(seed)),
+            scheduler: Scheduler::new(
+                SchedulerOptions { story_len: 5_000, ..SchedulerOptions::default() },
+                Epoch(seed),
+            ),
             client_links: clients
                 .iter()
                 .map(|client| {

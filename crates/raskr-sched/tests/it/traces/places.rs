@@ -1,0 +1,256 @@
+//! Which worker runs which task, when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raskr_sched::{Annotations, Event, FromWorker, Reason, Registration, State, ToWorker, WorkerId};
+
+use super::{Trace, gpu, note, on};
+
+#[test]
+fn a_task_is_given_to_a_worker_and_its_client_hears_of_the_value() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 1);
+    trace.submit(&[("x", &[]), ("y", &["x"])], &["y"]);
+    assert_eq!((trace.state("x"), trace.state("y")), (Some(State::Processing), Some(State::Waiting)));
+    let bodies = trace.said_to(worker);
+    assert!(matches!(bodies[..], [ToWorker::Body { .. }, ToWorker::Run(_)]), "{bodies:?}");
+    trace.finish("x", 10);
+    // The body is known by now, and x is where it is needed.
+    let run = trace.said_to(worker);
+    let [ToWorker::Run(run)] = &run[..] else { panic!("{run:?}") };
+    assert_eq!((&*run.key, run.inputs[0].bytes, run.inputs[0].holders[0]), ("y", 10, worker));
+    trace.finish("y", 4);
+    let future = trace.future("y");
+    assert_eq!(trace.told(), [raskr_sched::ToClient::Finished { future, bytes: 4 }]);
+    // Nobody needs x any more.
+    assert!(matches!(trace.said_to(worker)[..], [ToWorker::Free { .. }]));
+    assert_eq!(trace.state("x"), Some(State::Released));
+}
+
+/// Two workers, of which the first has a large value and the second a small one.
+fn two_values() -> (Trace, WorkerId, WorkerId) {
+    let mut trace = Trace::new();
+    let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
+    trace.submit_with(&[("large", &[], on(&["a"])), ("small", &[], on(&["b"]))], &["large", "small"]);
+    trace.finish("large", 50_000_000);
+    trace.finish("small", 1_000);
+    (trace, a, b)
+}
+
+#[test]
+fn a_task_goes_to_the_larger_of_its_inputs() {
+    let (mut trace, a, _) = two_values();
+    trace.submit(&[("sum", &["large", "small"])], &["sum"]);
+    assert_eq!(trace.owner("sum"), a);
+}
+
+#[test]
+fn a_task_goes_elsewhere_when_its_inputs_are_moved_sooner_than_their_holder_is_free() {
+    let (mut trace, a, b) = two_values();
+    // 0.1 s each, as long as nothing is known of them; moving the large value takes 0.5 s.
+    trace.submit_with(&[("1", &["large"], on(&["a"])), ("2", &["large"], on(&["a"]))], &["1", "2"]);
+    trace.submit(&[("near", &["large"])], &["near"]);
+    assert_eq!(trace.owner("near"), a);
+    trace.submit(&[("far", &["small"])], &["far"]);
+    assert_eq!(trace.owner("far"), b);
+    trace.submit_with(&[("busy", &["small"], on(&["b"]))], &["busy"]);
+    trace.submit_with(&[("busier", &["small"], on(&["b"]))], &["busier"]);
+    trace.submit_with(&[("busiest", &["small"], on(&["b"]))], &["busiest"]);
+    trace.submit(&[("moved", &["small"])], &["moved"]);
+    assert_eq!(trace.owner("moved"), a);
+}
+
+#[test]
+fn roots_are_withheld_until_a_thread_is_free_for_them() {
+    let mut trace = Trace::new();
+    trace.worker("a", 2);
+    let keys: Vec<String> = (0..10).map(|number| format!("root-{number}")).collect();
+    let tasks: Vec<(&str, &[&str])> = keys.iter().map(|key| (key.as_str(), &[] as &[&str])).collect();
+    let wants: Vec<&str> = keys.iter().map(String::as_str).collect();
+    trace.submit(&tasks, &wants);
+    // Two threads, and one ahead since it is not known how long they take.
+    assert_eq!((trace.scheduler.count(State::Processing), trace.scheduler.count(State::Queued)), (3, 7));
+    assert_eq!(trace.scheduler.why("root-9"), [Reason::Behind { tasks: 6 }]);
+    trace.finish("root-0", 1);
+    // They take a millisecond: more are given ahead.
+    assert_eq!(trace.scheduler.count(State::Queued), 0);
+}
+
+#[test]
+fn a_root_is_withheld_while_its_expected_result_does_not_fit() {
+    let mut trace = Trace::new();
+    let worker = trace.register(Registration { memory_limit: 1000, ..Trace::registration("a", 4) });
+    trace.submit(&[("first", &[])], &["first"]);
+    trace.finish("first", 300);
+    trace.submit(&[("second", &[]), ("third", &[]), ("user", &["first"])], &["second", "third", "user"]);
+    // 300 bytes are there, and 300 more are expected of what has inputs, which is not held back: with a third 300 it
+    // would be more than the 700 to which results are admitted.
+    assert_eq!((trace.state("second"), trace.state("third")), (Some(State::Queued), Some(State::Queued)));
+    assert_eq!(trace.owner("user"), worker);
+    assert_eq!(trace.scheduler.why("second"), [Reason::Memory { expected_bytes: 300 }]);
+    // With nothing to do the worker goes on with one of them.
+    trace.finish("user", 300);
+    assert_eq!((trace.state("second"), trace.state("third")), (Some(State::Processing), Some(State::Queued)));
+    // A worker that spills anyway takes what it can.
+    trace.heartbeat(worker, 200, 5000);
+    trace.wait(Duration::from_millis(500));
+    assert_eq!(trace.state("third"), Some(State::Processing));
+}
+
+#[test]
+fn with_everything_full_one_task_goes_on() {
+    let mut trace = Trace::new();
+    let a = trace.register(Registration { memory_limit: 1000, ..Trace::registration("a", 4) });
+    let b = trace.register(Registration { memory_limit: 1000, ..Trace::registration("b", 4) });
+    for worker in [a, b] {
+        trace.heartbeat(worker, 990, 0);
+        trace.hear(worker, FromWorker::Paused(true));
+    }
+    trace.submit(&[("x", &[]), ("y", &[])], &["x", "y"]);
+    assert_eq!((trace.state("x"), trace.state("y")), (Some(State::Processing), Some(State::Queued)));
+    trace.finish("x", 1);
+    assert_eq!(trace.state("y"), Some(State::Processing));
+    trace.submit(&[("z", &[])], &["z"]);
+    assert_eq!(trace.scheduler.why("z"), [Reason::WorkersNotTaking { paused: 2, silent: 0, leaving: 0 }]);
+}
+
+#[test]
+fn priorities_are_the_users_then_by_submission_then_by_order() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 1);
+    let priority = |priority| Annotations { priority, ..note() };
+    trace.submit_with(&[("busy", &[], note()), ("busy-2", &[], note())], &["busy", "busy-2"]);
+    trace.submit_with(&[("early", &[], note()), ("early-2", &[], note())], &["early", "early-2"]);
+    trace.submit_with(
+        &[("late", &[], note()), ("urgent", &[], priority(5)), ("idle", &[], priority(-5))],
+        &["late", "urgent", "idle"],
+    );
+    trace.said_to(worker);
+    trace.finish("busy", 1);
+    let runs = trace.said_to(worker).into_iter().filter_map(|message| match message {
+        ToWorker::Run(run) => Some(run.key.to_string()),
+        _ => None,
+    });
+    assert_eq!(runs.collect::<Vec<_>>(), ["urgent", "early", "early-2", "late", "idle"]);
+}
+
+#[test]
+fn an_idle_worker_gets_what_a_busy_one_has_not_begun() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    trace.submit(&[("x", &[])], &["x"]);
+    trace.finish("x", 10);
+    let tasks: Vec<(&str, &[&str])> = ["1", "2", "3", "4"].map(|key| (key, &["x"] as &[&str])).to_vec();
+    let slow: Vec<_> = tasks.iter().map(|(key, inputs)| (*key, *inputs, note())).collect();
+    trace.submit_with(&slow, &["1", "2", "3", "4"]);
+    trace.start("1");
+    assert!(["1", "2", "3", "4"].iter().all(|key| trace.owner(key) == a));
+    let b = trace.worker("b", 2);
+    let asked: Vec<ToWorker> = trace.said_to(a).into_iter().filter(|m| matches!(m, ToWorker::Retract { .. })).collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    trace.give_back("4", true);
+    assert_eq!(trace.owner("4"), b);
+    // What runs by now stays.
+    trace.give_back("3", false);
+    assert_eq!((trace.owner("3"), trace.state("3")), (a, Some(State::Processing)));
+    trace.finish("3", 1);
+    assert_eq!(trace.state("3"), Some(State::Memory));
+}
+
+#[test]
+fn restricted_tasks_wait_for_their_workers_and_say_so() {
+    let mut trace = Trace::new();
+    trace.worker("a", 1);
+    let loose = Annotations { allow_other_workers: true, ..on(&["b"]) };
+    trace.submit_with(&[("strict", &[], on(&["b"])), ("loose", &[], loose)], &["strict", "loose"]);
+    assert_eq!((trace.state("strict"), trace.state("loose")), (Some(State::NoWorker), Some(State::Processing)));
+    assert_eq!(trace.scheduler.why("strict"), [Reason::NoWorkerNamed { workers: vec![Arc::from("b")] }]);
+    let b = trace.worker("b", 1);
+    assert_eq!(trace.owner("strict"), b);
+    // By address and by host as well.
+    trace.submit_with(&[("address", &[], on(&["tcp://b:1"]))], &["address"]);
+    assert_eq!(trace.owner("address"), b);
+}
+
+#[test]
+fn resources_are_given_once_and_missing_ones_are_named() {
+    let mut trace = Trace::new();
+    trace.worker("plain", 4);
+    trace.submit_with(&[("1", &[], gpu(2)), ("2", &[], gpu(2)), ("3", &[], gpu(9))], &["1", "2", "3"]);
+    let missing = Reason::NoWorkerWithResource { resource: Arc::from("GPU"), needed: 9, offered_max: 0 };
+    assert_eq!(trace.scheduler.why("3"), [missing]);
+    let resources = vec![(Arc::from("GPU"), 3)];
+    let worker = trace.register(Registration { resources, ..Trace::registration("gpus", 4) });
+    assert_eq!((trace.owner("1"), trace.state("2")), (worker, Some(State::Queued)));
+    assert_eq!(trace.scheduler.why("2"), [Reason::ResourceTaken { resource: Arc::from("GPU"), needed: 2 }]);
+    trace.finish("1", 1);
+    assert_eq!(trace.owner("2"), worker);
+    assert_eq!(trace.state("3"), Some(State::NoWorker));
+}
+
+#[test]
+fn inputs_that_no_worker_can_hold_fail_their_task() {
+    let mut trace = Trace::new();
+    for name in ["a", "b"] {
+        trace.register(Registration { memory_limit: 1000, ..Trace::registration(name, 1) });
+    }
+    trace.submit(&[("x", &[]), ("y", &[])], &["x", "y"]);
+    trace.finish("x", 600);
+    trace.finish("y", 600);
+    trace.submit(&[("both", &["x", "y"])], &["both"]);
+    let failure = trace.failure();
+    assert_eq!(failure.class(), Some(raskr_base::ErrorClass::Memory));
+    assert!(failure.to_string().contains("the inputs of task 'both'"), "{failure}");
+}
+
+#[test]
+fn a_paused_worker_gives_back_what_it_has_not_begun() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    trace.submit(&[("1", &[]), ("2", &[])], &["1", "2"]);
+    trace.start("1");
+    let b = trace.worker("b", 1);
+    trace.give_back("2", false);
+    trace.said_to(a);
+    trace.hear(a, FromWorker::Paused(true));
+    assert!(matches!(trace.said_to(a)[..], [ToWorker::Retract { .. }]));
+    trace.give_back("2", true);
+    assert_eq!(trace.owner("2"), b);
+}
+
+#[test]
+fn a_leaving_worker_moves_its_only_copies_and_nothing_is_computed_again() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    trace.submit(&[("x", &[])], &["x"]);
+    trace.finish("x", 10);
+    let b = trace.worker("b", 1);
+    trace.on(Event::RetireAsked { workers: vec![a], deadline: None });
+    let said = trace.said_to(b);
+    let [ToWorker::Fetch(input)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(input.holders[..], [a]);
+    let task = trace.scheduler.task("x").unwrap();
+    trace.said_to(a);
+    trace.hear(b, FromWorker::Acquired { task, bytes: 10 });
+    let said = trace.said_to(a);
+    assert!(matches!(said[..], [ToWorker::Free { .. }, ToWorker::Close]), "{said:?}");
+    let incarnation = trace.incarnation(a);
+    trace.on(Event::WorkerGone { worker: a, incarnation, how: raskr_sched::Gone::Closed });
+    assert_eq!((trace.state("x"), trace.scheduler.holders("x")), (Some(State::Memory), vec![b]));
+}
+
+#[test]
+fn copies_that_nobody_needs_make_way_when_memory_is_short() {
+    let mut trace = Trace::new();
+    let (a, b) =
+        (trace.worker("a", 1), trace.register(Registration { memory_limit: 1000, ..Trace::registration("b", 1) }));
+    trace.submit_with(&[("x", &[], on(&["a"]))], &["x"]);
+    trace.finish("x", 500);
+    let task = trace.scheduler.task("x").unwrap();
+    trace.hear(b, FromWorker::Acquired { task, bytes: 500 });
+    assert_eq!(trace.scheduler.holders("x"), [a, b]);
+    trace.heartbeat(b, 900, 0);
+    trace.wait(Duration::from_secs(1));
+    assert_eq!(trace.scheduler.holders("x"), [a]);
+}
