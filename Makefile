@@ -32,8 +32,7 @@ test-python: setup ## run the Python tests (PYTEST="tests/unit -k name" for some
 
 fuzz: ## read damaged messages, handshakes and CSV, far more of them than the tests do (CASES=1000000)
 	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-exec --test it messages::
-	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-cluster --lib frame::
-	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-cluster --lib handshake::
+	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-cluster --lib -- frame::tests::damaged frame::tests::made_up handshake::
 	PROPTEST_CASES=$(CASES) tools/cargo test --quiet --locked -p raskr-io --test files csv::damaged
 
 demo: setup ## see it work: arrays larger than memory, and a hundred thousand small tasks

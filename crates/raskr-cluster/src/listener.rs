@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
@@ -29,6 +29,8 @@ pub(crate) type Accepted = Result<Connection, CommError>;
 
 /// How many connections of members may wait to be taken.
 const ACCEPTED_MAX: usize = 64;
+/// Who takes longer to show who it is may be dropped for another.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to leave it when the system has no file for another connection.
 const FILES_PAUSE: Duration = Duration::from_millis(50);
 /// The longest path of a Unix socket.
@@ -169,23 +171,65 @@ async fn bind_unix(address: &Address, path: &Path) -> Result<UnixListener, CommE
     Ok(listener)
 }
 
-/// Peers that have not shown yet who they are, oldest first.
-type Unknown = Arc<Mutex<VecDeque<(u64, AbortHandle)>>>;
+/// Peers that have not shown yet who they are.
+#[derive(Default)]
+struct Unknown {
+    /// Oldest first.
+    waiting: Mutex<VecDeque<Handshake>>,
+    /// One of them is done.
+    freed: Notify,
+}
+
+struct Handshake {
+    id: u64,
+    begun: Instant,
+    task: AbortHandle,
+}
+
+impl Unknown {
+    fn remove(&self, id: u64) {
+        self.waiting.lock().retain(|handshake| handshake.id != id);
+        self.freed.notify_one();
+    }
+
+    /// Waits until there is room for another: members are through in no time, strangers that say nothing are dropped when
+    /// others wait. Many who come at once, as workers of a large cluster do, are not driven out by each other.
+    async fn room(&self, max: usize) {
+        loop {
+            let begun = {
+                let mut waiting = self.waiting.lock();
+                let Some(oldest) = waiting.front().filter(|_| waiting.len() >= max.max(1)) else { return };
+                let begun = oldest.begun;
+                if begun.elapsed() >= PATIENCE
+                    && let Some(oldest) = waiting.pop_front()
+                {
+                    oldest.task.abort();
+                    return;
+                }
+                begun
+            };
+            tokio::select! {
+                () = self.freed.notified() => {}
+                () = tokio::time::sleep_until(begun + PATIENCE) => {}
+            }
+        }
+    }
+}
 
 struct Gate {
     address: Address,
     endpoint: Endpoint,
-    unknown: Unknown,
+    unknown: Arc<Unknown>,
     quiet: Arc<Mutex<Quiet>>,
     accepted: mpsc::Sender<Accepted>,
 }
 
 /// Ends what is under way when listening ends.
-struct Handshakes(Unknown);
+struct Handshakes(Arc<Unknown>);
 
 impl Drop for Handshakes {
     fn drop(&mut self) {
-        self.0.lock().drain(..).for_each(|(_, task)| task.abort());
+        self.0.waiting.lock().drain(..).for_each(|handshake| handshake.task.abort());
     }
 }
 
@@ -193,6 +237,7 @@ impl Gate {
     async fn run(self, socket: Socket) {
         let _handshakes = Handshakes(Arc::clone(&self.unknown));
         for id in 0.. {
+            self.unknown.room(self.endpoint.options.unknown_max).await;
             let accepted = match &socket {
                 Socket::Tcp(socket) => socket.accept().await.map(|(stream, from)| {
                     let host = Host::new(from.ip().to_string(), from.port());
@@ -220,12 +265,12 @@ impl Gate {
         let (endpoint, address) = (self.endpoint.clone(), self.address.clone());
         let (unknown, quiet, accepted) = (Arc::clone(&self.unknown), Arc::clone(&self.quiet), self.accepted.clone());
         // Held until the task is in the list, so that it can't be done before.
-        let mut waiting = self.unknown.lock();
+        let mut waiting = self.unknown.waiting.lock();
         let task = tokio::spawn(async move {
             let tls = matches!(address, Address::Tls(_));
             let within = endpoint.options.connect_timeout;
             let admitted = tokio::time::timeout(within, endpoint.admit(stream, &from, tls)).await;
-            unknown.lock().retain(|(other, _)| *other != id);
+            unknown.remove(id);
             match admitted {
                 Ok(Ok((stream, peer))) => {
                     // Nobody listens any more if this fails.
@@ -235,20 +280,15 @@ impl Gate {
                 Err(_) => log(&quiet, &address, &from, &CommError::Mute { address: from.clone(), after: within }),
             }
         });
-        waiting.push_back((id, task.abort_handle()));
-        let dropped = if waiting.len() > self.endpoint.options.unknown_max { waiting.pop_front() } else { None };
-        drop(waiting);
-        if let Some((_, task)) = dropped {
-            task.abort();
-        }
+        waiting.push_back(Handshake { id, begun: Instant::now(), task: task.abort_handle() });
     }
 
     /// Errors of `accept` pass, or concern one connection; without free files strangers have to go first.
     async fn pause(&self, error: io::Error) {
         let error = CommError::system(&self.address, "accept a connection", error);
         if matches!(error, CommError::Files { .. }) {
-            let strangers = std::mem::take(&mut *self.unknown.lock());
-            strangers.into_iter().for_each(|(_, task)| task.abort());
+            let strangers = std::mem::take(&mut *self.unknown.waiting.lock());
+            strangers.into_iter().for_each(|handshake| handshake.task.abort());
         }
         log(&self.quiet, &self.address, &self.address, &error);
         tokio::time::sleep(FILES_PAUSE).await;

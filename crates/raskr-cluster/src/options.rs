@@ -19,7 +19,8 @@ pub struct Options {
     pub queue_messages_max: usize,
     /// How many bytes may wait to be written before senders wait.
     pub queue_bytes_max: usize,
-    /// How many peers may be at their handshake at a time; when more come, those that have taken longest are dropped.
+    /// How many peers may be at their handshake at a time; when more come, those that have taken longest, and more than a
+    /// second, are dropped.
     pub unknown_max: usize,
 }
 

@@ -50,8 +50,10 @@ pub(crate) enum Taken {
         bytes: usize,
     },
     Nothing,
-    /// Nothing, and nothing more will come.
+    /// Nothing, and nothing more will come: time for a goodbye.
     End,
+    /// It has ended otherwise already; no goodbye would be true.
+    Over,
 }
 
 struct Queue {
@@ -190,7 +192,11 @@ impl Outbox {
         if !empty.is_empty() {
             return Taken::Messages { messages: queue.messages, bytes: queue.bytes };
         }
-        if matches!(queue.state, State::Open) { Taken::Nothing } else { Taken::End }
+        match queue.state {
+            State::Open => Taken::Nothing,
+            State::Closing => Taken::End,
+            State::Ended | State::Failed(_) => Taken::Over,
+        }
     }
 
     /// A message handed over within the process; `Ok(None)` when all were taken and no more will come.

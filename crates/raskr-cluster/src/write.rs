@@ -97,6 +97,8 @@ impl Writer<'_> {
                     self.bare(Kind::Heartbeat).await?;
                 }
                 Taken::End => break,
+                // Whoever waits for this task sees the end as well.
+                Taken::Over => std::future::pending().await,
             }
         }
         self.bare(Kind::Goodbye).await?;

@@ -164,6 +164,29 @@ async fn a_thousand_idle_strangers_keep_nobody_out() {
     }
 }
 
+#[tokio::test]
+async fn members_that_come_all_at_once_are_all_let_in() {
+    let token = token();
+    let server = with(endpoint(Role::Scheduler, &token), |options| options.unknown_max = 4);
+    for address in addresses() {
+        let mut listener = listen(&server, &address).await;
+        let client = endpoint(Role::Worker, &token);
+        let tasks: Vec<_> = (0..100)
+            .map(|_| {
+                let (client, to) = (client.clone(), listener.address().clone());
+                tokio::spawn(async move { client.connect(&to).await })
+            })
+            .collect();
+        let mut accepted = Vec::new();
+        for _ in 0..100 {
+            accepted.push(listener.accept().await.expect("accepted"));
+        }
+        for task in tasks {
+            task.await.expect("done").expect("let in");
+        }
+    }
+}
+
 /// Counts warnings, and keeps the last.
 #[derive(Clone, Default)]
 struct Log(Arc<AtomicUsize>, Arc<std::sync::Mutex<String>>);
