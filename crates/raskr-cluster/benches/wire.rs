@@ -59,6 +59,22 @@ where
     (0..RUNS).map(|_| once()).fold(f64::INFINITY, f64::min)
 }
 
+/// Connections a second, handshakes included, one after the other.
+fn connections(address: &Address) -> f64 {
+    const CONNECTIONS: u32 = 500;
+    runtime().block_on(async {
+        let security = Security::new(Token::random().expect("random"));
+        let mut listener = Endpoint::new(Role::Scheduler, security.clone()).listen(address).await.expect("listening");
+        let (client, to) = (Endpoint::new(Role::Client, security), listener.address().clone());
+        let begun = Instant::now();
+        for _ in 0..CONNECTIONS {
+            let (one, two) = tokio::join!(client.connect(&to), listener.accept());
+            drop((one.expect("connected"), two.expect("accepted")));
+        }
+        f64::from(CONNECTIONS) / begun.elapsed().as_secs_f64()
+    })
+}
+
 async fn send_many((sender, mut receiver): Ends) -> Ends {
     for number in 0..MESSAGES {
         sender.send(&(number, 7), vec![]).await.expect("sent");
@@ -161,8 +177,8 @@ fn main() {
         ("inproc", address("inproc://bench")),
     ];
     println!(
-        "{:20} {:>14} {:>14} {:>12} {:>16}",
-        "transport", "messages/s", "round trip us", "bulk GB/s", "kept, read GB/s"
+        "{:16} {:>14} {:>14} {:>14} {:>12} {:>16}",
+        "transport", "connections/s", "messages/s", "round trip us", "bulk GB/s", "kept, read GB/s"
     );
     let gigabytes = (BULK_BYTES as u64 * BULK_MESSAGES) as f64 / 1e9;
     for (name, address) in rows {
@@ -170,7 +186,8 @@ fn main() {
         let trip = measure(&address, ask, answer) / ROUND_TRIPS as f64 * 1e6;
         let bulk = gigabytes / measure(&address, send_bulk, receive_bulk);
         let read = gigabytes / measure(&address, send_bulk, keep_bulk);
-        println!("{name:20} {small:>14.0} {trip:>14.1} {bulk:>12.2} {read:>16.2}");
+        let connected = connections(&address);
+        println!("{name:16} {connected:>14.0} {small:>14.0} {trip:>14.1} {bulk:>12.2} {read:>16.2}");
     }
-    println!("{:20} {:>14} {:>14} {:>12.2} {:>16.2}", "copy of memory", "", "", copies(false), copies(true));
+    println!("{:60} {:>14.2} {:>16.2}", "copy of memory", copies(false), copies(true));
 }

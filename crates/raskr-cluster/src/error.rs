@@ -121,9 +121,6 @@ pub enum CommError {
     )]
     Version { address: Address, ours: String, our_range: (u16, u16), theirs: String, their_range: (u16, u16) },
 
-    #[error("{address}: too many connections are open there already; try again")]
-    Busy { address: Address },
-
     #[error(
         "{address}: would be open to the network without encryption: use tls:// or, where the network is trusted, \
          insecure (--insecure)"
@@ -189,7 +186,6 @@ impl CommError {
             | CommError::WrongToken { .. }
             | CommError::NoToken { .. }
             | CommError::Version { .. }
-            | CommError::Busy { .. }
             | CommError::Lost { .. }
             | CommError::Truncated { .. }
             | CommError::Silent { .. }
@@ -229,5 +225,84 @@ impl CommError {
 impl From<CommError> for TaskError {
     fn from(error: CommError) -> TaskError {
         TaskError::new(error.class(), error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each, with what its message must name.
+    fn every_error() -> Vec<(CommError, ErrorClass, &'static str)> {
+        let address: Address = "tcp://10.9.8.7:65".parse().expect("an address");
+        let (peer, path, text) = (address.clone(), PathBuf::from("/some/file"), "something".to_owned());
+        let source = Arc::new(io::Error::other("reason of the system"));
+        let (after, what) = (Duration::from_millis(1500), "header");
+        let all = vec![
+            CommError::Address { text: text.clone(), reason: "it is no good".into() },
+            CommError::Interface { name: text.clone(), known: vec!["lo".into(), "eth0".into()] },
+            CommError::Resolve { address: address.clone(), source: source.clone() },
+            CommError::Refused { address: address.clone() },
+            CommError::System { address: address.clone(), doing: "connect", source: source.clone() },
+            CommError::Timeout { address: address.clone(), after, stage: Stage::Tls },
+            CommError::Mute { address: address.clone(), after },
+            CommError::InUse { address: address.clone(), by: Some("pid 7 (raskr scheduler)".into()) },
+            CommError::Foreign { address: address.clone(), speaks: Speaks::Http },
+            CommError::Tls { address: address.clone(), reason: text.clone() },
+            CommError::WrongToken { address: address.clone() },
+            CommError::NoToken { address: address.clone() },
+            CommError::BadToken { what: text.clone(), found: "5 characters".into() },
+            CommError::Version {
+                address: address.clone(),
+                ours: "1.0.0".into(),
+                our_range: (1, 1),
+                theirs: "2.0.0".into(),
+                their_range: (2, 3),
+            },
+            CommError::Insecure { address: address.clone() },
+            CommError::Lost { peer: peer.clone(), reason: text.clone() },
+            CommError::Truncated { peer: peer.clone(), missing: 5 },
+            CommError::Silent { peer: peer.clone(), silent: after },
+            CommError::Oversized { peer: peer.clone(), what, found: 6, limit: 5 },
+            CommError::Malformed { peer: peer.clone(), reason: text.clone() },
+            CommError::TooLarge { peer: peer.clone(), what, found: 6, limit: 5 },
+            CommError::Encode { peer: peer.clone(), reason: text.clone() },
+            CommError::Memory { peer: peer.clone(), bytes: 5 },
+            CommError::Closed { peer },
+            CommError::Files { address, limit: 64 },
+            CommError::File { path: path.clone(), doing: "read it", source },
+            CommError::Content { path, expected: "a key", found: text },
+        ];
+        let named = |error: &CommError| match error {
+            CommError::Address { .. } | CommError::Interface { .. } | CommError::BadToken { .. } => "something",
+            CommError::File { .. } | CommError::Content { .. } => "/some/file",
+            CommError::InUse { .. } => "10.9.8.7:65 is in use by pid 7 (raskr scheduler)",
+            CommError::Version { .. } => {
+                "tcp://10.9.8.7:65: runs raskr 2.0.0, which speaks version 2 to 3 of the protocol"
+            }
+            _ => "tcp://10.9.8.7:65",
+        };
+        all.into_iter().map(|error| (error.clone(), error.class(), named(&error))).collect()
+    }
+
+    #[test]
+    fn every_error_says_where_and_keeps_its_class_as_the_error_of_a_task() {
+        let all = every_error();
+        let kinds: std::collections::HashSet<_> = all.iter().map(|(error, ..)| std::mem::discriminant(error)).collect();
+        assert_eq!(kinds.len(), all.len());
+        for (error, class, named) in all {
+            assert!(error.to_string().contains(named), "{error}");
+            let task = TaskError::from(error.clone());
+            assert_eq!((task.class, task.message), (class, error.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_system_without_files_is_told_apart() {
+        let address = Address::loopback();
+        let full = CommError::system(&address, "connect", rustix::io::Errno::MFILE.into());
+        assert!(full.to_string().contains("raise it with ulimit -n"), "{full}");
+        let other = CommError::system(&address, "connect", rustix::io::Errno::NETUNREACH.into());
+        assert!(other.to_string().contains("could not connect: "), "{other}");
     }
 }

@@ -28,6 +28,7 @@
 //! ```
 
 mod address;
+mod buffers;
 mod connection;
 mod endpoint;
 mod error;
@@ -47,6 +48,7 @@ mod token;
 mod write;
 
 pub use address::{Address, DEFAULT_PORT, Host};
+pub use buffers::{buffer_of, bytes_of};
 pub use connection::{Connection, Message, Receiver, Sender};
 pub use endpoint::Endpoint;
 pub use error::{CommError, Speaks, Stage};
