@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, PrimitiveArray, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, PrimitiveArray, RecordBatch, StringViewArray};
+use arrow::compute::{cast, interleave};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
     TimeUnit as ArrowUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -12,6 +12,9 @@ use raskr_base::{ChunkMut, DType, Element, Op, TaskContext, TaskError, TimeUnit,
 use raskr_graph::{Call, Input};
 
 use crate::error::FrameError;
+use crate::order::Places;
+use crate::ordered::Ordered;
+use crate::pieces::ROWS_AT_ONCE;
 use crate::table::Table;
 
 /// What is made of tables with the same columns, one behind the other. Columns of numbers, of truth values and of times are
@@ -44,7 +47,7 @@ impl Op for ColumnsOp {
     }
 
     fn run(&self, _: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        let tables = inputs.iter().map(Table::of).collect::<Result<Vec<_>, _>>()?;
+        let tables = inputs.iter().map(Rows::of).collect::<Result<Vec<_>, _>>()?;
         Ok(match &self.columns {
             Columns::One(place) => column(&tables, *place)?,
             Columns::Numbers => numbers(&tables),
@@ -61,19 +64,67 @@ impl Op for ColumnsOp {
     }
 }
 
-fn numbers(tables: &[&Table]) -> Value {
-    let rows = tables.iter().map(|table| table.rows()).sum();
+/// The rows of a table, gathered or not.
+struct Rows<'a> {
+    table: &'a Table,
+    places: Option<&'a Places>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(value: &'a Value) -> Result<Rows<'a>, FrameError> {
+        Ok(match Ordered::of(value) {
+            Some(ordered) => Rows { table: ordered.table(), places: Some(ordered.places()) },
+            None => Rows { table: Table::of(value)?, places: None },
+        })
+    }
+
+    fn column(&self, place: usize) -> Part<'a> {
+        let pieces = self.table.batches().iter().map(|batch| Arc::clone(batch.column(place)));
+        Part { pieces: pieces.collect(), places: self.places }
+    }
+}
+
+/// A column of a table.
+struct Part<'a> {
+    pieces: Vec<ArrayRef>,
+    /// The order of its values, where it is another than that of the pieces.
+    places: Option<&'a Places>,
+}
+
+impl Part<'_> {
+    fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+
+    fn has_missing(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.null_count() > 0)
+    }
+
+    fn converted(self, kind: &DataType) -> Result<Self, FrameError> {
+        let pieces = self.pieces.iter().map(|piece| cast(piece, kind)).collect::<Result<_, _>>();
+        Ok(Part { pieces: pieces.map_err(FrameError::arrow("putting rows together"))?, ..self })
+    }
+
+    /// Its values in their order.
+    fn settled(self) -> Result<Vec<ArrayRef>, FrameError> {
+        let Some(places) = self.places else { return Ok(self.pieces) };
+        let sources: Vec<&dyn Array> = self.pieces.iter().map(|piece| piece.as_ref()).collect();
+        let taken = places.chunks(ROWS_AT_ONCE).map(|rows| interleave(&sources, &rows));
+        taken.collect::<Result<_, _>>().map_err(FrameError::arrow("putting rows together"))
+    }
+}
+
+fn numbers(tables: &[Rows<'_>]) -> Value {
+    let rows = tables.iter().map(|rows| rows.table.rows()).sum();
     let mut made = ChunkMut::new(DType::I64, &[rows]);
     let mut places = made.as_mut_slice::<i64>().iter_mut();
-    for table in tables {
-        (0..table.rows() as i64).zip(&mut places).for_each(|(number, place)| *place = number);
+    for rows in tables {
+        (0..rows.table.rows() as i64).zip(&mut places).for_each(|(number, place)| *place = number);
     }
     made.freeze().into()
 }
 
-fn column(tables: &[&Table], place: usize) -> Result<Value, FrameError> {
-    let pieces: Vec<&ArrayRef> =
-        tables.iter().flat_map(|table| table.batches()).map(|batch| batch.column(place)).collect();
+fn column(tables: &[Rows<'_>], place: usize) -> Result<Value, FrameError> {
     let Some(first) = tables.first() else {
         return Err(FrameError::Unexpected {
             operation: "columns",
@@ -81,24 +132,34 @@ fn column(tables: &[&Table], place: usize) -> Result<Value, FrameError> {
             got: "none".to_owned(),
         });
     };
-    let field = first.schema().field(place);
-    let missing = pieces.iter().any(|piece| piece.null_count() > 0);
+    let field = first.table.schema().field(place);
+    let parts: Vec<Part<'_>> = tables.iter().map(|rows| rows.column(place)).collect();
+    let missing = parts.iter().any(Part::has_missing);
     Ok(match field.data_type() {
-        DataType::Int8 => whole_numbers::<Int8Type>(&pieces, missing)?,
-        DataType::Int16 => whole_numbers::<Int16Type>(&pieces, missing)?,
-        DataType::Int32 => whole_numbers::<Int32Type>(&pieces, missing)?,
-        DataType::Int64 => whole_numbers::<Int64Type>(&pieces, missing)?,
-        DataType::UInt8 => whole_numbers::<UInt8Type>(&pieces, missing)?,
-        DataType::UInt16 => whole_numbers::<UInt16Type>(&pieces, missing)?,
-        DataType::UInt32 => whole_numbers::<UInt32Type>(&pieces, missing)?,
-        DataType::UInt64 => whole_numbers::<UInt64Type>(&pieces, missing)?,
-        DataType::Float32 => joined::<Float32Type>(&pieces, DType::F32, f32::NAN),
-        DataType::Float64 => joined::<Float64Type>(&pieces, DType::F64, f64::NAN),
-        DataType::Timestamp(unit, None) => times(&pieces, *unit)?,
-        DataType::Boolean if !missing => truths(&pieces),
-        DataType::Utf8View => one_column(&Field::new(field.name(), DataType::LargeUtf8, true), vec![texts(&pieces)])?,
-        _ => one_column(field, pieces.into_iter().cloned().collect())?,
+        DataType::Int8 => whole_numbers::<Int8Type>(parts, missing)?,
+        DataType::Int16 => whole_numbers::<Int16Type>(parts, missing)?,
+        DataType::Int32 => whole_numbers::<Int32Type>(parts, missing)?,
+        DataType::Int64 => whole_numbers::<Int64Type>(parts, missing)?,
+        DataType::UInt8 => whole_numbers::<UInt8Type>(parts, missing)?,
+        DataType::UInt16 => whole_numbers::<UInt16Type>(parts, missing)?,
+        DataType::UInt32 => whole_numbers::<UInt32Type>(parts, missing)?,
+        DataType::UInt64 => whole_numbers::<UInt64Type>(parts, missing)?,
+        DataType::Float32 => joined::<Float32Type>(&parts, DType::F32, f32::NAN),
+        DataType::Float64 => joined::<Float64Type>(&parts, DType::F64, f64::NAN),
+        DataType::Timestamp(unit, None) => times(parts, *unit)?,
+        DataType::Boolean if !missing => truths(&settled(parts)?),
+        DataType::Utf8View => one_column(&Field::new(field.name(), DataType::LargeUtf8, true), vec![texts(&parts)])?,
+        _ => one_column(field, settled(parts)?)?,
     })
+}
+
+fn settled(parts: Vec<Part<'_>>) -> Result<Vec<ArrayRef>, FrameError> {
+    let settled = parts.into_iter().map(Part::settled).collect::<Result<Vec<_>, _>>()?;
+    Ok(settled.into_iter().flatten().collect())
+}
+
+fn converted<'a>(parts: Vec<Part<'a>>, kind: &DataType) -> Result<Vec<Part<'a>>, FrameError> {
+    parts.into_iter().map(|part| part.converted(kind)).collect()
 }
 
 fn one_column(field: &Field, pieces: Vec<ArrayRef>) -> Result<Value, FrameError> {
@@ -109,28 +170,34 @@ fn one_column(field: &Field, pieces: Vec<ArrayRef>) -> Result<Value, FrameError>
 }
 
 fn whole_numbers<T: ArrowPrimitiveType<Native: Element>>(
-    pieces: &[&ArrayRef],
+    parts: Vec<Part<'_>>,
     missing: bool,
 ) -> Result<Value, FrameError> {
     if missing {
-        let floats = converted(pieces, &DataType::Float64)?;
-        return Ok(joined::<Float64Type>(&floats.iter().collect::<Vec<_>>(), DType::F64, f64::NAN));
+        return Ok(joined::<Float64Type>(&converted(parts, &DataType::Float64)?, DType::F64, f64::NAN));
     }
-    Ok(joined::<T>(pieces, T::Native::DTYPE, T::Native::default()))
-}
-
-fn converted(pieces: &[&ArrayRef], kind: &DataType) -> Result<Vec<ArrayRef>, FrameError> {
-    let made = pieces.iter().map(|piece| cast(piece, kind)).collect::<Result<_, _>>();
-    made.map_err(FrameError::arrow("putting rows together"))
+    Ok(joined::<T>(&parts, T::Native::DTYPE, T::Native::default()))
 }
 
 /// Values one behind the other; `missing` where there is none.
-fn joined<T: ArrowPrimitiveType<Native: Element>>(pieces: &[&ArrayRef], dtype: DType, missing: T::Native) -> Value {
-    let rows = pieces.iter().map(|piece| piece.len()).sum();
+fn joined<T: ArrowPrimitiveType<Native: Element>>(parts: &[Part<'_>], dtype: DType, missing: T::Native) -> Value {
+    let rows = parts.iter().map(Part::len).sum();
     let mut made = ChunkMut::new(dtype, &[rows]);
     let mut rest = made.as_mut_slice::<T::Native>();
+    for part in parts {
+        let (own, behind) = rest.split_at_mut(part.len());
+        rest = behind;
+        let pieces: Vec<&PrimitiveArray<T>> = part.pieces.iter().map(|piece| piece.as_primitive()).collect();
+        match part.places {
+            Some(places) => gather(own, &pieces, places, missing),
+            None => copy(own, &pieces, missing),
+        }
+    }
+    made.freeze().into()
+}
+
+fn copy<T: ArrowPrimitiveType>(mut rest: &mut [T::Native], pieces: &[&PrimitiveArray<T>], missing: T::Native) {
     for piece in pieces {
-        let piece: &PrimitiveArray<T> = piece.as_primitive();
         let (own, behind) = rest.split_at_mut(piece.len());
         rest = behind;
         own.copy_from_slice(piece.values());
@@ -138,10 +205,23 @@ fn joined<T: ArrowPrimitiveType<Native: Element>>(pieces: &[&ArrayRef], dtype: D
             own.iter_mut().zip(valid).filter(|(_, valid)| !valid).for_each(|(place, _)| *place = missing);
         }
     }
-    made.freeze().into()
 }
 
-fn times(pieces: &[&ArrayRef], unit: ArrowUnit) -> Result<Value, FrameError> {
+fn gather<T: ArrowPrimitiveType>(
+    made: &mut [T::Native],
+    pieces: &[&PrimitiveArray<T>],
+    places: &Places,
+    missing: T::Native,
+) {
+    let values: Vec<&[T::Native]> = pieces.iter().map(|piece| &piece.values()[..]).collect();
+    made.iter_mut().zip(places.iter()).for_each(|(made, (piece, row))| *made = values[piece][row]);
+    if pieces.iter().any(|piece| piece.null_count() > 0) {
+        let is_missing = |(_, (piece, row)): &(_, (usize, usize))| pieces[*piece].is_null(*row);
+        made.iter_mut().zip(places.iter()).filter(is_missing).for_each(|(made, _)| *made = missing);
+    }
+}
+
+fn times(parts: Vec<Part<'_>>, unit: ArrowUnit) -> Result<Value, FrameError> {
     let unit = match unit {
         ArrowUnit::Second => TimeUnit::Second,
         ArrowUnit::Millisecond => TimeUnit::Millisecond,
@@ -149,11 +229,10 @@ fn times(pieces: &[&ArrayRef], unit: ArrowUnit) -> Result<Value, FrameError> {
         ArrowUnit::Nanosecond => TimeUnit::Nanosecond,
     };
     // No copy: times are counts already.
-    let counts = converted(pieces, &DataType::Int64)?;
-    Ok(joined::<Int64Type>(&counts.iter().collect::<Vec<_>>(), DType::DateTime(unit), i64::MIN))
+    Ok(joined::<Int64Type>(&converted(parts, &DataType::Int64)?, DType::DateTime(unit), i64::MIN))
 }
 
-fn truths(pieces: &[&ArrayRef]) -> Value {
+fn truths(pieces: &[ArrayRef]) -> Value {
     let rows = pieces.iter().map(|piece| piece.len()).sum();
     let mut made = ChunkMut::new(DType::Bool, &[rows]);
     let all = pieces.iter().flat_map(|piece| piece.as_boolean().values());
@@ -161,15 +240,19 @@ fn truths(pieces: &[&ArrayRef]) -> Value {
     made.freeze().into()
 }
 
-fn texts(pieces: &[&ArrayRef]) -> ArrayRef {
-    let views = || pieces.iter().map(|piece| piece.as_string_view());
-    let rows = views().map(Array::len).sum();
-    let bytes: u64 = views().flat_map(|views| views.lengths()).map(u64::from).sum();
+fn texts(parts: &[Part<'_>]) -> ArrayRef {
+    let rows = parts.iter().map(Part::len).sum();
+    let all = parts.iter().flat_map(|part| &part.pieces).map(|piece| piece.as_string_view());
+    let bytes: u64 = all.flat_map(|views| views.lengths()).map(u64::from).sum();
     let mut made = LargeStringBuilder::with_capacity(rows, bytes as usize);
-    for views in views() {
-        match views.null_count() {
-            0 => (0..views.len()).for_each(|row| made.append_value(views.value(row))),
-            _ => views.iter().for_each(|text| made.append_option(text)),
+    let mut append = |views: &StringViewArray, row: usize| {
+        if views.is_valid(row) { made.append_value(views.value(row)) } else { made.append_null() }
+    };
+    for part in parts {
+        let pieces: Vec<&StringViewArray> = part.pieces.iter().map(|piece| piece.as_string_view()).collect();
+        match part.places {
+            Some(places) => places.iter().for_each(|(piece, row)| append(pieces[piece], row)),
+            None => pieces.iter().for_each(|views| (0..views.len()).for_each(|row| append(views, row))),
         }
     }
     Arc::new(made.finish())

@@ -196,7 +196,7 @@ impl Lowering {
     /// The rows of tables, which are those of a plan, in order in one partition.
     fn sorted_whole(&mut self, parts: Vec<Arc<Call>>, plan: &Plan, keys: &[SortKey]) -> Pipeline {
         let single = self.regrouped(parts, 1, plan);
-        let calls = self.finished(single, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
+        let calls = self.finished(single, self.sorting(keys), "sort".to_owned());
         self.of_tables(calls, plan)
     }
 
@@ -349,8 +349,13 @@ impl Lowering {
             estimate: bytes / count as u64,
             cheap: false,
         };
-        let sorted = self.finished(pieces, Ending::Sorted { keys: keys.to_vec() }, "sort".to_owned());
+        let sorted = self.finished(pieces, self.sorting(keys), "sort".to_owned());
         Ok(self.of_tables(sorted, input))
+    }
+
+    /// Rows that may have to be spilled are gathered at once: they are read one table after another.
+    fn sorting(&self, keys: &[SortKey]) -> Ending {
+        Ending::Sorted { keys: keys.to_vec(), settled: self.options.memory_limit.is_some() }
     }
 
     /// The pipeline again, and samples of the keys of its rows.

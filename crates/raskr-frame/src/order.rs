@@ -52,9 +52,9 @@ impl Order {
         }
     }
 
-    /// The rows of batches in order; rows of equal keys stay as they come. `None` where rows have to be compared by more than
-    /// a number.
-    pub fn places(&self, batches: &[RecordBatch]) -> Result<Option<Places>, FrameError> {
+    /// The rows of batches in order by numbers; rows of equal keys stay as they come. `None` where rows have to be compared by
+    /// more than a number.
+    pub fn by_numbers(&self, batches: &[RecordBatch]) -> Result<Option<Places>, FrameError> {
         let longest = batches.iter().map(RecordBatch::num_rows).max().unwrap_or_default();
         let bits = usize::BITS - longest.leading_zeros();
         if u32::try_from(batches.len() << bits).is_err() {
@@ -65,11 +65,12 @@ impl Order {
             let Some(found) = self.numbers(batch)? else { return Ok(None) };
             numbers.push(found);
         }
-        Ok(Some(Places { packed: by_digits(&numbers, bits), bits }))
+        let packed = by_digits(&numbers, bits).into_iter().map(|place| place as u32).collect();
+        Ok(Some(Places { packed, bits }))
     }
 
-    /// The places of the rows of a batch in order, whatever they are compared by.
-    pub fn compared(&self, batch: &RecordBatch) -> Result<Vec<u32>, FrameError> {
+    /// The rows of a batch in order, whatever they are compared by.
+    pub fn by_bytes(&self, batch: &RecordBatch) -> Result<Places, FrameError> {
         let rows = self.rows(batch)?;
         // The first bytes of most rows tell their order, without a look at the rest, which is elsewhere in memory.
         let mut order: Vec<(u64, u32)> =
@@ -78,26 +79,36 @@ impl Order {
             let rest = || rows.row(a.1 as usize).cmp(&rows.row(b.1 as usize)).then(a.1.cmp(&b.1));
             a.0.cmp(&b.0).then_with(rest)
         });
-        Ok(order.into_iter().map(|(_, number)| number).collect())
+        Ok(Places { packed: order.into_iter().map(|(_, number)| number).collect(), bits: u32::BITS })
     }
 }
 
-/// Rows in an order, as lists and places within them in the lower halves of numbers.
+/// Rows of batches in an order.
 pub struct Places {
-    packed: Vec<u64>,
-    /// That a place within a list takes.
+    /// Each the number of a batch, and in so many lower bits the place there.
+    packed: Vec<u32>,
     bits: u32,
 }
 
 impl Places {
-    /// So many rows at a time, each as the number of its list and its place there.
+    pub fn len(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// The number of each row's batch, and its place there.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.packed.iter().map(|&place| unpacked(place, self.bits))
+    }
+
+    /// So many rows at a time.
     pub fn chunks(&self, rows: usize) -> impl Iterator<Item = Vec<(usize, usize)>> {
         self.packed.chunks(rows).map(|chunk| chunk.iter().map(|&place| unpacked(place, self.bits)).collect())
     }
 }
 
-fn unpacked(place: u64, bits: u32) -> (usize, usize) {
-    (place as u32 as usize >> bits, place as usize & ((1 << bits) - 1))
+fn unpacked(place: u32, bits: u32) -> (usize, usize) {
+    let place = u64::from(place);
+    ((place >> bits) as usize, (place & ((1 << bits) - 1)) as usize)
 }
 
 /// Rows that cut an order in ranges.
@@ -187,8 +198,8 @@ fn each<T: ArrowPrimitiveType>(column: &ArrayRef, options: SortOptions, of: impl
     made
 }
 
-/// The places of numbers in order, equal ones as they come, as [`Places`] has them: places within lists take no more than
-/// `bits`.
+/// The places of numbers in order, equal ones as they come, in the lower halves of numbers, as [`Places`] has them: places within
+/// lists take no more than `bits`.
 ///
 /// They are sorted by the first 32 of the bits in which they differ, byte after byte from the last of these, but for bytes
 /// that are the same in all (radix sort; Knuth, The Art of Computer Programming 3, 5.2.5); what is then still the same is
@@ -229,7 +240,7 @@ fn by_digits(lists: &[Vec<u64>], bits: u32) -> Vec<u64> {
     }
     if shift > 0 {
         let number = |place: u64| {
-            let (list, place) = unpacked(place, bits);
+            let (list, place) = unpacked(place as u32, bits);
             lists[list][place]
         };
         packed.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1).for_each(|same| {
@@ -287,14 +298,15 @@ mod tests {
         let batch = batch(column);
         let keys = [key(descending, missing_first)];
         let order = || Order::new(&batch.schema(), &keys).unwrap();
-        let found = order().compared(&batch).unwrap();
+        let found: Vec<u32> = order().by_bytes(&batch).unwrap().iter().map(|(_, row)| row as u32).collect();
         assert_eq!(found, expected(values, descending, missing_first));
         // The same in several batches, where numbers are compared.
         let (first, rest) = (batch.num_rows() / 3, batch.num_rows() - batch.num_rows() / 3);
         let parts = [batch.slice(0, first), batch.slice(first, rest)];
-        if let Some(places) = order().places(&parts).unwrap() {
-            let whole: Vec<u32> = places.chunks(7).flatten().map(|(part, row)| (part * first + row) as u32).collect();
+        if let Some(places) = order().by_numbers(&parts).unwrap() {
+            let whole: Vec<u32> = places.iter().map(|(part, row)| (part * first + row) as u32).collect();
             assert_eq!(whole, found);
+            assert!(places.chunks(7).flatten().eq(places.iter()) && places.len() == found.len());
         }
         // Ranges that begin at two of the rows, wherever these are.
         if found.len() > 2 {

@@ -7,11 +7,12 @@ use datafusion_common::hash_utils::{RandomState, create_hashes};
 
 use crate::error::{FrameError, place_of};
 use crate::order::{Limits, Order};
+use crate::ordered::Ordered;
 use crate::plan::SortKey;
 use crate::table::{Table, compacted, empty_batch};
 
 /// Rows that are put together before they are cut, so that pieces are not tiny.
-const ROWS_AT_ONCE: usize = 1 << 18;
+pub const ROWS_AT_ONCE: usize = 1 << 18;
 /// Other than the seeds that tables of groups use, whose buckets would otherwise be filled unevenly.
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -95,21 +96,16 @@ fn cut(
     Ok(pieces.into_iter().map(|batches| Table::new(SchemaRef::clone(schema), batches)).collect())
 }
 
-/// The rows of tables in order; rows of equal keys stay as they come.
-pub fn sorted(table: &Table, keys: &[SortKey]) -> Result<Table, FrameError> {
-    if keys.is_empty() || table.rows() < 2 {
-        return Ok(Table::of_batch(table.whole()?));
-    }
+/// The rows of a table in order; rows of equal keys stay as they come.
+pub fn sorted(table: Table, keys: &[SortKey]) -> Result<Ordered, FrameError> {
     let order = Order::new(table.schema(), keys)?;
-    let failed = FrameError::arrow("sorting");
-    let Some(places) = order.places(table.batches())? else {
-        let whole = table.whole()?;
-        let taken = take_record_batch(&whole, &UInt32Array::from(order.compared(&whole)?)).map_err(failed)?;
-        return Ok(Table::of_batch(taken));
-    };
-    let sources: Vec<&RecordBatch> = table.batches().iter().collect();
-    let taken = places.chunks(ROWS_AT_ONCE).map(|rows| interleave_record_batch(&sources, &rows));
-    Ok(Table::new(SchemaRef::clone(table.schema()), taken.collect::<Result<_, _>>().map_err(failed)?))
+    if let Some(places) = order.by_numbers(table.batches())? {
+        return Ok(Ordered::new(table, places));
+    }
+    let whole = table.whole()?;
+    drop(table);
+    let places = order.by_bytes(&whole)?;
+    Ok(Ordered::new(Table::of_batch(whole), places))
 }
 
 /// Some rows' keys, evenly spread over the batches.
@@ -146,7 +142,7 @@ pub fn bounds(samples: &[&Table], keys: &[SortKey], count: usize) -> Result<Reco
         });
     };
     let batches = samples.iter().flat_map(|sample| sample.batches().to_vec()).collect();
-    let sorted = sorted(&Table::new(SchemaRef::clone(first.schema()), batches), keys)?.whole()?;
+    let sorted = sorted(Table::new(SchemaRef::clone(first.schema()), batches), keys)?.settled()?.whole()?;
     let rows = sorted.num_rows();
     if rows == 0 {
         return empty_batch(first.schema());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion_execution::TaskContext as EngineContext;
 use datafusion_execution::config::SessionConfig;
@@ -15,8 +15,10 @@ use futures::executor::block_on;
 use raskr_base::{ErrorClass, Op, TaskContext, TaskError, Value};
 use raskr_graph::{Call, Input};
 
-use crate::error::FrameError;
+use crate::error::{FrameError, place_of};
+use crate::expr::Expr;
 use crate::operators::Node;
+use crate::ordered::{Ordered, table_of};
 use crate::pieces::{bounds, by_hash, by_range, sample, sorted};
 use crate::plan::SortKey;
 use crate::reader::Batches;
@@ -38,8 +40,8 @@ pub enum Ending {
     Ranges { keys: Vec<SortKey>, count: usize },
     /// Some rows' keys.
     Sample { keys: Vec<SortKey> },
-    /// A table in order.
-    Sorted { keys: Vec<SortKey> },
+    /// A table in order, whose rows are gathered later if it is not `settled`.
+    Sorted { keys: Vec<SortKey>, settled: bool },
 }
 
 /// What the tasks of a stage have in common.
@@ -93,7 +95,7 @@ impl StageOp {
                     let before: usize = self.slots[..*slot].iter().sum();
                     let mut batches = Vec::new();
                     for value in &inputs[before..before + self.slots[*slot]] {
-                        batches.extend(Table::of(value)?.batches().iter().cloned().map(Ok));
+                        batches.extend(table_of(value)?.batches().iter().cloned().map(Ok));
                     }
                     Ok(SourceExec::new("input", Arc::clone(schema), Box::new(batches.into_iter())))
                 }
@@ -112,7 +114,40 @@ impl StageOp {
         Ok(std::iter::from_fn(next).filter(|batch| batch.as_ref().map_or(true, |batch| batch.num_rows() > 0)))
     }
 
+    /// The result where it is no more than columns of a table whose rows are not gathered yet.
+    fn passed_on(&self, inputs: &[Value]) -> Result<Option<Value>, FrameError> {
+        let ([value], Ending::Collect) = (inputs, &self.stage.ending) else { return Ok(None) };
+        let Some(ordered) = Ordered::of(value) else { return Ok(None) };
+        let names: Vec<&String> = match &self.stage.node {
+            Node::Input { .. } => return Ok(Some(value.clone())),
+            Node::Project { input, columns } if matches!(**input, Node::Input { .. }) => {
+                let names = columns.iter().map(|(_, expr)| match expr {
+                    Expr::Column(name) => Some(name),
+                    _ => None,
+                });
+                match names.collect() {
+                    Some(names) => names,
+                    None => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        let places =
+            names.iter().map(|name| place_of(ordered.table().schema(), name)).collect::<Result<Vec<_>, _>>()?;
+        let schema = &self.stage.schema;
+        let chosen = ordered.with_columns(schema, |batch| {
+            let columns = places.iter().map(|&place| Arc::clone(batch.column(place))).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+                .map_err(FrameError::arrow("choosing columns"))
+        })?;
+        Ok(Some(chosen.into_value()))
+    }
+
     fn work(&self, context: &TaskContext<'_>, inputs: &[Value], again: bool) -> Result<Value, FrameError> {
+        if let Some(passed) = self.passed_on(inputs)? {
+            return Ok(passed);
+        }
         let rows = self.rows(context, inputs, again)?;
         let schema = &self.stage.schema;
         let listed = |tables: Vec<Table>| Value::List(tables.into_iter().map(Table::into_value).collect());
@@ -129,7 +164,13 @@ impl StageOp {
         };
         Ok(match &self.stage.ending {
             Ending::Sample { keys } => sample(schema, whole.batches(), keys, SAMPLE_ROWS)?,
-            Ending::Sorted { keys } => sorted(&whole, keys)?,
+            Ending::Sorted { keys, settled } => {
+                let ordered = sorted(whole, keys)?;
+                if !settled {
+                    return Ok(ordered.into_value());
+                }
+                ordered.settled()?
+            }
             _ => whole.compact()?,
         }
         .into_value())

@@ -11,7 +11,7 @@ use raskr_exec::{ForeignCodec, RunOptions, start};
 use raskr_frame::arrow::array::RecordBatch;
 use raskr_frame::arrow::csv::WriterBuilder;
 use raskr_frame::arrow::datatypes::DataType;
-use raskr_frame::{FrameError, Plan, Table, Tables, lower};
+use raskr_frame::{FrameError, Plan, Table, Tables, lower, table_of};
 use raskr_graph::{Builder, PlanOptions};
 use raskr_io::csv::{Column, Dialect, Parser};
 use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
@@ -175,7 +175,7 @@ impl Frame {
         let run = RunOptions { codec: Arc::new(TableCodec), ..run };
         let outcome = start(plan, run).wait(None);
         let values: Vec<Value> = outcome.unwrap_or_else(|| Err(raskr_exec::RunError::Cancelled))?;
-        values.iter().map(|value| Table::of(value).cloned().map_err(built)).collect()
+        values.iter().map(|value| table_of(value).map_err(built)).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use raskr_base::{TaskContext, Value};
 use raskr_frame::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use raskr_frame::arrow::datatypes::SchemaRef;
 use raskr_frame::arrow::util::display::{ArrayFormatter, FormatOptions};
-use raskr_frame::{Batches, FrameError, Options, PartitionReader, Plan, Table, Tables, lower};
+use raskr_frame::{Batches, FrameError, Options, PartitionReader, Plan, Table, Tables, lower, table_of};
 use raskr_graph::{Call, Input};
 
 pub type Column = (&'static str, ArrayRef);
@@ -79,10 +79,7 @@ pub fn recording(parts: &[&[Column]]) -> (Arc<Plan>, Asked) {
 pub fn tables(plans: &[Arc<Plan>]) -> Vec<Vec<Table>> {
     let lowered = lower(plans, Options { threads: 3, memory_limit: None }).unwrap();
     let mut known = HashMap::new();
-    lowered
-        .iter()
-        .map(|calls| calls.iter().map(|call| Table::of(&value(call, &mut known)).unwrap().clone()).collect())
-        .collect()
+    lowered.iter().map(|calls| calls.iter().map(|call| table_of(&value(call, &mut known)).unwrap()).collect()).collect()
 }
 
 fn value(call: &Arc<Call>, known: &mut HashMap<*const Call, Value>) -> Value {

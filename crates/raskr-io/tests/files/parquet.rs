@@ -126,7 +126,10 @@ fn what_is_not_as_the_columns_say_is_a_doubt_that_names_the_file() {
     let mut other = columns();
     other[0].data_type = DataType::Float64;
     let message = doubt(&path, other);
-    assert!(message.contains("a.parquet") && message.contains("expected values of type Float64, got Int64"), "{message}");
+    assert!(
+        message.contains("a.parquet") && message.contains("expected values of type Float64, got Int64"),
+        "{message}"
+    );
     let mut other = columns();
     other[0].in_file = "none".to_owned();
     assert!(doubt(&path, other).contains("a.parquet"));

@@ -54,8 +54,8 @@ impl FrameTable {
 
 /// A table as a Python object.
 pub fn table_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Option<Bound<'py, PyAny>>> {
-    match Table::of(value) {
-        Ok(table) => Ok(Some(Bound::new(py, FrameTable { table: table.clone() })?.into_any())),
+    match raskr_frame::table_of(value) {
+        Ok(table) => Ok(Some(Bound::new(py, FrameTable { table })?.into_any())),
         Err(_) => Ok(None),
     }
 }

@@ -92,7 +92,7 @@ def _parquet(expression: Reader) -> NativeTable:
     parts = list(zip(map(_pieces, expression.parts), estimates))
     columns = [(name, fields[name], kind) for name, kind in kinds.items() if name in fields]
     row_numbers = None if maker.index else INDEX
-    return whole_table(core.FramePlan.read_parquet(parts, columns, row_numbers, reader), meta, worth=False)
+    return whole_table(core.FramePlan.read_parquet(parts, columns, row_numbers, reader), meta, worth=True)
 
 
 def _is_kind(arrow: Any, kind: str) -> bool:
