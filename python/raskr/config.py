@@ -222,7 +222,8 @@ def collect_env(env: Mapping[str, str] | None = None) -> dict:
 
     `RASKR_ARRAY__CHUNK_SIZE=1MiB` sets `array.chunk-size`: two underscores for a dot. Variables that start with `DASK_`
     count as well, so that a program that was written for Dask keeps its environment; `RASKR_` ones win.
-    `RASKR_INTERNAL_INHERIT_CONFIG` holds serialized settings of a parent process.
+    `RASKR_INTERNAL_INHERIT_CONFIG` holds serialized settings of a parent process. `RASKR_TOKEN`, a cluster's secret, is no
+    setting: settings are shown and handed on.
 
     Parameters
     ----------
@@ -244,7 +245,7 @@ def collect_env(env: Mapping[str, str] | None = None) -> dict:
             update(found, deserialize(inherited))
     for prefix in ("DASK_", "RASKR_"):
         for name, value in env.items():
-            if name.startswith(prefix) and not name.endswith("_INTERNAL_INHERIT_CONFIG"):
+            if name.startswith(prefix) and not name.endswith("_INTERNAL_INHERIT_CONFIG") and name != "RASKR_TOKEN":
                 key = name[len(prefix) :].lower().replace("__", ".")
                 set({key: interpret_value(value)}, config=found, _checked=False)
     return found

@@ -78,6 +78,7 @@ def test_files_and_variables(tmp_path):
 def test_variables_of_dask_count_but_raskrs_win():
     assert collect_env({"DASK_A": "1", "DASK_B": "none", "RASKR_A": "2"}) == {"a": 2, "b": None}
     assert collect_env({"RASKR_INTERNAL_INHERIT_CONFIG": serialize({"a": {"b": 1}})}) == {"a": {"b": 1}}
+    assert collect_env({"RASKR_TOKEN": "0" * 64, "RASKR_A": "2"}) == {"a": 2}, "a secret is no setting"
 
 
 def test_refresh_forgets_what_was_set():
