@@ -311,3 +311,23 @@ async fn who_comes_back_after_long_gives_the_other_side_time_to_be_heard() {
     };
     assert!(matches!(error, CommError::Silent { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn both_sides_agree_that_it_is_over_when_one_direction_is_cut() {
+    let ((sender, mut receiver), (back, mut other)) = loop_until_open(Fault::Stall(HANDSHAKE)).await;
+    sender.send(&1, vec![Bytes::from(vec![1; 2 * HANDSHAKE])]).await.expect("sent");
+    tokio::time::pause();
+    let begun = Instant::now();
+    let (cut_off, told) = tokio::join!(
+        async {
+            let error = other.recv().await.expect_err("given up");
+            drop((other, back));
+            error
+        },
+        receiver.recv()
+    );
+    assert!(matches!(cut_off, CommError::Silent { .. }), "{cut_off:?}");
+    assert!(matches!(told, Err(CommError::Lost { .. })), "{told:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(sender.send(&2, vec![]).await.is_err());
+}
