@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, PrimitiveArray, RecordBatch, StringViewArray};
-use arrow::compute::{cast, interleave};
+use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
     TimeUnit as ArrowUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -12,7 +12,7 @@ use raskr_base::{ChunkMut, DType, Element, Op, TaskContext, TaskError, TimeUnit,
 use raskr_graph::{Call, Input};
 
 use crate::error::FrameError;
-use crate::order::Places;
+use crate::gather::Places;
 use crate::ordered::Ordered;
 use crate::pieces::ROWS_AT_ONCE;
 use crate::table::Table;
@@ -108,9 +108,8 @@ impl Part<'_> {
     /// Its values in their order.
     fn settled(self) -> Result<Vec<ArrayRef>, FrameError> {
         let Some(places) = self.places else { return Ok(self.pieces) };
-        let sources: Vec<&dyn Array> = self.pieces.iter().map(|piece| piece.as_ref()).collect();
-        let taken = places.chunks(ROWS_AT_ONCE).map(|rows| interleave(&sources, &rows));
-        taken.collect::<Result<_, _>>().map_err(FrameError::arrow("putting rows together"))
+        let pieces: Vec<&ArrayRef> = self.pieces.iter().collect();
+        places.chunks(ROWS_AT_ONCE).map(|rows| rows.column(&pieces)).collect()
     }
 }
 
@@ -214,10 +213,10 @@ fn gather<T: ArrowPrimitiveType>(
     missing: T::Native,
 ) {
     let values: Vec<&[T::Native]> = pieces.iter().map(|piece| &piece.values()[..]).collect();
-    made.iter_mut().zip(places.iter()).for_each(|(made, (piece, row))| *made = values[piece][row]);
+    made.iter_mut().zip(places.all().iter()).for_each(|(made, (piece, row))| *made = values[piece][row]);
     if pieces.iter().any(|piece| piece.null_count() > 0) {
         let is_missing = |(_, (piece, row)): &(_, (usize, usize))| pieces[*piece].is_null(*row);
-        made.iter_mut().zip(places.iter()).filter(is_missing).for_each(|(made, _)| *made = missing);
+        made.iter_mut().zip(places.all().iter()).filter(is_missing).for_each(|(made, _)| *made = missing);
     }
 }
 
@@ -251,7 +250,7 @@ fn texts(parts: &[Part<'_>]) -> ArrayRef {
     for part in parts {
         let pieces: Vec<&StringViewArray> = part.pieces.iter().map(|piece| piece.as_string_view()).collect();
         match part.places {
-            Some(places) => places.iter().for_each(|(piece, row)| append(pieces[piece], row)),
+            Some(places) => places.all().iter().for_each(|(piece, row)| append(pieces[piece], row)),
             None => pieces.iter().for_each(|views| (0..views.len()).for_each(|row| append(views, row))),
         }
     }

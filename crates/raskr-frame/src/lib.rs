@@ -10,6 +10,7 @@ mod columns;
 mod error;
 mod evaluate;
 mod expr;
+mod gather;
 mod lower;
 mod operators;
 mod order;

@@ -12,6 +12,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 
 use crate::error::{FrameError, place_of};
 use crate::evaluate::with_one_zero;
+use crate::gather::{Places, bits_for, unpacked};
 use crate::plan::SortKey;
 
 /// The order of some keys.
@@ -55,18 +56,14 @@ impl Order {
     /// The rows of batches in order by numbers; rows of equal keys stay as they come. `None` where rows have to be compared by
     /// more than a number.
     pub fn by_numbers(&self, batches: &[RecordBatch]) -> Result<Option<Places>, FrameError> {
-        let longest = batches.iter().map(RecordBatch::num_rows).max().unwrap_or_default();
-        let bits = usize::BITS - longest.leading_zeros();
-        if u32::try_from(batches.len() << bits).is_err() {
-            return Ok(None);
-        }
+        let Some(bits) = bits_for(batches) else { return Ok(None) };
         let mut numbers = Vec::with_capacity(batches.len());
         for batch in batches {
             let Some(found) = self.numbers(batch)? else { return Ok(None) };
             numbers.push(found);
         }
         let packed = by_digits(&numbers, bits).into_iter().map(|place| place as u32).collect();
-        Ok(Some(Places { packed, bits }))
+        Ok(Some(Places::new(packed, bits)))
     }
 
     /// The rows of a batch in order, whatever they are compared by.
@@ -79,36 +76,8 @@ impl Order {
             let rest = || rows.row(a.1 as usize).cmp(&rows.row(b.1 as usize)).then(a.1.cmp(&b.1));
             a.0.cmp(&b.0).then_with(rest)
         });
-        Ok(Places { packed: order.into_iter().map(|(_, number)| number).collect(), bits: u32::BITS })
+        Ok(Places::new(order.into_iter().map(|(_, number)| number).collect(), u32::BITS))
     }
-}
-
-/// Rows of batches in an order.
-pub struct Places {
-    /// Each the number of a batch, and in so many lower bits the place there.
-    packed: Vec<u32>,
-    bits: u32,
-}
-
-impl Places {
-    pub fn len(&self) -> usize {
-        self.packed.len()
-    }
-
-    /// The number of each row's batch, and its place there.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.packed.iter().map(|&place| unpacked(place, self.bits))
-    }
-
-    /// So many rows at a time.
-    pub fn chunks(&self, rows: usize) -> impl Iterator<Item = Vec<(usize, usize)>> {
-        self.packed.chunks(rows).map(|chunk| chunk.iter().map(|&place| unpacked(place, self.bits)).collect())
-    }
-}
-
-fn unpacked(place: u32, bits: u32) -> (usize, usize) {
-    let place = u64::from(place);
-    ((place >> bits) as usize, (place & ((1 << bits) - 1)) as usize)
 }
 
 /// Rows that cut an order in ranges.
@@ -298,15 +267,14 @@ mod tests {
         let batch = batch(column);
         let keys = [key(descending, missing_first)];
         let order = || Order::new(&batch.schema(), &keys).unwrap();
-        let found: Vec<u32> = order().by_bytes(&batch).unwrap().iter().map(|(_, row)| row as u32).collect();
+        let found: Vec<u32> = order().by_bytes(&batch).unwrap().all().iter().map(|(_, row)| row as u32).collect();
         assert_eq!(found, expected(values, descending, missing_first));
         // The same in several batches, where numbers are compared.
         let (first, rest) = (batch.num_rows() / 3, batch.num_rows() - batch.num_rows() / 3);
         let parts = [batch.slice(0, first), batch.slice(first, rest)];
         if let Some(places) = order().by_numbers(&parts).unwrap() {
-            let whole: Vec<u32> = places.iter().map(|(part, row)| (part * first + row) as u32).collect();
+            let whole: Vec<u32> = places.all().iter().map(|(part, row)| (part * first + row) as u32).collect();
             assert_eq!(whole, found);
-            assert!(places.chunks(7).flatten().eq(places.iter()) && places.len() == found.len());
         }
         // Ranges that begin at two of the rows, wherever these are.
         if found.len() > 2 {

@@ -5,12 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use raskr_base::{Foreign, TaskError, Value};
 
 use crate::error::FrameError;
-use crate::order::Places;
+use crate::gather::Places;
 use crate::pieces::ROWS_AT_ONCE;
 use crate::table::{KIND, Table};
 
@@ -58,10 +57,9 @@ impl Ordered {
 
     /// The table with its rows in order.
     pub fn settled(&self) -> Result<Table, FrameError> {
-        let sources: Vec<&RecordBatch> = self.table.batches().iter().collect();
-        let taken = self.places.chunks(ROWS_AT_ONCE).map(|rows| interleave_record_batch(&sources, &rows));
-        let taken = taken.collect::<Result<_, _>>().map_err(FrameError::arrow("sorting"))?;
-        Ok(Table::new(Arc::clone(self.table.schema()), taken))
+        let (schema, batches) = (self.table.schema(), self.table.batches());
+        let taken = self.places.chunks(ROWS_AT_ONCE).map(|rows| rows.batch(schema, batches));
+        Ok(Table::new(Arc::clone(schema), taken.collect::<Result<_, _>>()?))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Tables in pieces: by the hash of their keys, by ranges of an order; and what ranges are made of.
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{interleave_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion_common::hash_utils::{RandomState, create_hashes};
 
 use crate::error::{FrameError, place_of};
+use crate::gather::{Places, bits_for};
 use crate::order::{Limits, Order};
 use crate::ordered::Ordered;
 use crate::plan::SortKey;
@@ -53,6 +54,14 @@ fn cut(
 ) -> Result<Vec<Table>, FrameError> {
     let mut pieces: Vec<Vec<RecordBatch>> = vec![Vec::new(); count];
     let mut flush = |waiting: &[RecordBatch]| -> Result<(), FrameError> {
+        let together;
+        let (waiting, bits) = match bits_for(waiting) {
+            Some(bits) => (waiting, bits),
+            None => {
+                together = [concat_batches(schema, waiting).map_err(FrameError::arrow("cutting rows"))?];
+                (&together[..], u32::BITS)
+            }
+        };
         let numbers = waiting.iter().map(&piece_of).collect::<Result<Vec<_>, _>>()?;
         let mut ends = vec![0; count + 1];
         for &number in numbers.iter().flatten() {
@@ -62,20 +71,19 @@ fn cut(
             ends[place] += ends[place - 1];
         }
         let starts = ends.clone();
-        let mut order = vec![(0, 0); starts[count]];
+        let mut order = vec![0; starts[count]];
         for (batch, numbers) in numbers.iter().enumerate() {
             for (row, &number) in numbers.iter().enumerate() {
                 let end: &mut usize = &mut ends[number as usize];
-                order[*end] = (batch, row);
+                order[*end] = ((batch as u64) << bits) as u32 | row as u32;
                 *end += 1;
             }
         }
-        let sources: Vec<&RecordBatch> = waiting.iter().collect();
+        let order = Places::new(order, bits);
         for (number, piece) in pieces.iter_mut().enumerate() {
-            let rows = &order[starts[number]..starts[number + 1]];
-            if !rows.is_empty() {
-                let taken = interleave_record_batch(&sources, rows).map_err(FrameError::arrow("cutting rows"))?;
-                piece.push(compacted(&taken)?);
+            let (start, end) = (starts[number], starts[number + 1]);
+            if end > start {
+                piece.push(compacted(&order.between(start, end).batch(schema, waiting)?)?);
             }
         }
         Ok(())
