@@ -27,6 +27,10 @@ use crate::table::Table;
 
 /// Rows of a batch within a stage.
 const BATCH_ROWS: usize = 8192;
+/// States of groups are not worth while, and rows are handed on as they are, where so many rows have nearly as many groups:
+/// some 300 thousand in all.
+const PROBED_ROWS: usize = 30_000;
+const PROBED_RATIO: f64 = 0.95;
 /// Keys of a partition that tell where ranges begin.
 const SAMPLE_ROWS: usize = 2000;
 
@@ -206,7 +210,10 @@ fn engine_context(limit: Option<u64>) -> Result<Arc<EngineContext>, FrameError> 
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(FrameError::datafusion("a stage"))?;
-    let config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
+    let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
+    let execution = &mut config.options_mut().execution;
+    execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
+    execution.skip_partial_aggregation_probe_ratio_threshold = PROBED_RATIO;
     Ok(Arc::new(EngineContext::default().with_session_config(config).with_runtime(runtime)))
 }
 
