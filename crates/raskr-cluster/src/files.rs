@@ -30,7 +30,10 @@ pub struct ClusterFile {
     pub address: Address,
     /// Where else, such as a socket for processes of the same machine.
     pub other_addresses: Vec<Address>,
+    /// Without the certificates of the user's own that it may have been started with, see `has_pem_files`.
     pub security: Security,
+    /// Does it take certificates of the user's own? They come with [`Security::with_pem_files`] and the token from here.
+    pub has_pem_files: bool,
     /// The release of raskr that the scheduler runs.
     pub version: String,
     pub pid: u32,
@@ -47,10 +50,12 @@ struct Content {
     #[serde(default)]
     other_addresses: Vec<Address>,
     token: String,
-    /// For other programs: raskr's own processes derive it from the token.
+    /// For other programs: raskr's own processes derive it from the token, or are given certificates.
     ca: String,
     #[serde(default)]
     insecure: bool,
+    #[serde(default)]
+    has_pem_files: bool,
     version: String,
     pid: u32,
     #[serde(default)]
@@ -91,6 +96,7 @@ impl ClusterFile {
             id: hex(&random::<8>()?),
             address,
             other_addresses,
+            has_pem_files: security.has_pem_files(),
             security,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid,
@@ -120,6 +126,7 @@ impl ClusterFile {
             token: self.security.token().reveal(),
             ca: self.security.authority_pem()?,
             insecure: self.security.is_insecure(),
+            has_pem_files: self.has_pem_files,
             version: self.version.clone(),
             pid: self.pid,
             began: self.began,
@@ -157,6 +164,7 @@ impl ClusterFile {
             address: content.address,
             other_addresses: content.other_addresses,
             security: if content.insecure { security.insecure() } else { security },
+            has_pem_files: content.has_pem_files,
             version: content.version,
             pid: content.pid,
             began: content.began,

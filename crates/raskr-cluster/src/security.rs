@@ -50,7 +50,8 @@ pub struct PemFiles {
 pub struct Security {
     token: Token,
     insecure: bool,
-    own: bool,
+    /// The user's authority in PEM; none is the cluster's own.
+    authority: Option<Arc<str>>,
     tls: Arc<OnceLock<Result<Tls, String>>>,
 }
 
@@ -64,7 +65,7 @@ pub(crate) struct Tls {
 impl Security {
     /// Plain connections on loopback; TLS with the cluster's own authority beyond it.
     pub fn new(token: Token) -> Security {
-        Security { token, insecure: false, own: true, tls: Arc::default() }
+        Security { token, insecure: false, authority: None, tls: Arc::default() }
     }
 
     /// TLS with certificates of the user's own. The token is asked for as well.
@@ -86,7 +87,9 @@ impl Security {
             expected: "a certificate that fits its key and authority",
             found,
         })?;
-        Ok(Security { token, insecure: false, own: false, tls: Arc::new(OnceLock::from(Ok(tls))) })
+        let text = std::fs::read_to_string(&files.authority);
+        let text = text.map_err(|error| CommError::file(&files.authority, "read it", error))?;
+        Ok(Security { token, insecure: false, authority: Some(text.into()), tls: Arc::new(OnceLock::from(Ok(tls))) })
     }
 
     /// Allows plain connections beyond loopback, for networks that are trusted: whoever can read along can also take part.
@@ -103,8 +106,17 @@ impl Security {
         &self.token
     }
 
-    /// The certificate of the cluster's own authority, in PEM: for other programs; members derive it from the token.
+    /// Does it take certificates of the user's own, which everybody who joins has to be given?
+    pub fn has_pem_files(&self) -> bool {
+        self.authority.is_some()
+    }
+
+    /// The certificate of the authority, in PEM. Members derive that of the cluster's own from the token; other programs
+    /// may need it.
     pub fn authority_pem(&self) -> Result<String, CommError> {
+        if let Some(text) = &self.authority {
+            return Ok(text.to_string());
+        }
         let (authority, key) = authority(&self.token).map_err(|reason| own_error(&reason))?;
         Ok(authority.self_signed(&key).map_err(|error| own_error(&error.to_string()))?.pem())
     }
@@ -127,10 +139,22 @@ impl Security {
     /// What a failed TLS handshake means to the user.
     pub(crate) fn explain(&self, address: &Address, error: &TlsError) -> CommError {
         match error {
-            TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)
-                if self.own =>
-            {
+            // Authorities of clusters have one name and a key each.
+            TlsError::InvalidCertificate(CertificateError::BadSignature) if self.authority.is_none() => {
                 CommError::WrongToken { address: address.clone() }
+            }
+            TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                CommError::Tls {
+                    address: address.clone(),
+                    reason: match self.authority {
+                        None => {
+                            "its certificate is of an authority of its own: give the certificates that the cluster was \
+                         started with (--tls-ca-file, --tls-cert, --tls-key)"
+                        }
+                        Some(_) => "its certificate is not of the authority that was given",
+                    }
+                    .to_owned(),
+                }
             }
             _ => CommError::Tls { address: address.clone(), reason: error.to_string() },
         }
@@ -139,7 +163,10 @@ impl Security {
 
 impl fmt::Debug for Security {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Security").field("insecure", &self.insecure).field("own", &self.own).finish_non_exhaustive()
+        f.debug_struct("Security")
+            .field("insecure", &self.insecure)
+            .field("has_pem_files", &self.has_pem_files())
+            .finish_non_exhaustive()
     }
 }
 
