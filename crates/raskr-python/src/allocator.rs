@@ -11,12 +11,14 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// `mi_option_purge_delay` of mimalloc 3, which the binding has no name for.
 const PURGE_DELAY: i32 = 15;
-/// How long freed pages wait for someone to want them, where a second is usual: runs within a limit of memory would
-/// exceed it by what was freed in the meantime.
-const MILLISECONDS: i64 = 100;
+/// How long freed pages wait for someone to want them.
+const MILLISECONDS: i64 = 1000;
+/// The same in runs within a limit of memory, which would exceed it by what was freed in the meantime.
+const MILLISECONDS_LIMITED: i64 = 100;
 
-/// Says how soon memory goes back to the system.
-pub fn set_up() {
+/// Says how soon memory goes back to the system in what is run next.
+pub fn set_up(is_limited: bool) {
+    let milliseconds = if is_limited { MILLISECONDS_LIMITED } else { MILLISECONDS };
     // SAFETY: sets one number, which later calls of the allocator read; an unknown option would be passed over.
-    unsafe { mi_option_set(PURGE_DELAY, MILLISECONDS) };
+    unsafe { mi_option_set(PURGE_DELAY, milliseconds) };
 }
