@@ -156,7 +156,12 @@ impl Scheduler {
         if !self.alive.iter().any(|worker| short(self, *worker)) {
             return;
         }
-        let slots: Vec<u32> = self.spare.iter().take(SPARE_LOOKED_AT).copied().collect();
+        // Beginning where the last look ended.
+        let mut slots: Vec<u32> = self.spare.range(self.spare_next..).take(SPARE_LOOKED_AT).copied().collect();
+        if slots.len() < SPARE_LOOKED_AT {
+            slots.extend(self.spare.range(..self.spare_next).take(SPARE_LOOKED_AT - slots.len()).copied());
+        }
+        self.spare_next = slots.last().map_or(0, |last| last.wrapping_add(1));
         for slot in slots {
             let kept = usize::from(self.tasks[slot].copies.max(1));
             for worker in self.tasks[slot].replicas.clone() {

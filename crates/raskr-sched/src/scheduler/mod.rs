@@ -210,6 +210,10 @@ pub struct Scheduler {
     fetching: BTreeMap<(TaskId, WorkerId), Instant>,
     /// Microseconds that queued tasks are expected to take.
     queued_micros: u64,
+    /// Where to go on looking at them.
+    spare_next: u32,
+    /// How often work was taken from busy workers.
+    steal_turn: usize,
     steal_due: bool,
     keep_due: bool,
     present: Vec<u64>,
@@ -257,6 +261,8 @@ impl Scheduler {
             puts: BTreeMap::new(),
             fetching: BTreeMap::new(),
             queued_micros: 0,
+            spare_next: 0,
+            steal_turn: 0,
             steal_due: false,
             keep_due: false,
             present: Vec::new(),
@@ -395,5 +401,57 @@ impl Scheduler {
 
     pub fn published_names(&self) -> Vec<Arc<str>> {
         self.published.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{BodySpec, Submission, TaskSpec};
+
+    fn with_task() -> Scheduler {
+        let mut scheduler = Scheduler::new(SchedulerOptions::default(), Epoch(1));
+        let client = ClientId(0);
+        scheduler.handle(Event::ClientJoined { client }, Instant::default());
+        let key: Key = Arc::from("x");
+        let body = BodySpec { token: 1, code: Blob::from(vec![]), class: Arc::from("c") };
+        let task = TaskSpec { key, body: 0, index: 0, arguments: None, inputs: vec![], annotations: None };
+        let submission = Submission {
+            bodies: vec![body],
+            tasks: vec![task],
+            wants: vec![(0, FutureId(1))],
+            ..Submission::default()
+        };
+        scheduler
+            .handle(Event::FromClient { client, messages: vec![FromClient::Submit(submission)] }, Instant::default());
+        scheduler
+    }
+
+    #[test]
+    fn a_transition_that_the_table_does_not_have_is_refused_and_told_with_the_story() {
+        let mut scheduler = with_task();
+        assert_eq!((scheduler.state("x"), scheduler.validate()), (Some(State::NoWorker), Ok(())));
+        scheduler.set_state(0, State::Processing);
+        assert_eq!(scheduler.state("x"), Some(State::NoWorker));
+        let text = scheduler.validate().unwrap_err().to_string();
+        let story = "  0.000000s t0.0 Released -> Waiting\n  0.000000s t0.0 Waiting -> NoWorker";
+        assert_eq!(text, format!("task 'x' may not go from NoWorker to Processing\n{story}"));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_found_and_named() {
+        let spoil: [fn(&mut Scheduler); 6] = [
+            |scheduler| scheduler.tasks[0].waiters += 1,
+            |scheduler| scheduler.tasks[0].state = State::Memory,
+            |scheduler| scheduler.tasks[0].wants.clear(),
+            |scheduler| scheduler.constraints[0].parked.clear(),
+            |scheduler| scheduler.queued_micros += 1,
+            |scheduler| scheduler.bodies.clear(),
+        ];
+        for (number, spoil) in spoil.into_iter().enumerate() {
+            let mut scheduler = with_task();
+            spoil(&mut scheduler);
+            assert!(scheduler.validate().is_err(), "number {number}");
+        }
     }
 }

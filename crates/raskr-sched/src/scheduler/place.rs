@@ -278,7 +278,7 @@ impl Scheduler {
             1
         } else {
             let fit = micros(self.options.ahead) / class.micros.max(1);
-            fit.clamp(1, u64::from(self.options.ahead_tasks_max)) * u64::from(record.threads)
+            (fit.min(u64::from(self.options.ahead_tasks_max)) * u64::from(record.threads)).max(1)
         };
         (record.processing.len() as u64) < u64::from(record.threads) + ahead
     }

@@ -9,9 +9,12 @@ use crate::ids::WorkerId;
 use crate::ids::micros;
 
 /// Tasks of one busy worker that are compared for one idle worker.
-const COMPARED: usize = 64;
-/// Idle and busy workers that are matched in one go.
-const MATCHED: usize = 64;
+const COMPARED: usize = 16;
+/// Idle workers that are looked at in one go, busy ones that are looked for, and how many of these each idle one tries:
+/// the bounds of what an event may cost. Whom it tries first changes from one time to the next.
+const IDLE: usize = 16;
+const BUSY: usize = 64;
+const TRIED: usize = 4;
 
 impl Scheduler {
     pub(super) fn steal(&mut self) {
@@ -20,7 +23,7 @@ impl Scheduler {
             .iter()
             .map(|(_, worker)| *worker)
             .take_while(|worker| self.workers[worker.0 as usize].has_idle_thread())
-            .take(MATCHED)
+            .take(IDLE)
             .collect();
         let busy: Vec<WorkerId> = self
             .by_load
@@ -28,16 +31,18 @@ impl Scheduler {
             .rev()
             .map(|(_, worker)| *worker)
             .take_while(|worker| self.excess(*worker) > 0)
-            .take(MATCHED)
+            .take(BUSY)
             .collect();
         if busy.is_empty() {
             return;
         }
-        for thief in idle {
+        self.steal_turn = self.steal_turn.wrapping_add(1);
+        for (at, thief) in idle.into_iter().enumerate() {
             let record = &self.workers[thief.0 as usize];
             let coming = self.steals.values().filter(|worker| **worker == thief).count();
             let mut wanted = (record.threads as usize).saturating_sub(record.processing.len() + coming);
-            for &victim in &busy {
+            let first = (self.steal_turn * TRIED).wrapping_add(at) % busy.len();
+            for &victim in busy.iter().cycle().skip(first).take(TRIED.min(busy.len())) {
                 if wanted == 0 {
                     break;
                 }

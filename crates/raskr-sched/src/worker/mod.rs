@@ -230,14 +230,14 @@ impl Worker {
         match event {
             WorkerEvent::Welcomed(welcome) => self.on_welcomed(welcome),
             WorkerEvent::FromScheduler { incarnation, messages } => {
-                if self.hear(incarnation) {
+                if self.is_from(incarnation) {
                     for message in messages {
                         self.on_message(message);
                     }
                 }
             }
             WorkerEvent::Rejected { incarnation } => {
-                if self.hear(incarnation) {
+                if self.is_from(incarnation) {
                     self.detach();
                 }
             }
@@ -278,7 +278,7 @@ impl Worker {
             ToWorker::Locations { task, holders } => self.on_locations(task, &holders),
             ToWorker::PeerJoined(peer) => self.on_peer_joined(peer),
             ToWorker::PeerLeft { worker, incarnation } => self.on_peer_left(worker, incarnation),
-            ToWorker::HeartbeatHeard => {}
+            ToWorker::HeartbeatHeard => self.on_heard(),
             ToWorker::Close => self.close(true),
         }
     }
@@ -308,6 +308,11 @@ impl Worker {
     /// Values that are here.
     pub fn holds(&self) -> impl Iterator<Item = TaskId> {
         self.data.iter().filter(|(_, datum)| datum.state == DatumState::Held).map(|(task, _)| *task)
+    }
+
+    /// Is there a scheduler that counts on this worker, as far as it knows?
+    pub fn is_attached(&self) -> bool {
+        self.attached()
     }
 
     pub fn is_paused(&self) -> bool {

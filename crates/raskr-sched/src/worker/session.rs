@@ -35,13 +35,14 @@ impl Worker {
     }
 
     /// Is it the scheduler that we are registered with?
-    pub(super) fn hear(&mut self, from: Incarnation) -> bool {
-        match &mut self.session {
-            Session::Attached { incarnation, heard, .. } if *incarnation == from => {
-                *heard = self.now;
-                true
-            }
-            _ => false,
+    pub(super) fn is_from(&self, from: Incarnation) -> bool {
+        matches!(self.session, Session::Attached { incarnation, .. } if incarnation == from)
+    }
+
+    /// The scheduler heard us: that we hear it alone would not tell whether it still counts on us.
+    pub(super) fn on_heard(&mut self) {
+        if let Session::Attached { heard, .. } = &mut self.session {
+            *heard = self.now;
         }
     }
 

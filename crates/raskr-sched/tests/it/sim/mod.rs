@@ -10,6 +10,7 @@ mod host;
 mod network;
 mod random;
 mod run;
+mod scenarios;
 mod world;
 
 use std::time::Duration;

@@ -65,7 +65,7 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
 /// A run that takes more events than this goes round in circles.
 const EVENTS_MAX: u64 = 1_000_000;
 
-fn play(world: &mut World, until: u64) -> Checked {
+pub fn play(world: &mut World, until: u64) -> Checked {
     if world.events > EVENTS_MAX {
         return Err(format!("{} events and no end", world.events));
     }
@@ -225,7 +225,7 @@ fn make_peace(world: &mut World) -> Checked {
 }
 
 /// Nothing is under way, nobody waits, and every host has a worker that takes tasks.
-fn is_settled(world: &World) -> bool {
+pub fn is_settled(world: &World) -> bool {
     let views = world.scheduler.workers();
     let running = views.iter().filter(|view| view.status == WorkerStatus::Running).count();
     let busy = [State::Waiting, State::NoWorker, State::Queued, State::Processing];

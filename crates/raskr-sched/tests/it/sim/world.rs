@@ -60,7 +60,8 @@ pub struct World {
     upcoming: BTreeMap<(Instant, u64), Happening>,
     happenings: u64,
     processes: u64,
-    tries: BTreeMap<Key, u32>,
+    /// How often each task was begun.
+    pub tries: BTreeMap<Key, u32>,
     worker_links: BTreeMap<WorkerId, (Incarnation, Link<ToWorker, FromWorker>)>,
     client_links: BTreeMap<ClientId, Link<ToClient, FromClient>>,
     /// Which host a worker is on.
