@@ -80,13 +80,9 @@ impl Scheduler {
             }
             FromClient::NotPut { future, worker } => {
                 if let Some(&slot) = self.clients.get(&client).and_then(|record| record.futures.get(&future))
-                    && let Some(put) = self.puts.get_mut(&slot)
-                    && put.client == client
+                    && self.puts.get(&slot).is_some_and(|put| put.client == client)
                 {
-                    put.workers.retain(|asked| *asked != worker);
-                    if put.workers.is_empty() {
-                        self.give_up_put(slot);
-                    }
+                    self.not_put(slot, worker);
                 }
             }
             FromClient::Replicate { futures, copies } => {

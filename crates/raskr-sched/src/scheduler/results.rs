@@ -4,7 +4,7 @@ use super::Scheduler;
 use super::task::State;
 use crate::error::{Attempted, FailureKind, Outcome};
 use crate::ids::{Attempt, Incarnation, TaskId, WorkerId};
-use crate::protocol::{Death, FromWorker, Raised, ToWorker};
+use crate::protocol::{Death, FromWorker, Held, Raised, ToWorker};
 use crate::story::What;
 
 /// Attempts that an error tells of.
@@ -183,25 +183,10 @@ impl Scheduler {
     }
 
     fn on_acquired(&mut self, worker: WorkerId, task: TaskId, bytes: u64) {
-        let slot = self.tasks.find(task);
-        if let Some(slot) = slot {
-            self.fetching.remove(&(task, worker));
-            let known = &mut self.tasks[slot];
-            if known.state == State::Released && known.awaits_put {
-                known.bytes = bytes;
-                self.workers[worker.0 as usize].unreported += bytes;
-                self.add_replica(slot, worker);
-                self.set_state(slot, State::Memory);
-                self.look_at(slot);
-                return;
-            }
-            if known.state == State::Memory {
-                self.workers[worker.0 as usize].unreported += bytes;
-                self.add_replica(slot, worker);
-                return;
-            }
+        self.fetching.remove(&(task, worker));
+        if !self.accept(worker, &Held { task, bytes }) {
+            self.say_to_worker(worker, ToWorker::Free { task, answer: true });
         }
-        self.say_to_worker(worker, ToWorker::Free { task, answer: true });
     }
 
     /// A worker cannot get an input: holders that have it not are none, and the worker is told of the others.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::task::State;
 use super::{Put, Scheduler};
 use crate::error::{Failure, FailureKind, Violation};
-use crate::ids::{ClientId, FutureId, Key, TaskId};
+use crate::ids::{ClientId, FutureId, Key, TaskId, WorkerId};
 use crate::protocol::{ToClient, ToWorker};
 use crate::story::What;
 
@@ -286,6 +286,17 @@ impl Scheduler {
             _ => {
                 let failure = self.failure(slot, FailureKind::DataLost);
                 self.fail(slot, failure);
+            }
+        }
+    }
+
+    /// One of the workers to which a value was to be sent does not have it and will not; that it may come back counts for
+    /// nothing.
+    pub(super) fn not_put(&mut self, slot: u32, worker: WorkerId) {
+        if let Some(put) = self.puts.get_mut(&slot) {
+            put.workers.retain(|asked| *asked != worker);
+            if put.workers.is_empty() {
+                self.give_up_put(slot);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::task::State;
 use super::{Action, Gone, Notice, Scheduler};
-use crate::ids::{BodyId, Incarnation, Instant, Priority, TaskId, WorkerId};
+use crate::ids::{BodyId, Incarnation, Instant, Key, Priority, TaskId, WorkerId};
 use crate::protocol::{Held, MemoryReport, Peer, Registration, ToClient, ToWorker, Welcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,9 +218,10 @@ impl Scheduler {
     }
 
     /// A value that a worker brings: taken where it is of use, whoever else is at work on it.
-    fn accept(&mut self, worker: WorkerId, held: &Held) -> bool {
+    pub(super) fn accept(&mut self, worker: WorkerId, held: &Held) -> bool {
         let Some(slot) = self.tasks.find(held.task) else { return false };
         match self.tasks[slot].state {
+            State::Memory if self.tasks[slot].replicas.contains(&worker) => return true,
             State::Memory => {}
             State::Waiting | State::NoWorker | State::Queued | State::Processing => {
                 if self.tasks[slot].state == State::Processing {
@@ -339,9 +340,9 @@ impl Scheduler {
             }
             if self.tasks[slot].started { self.on_lost_with_worker(slot) } else { self.wait(slot) }
         }
-        let puts = self.puts.iter().filter(|(_, put)| put.workers.iter().all(|worker| !self.alive.contains(worker)));
-        for slot in puts.map(|(slot, _)| *slot).collect::<Vec<_>>() {
-            self.give_up_put(slot);
+        let asked: Vec<u32> = self.puts.keys().copied().collect();
+        for slot in asked {
+            self.not_put(slot, worker);
         }
         for other in self.alive.clone() {
             self.say_to_worker(other, ToWorker::PeerLeft { worker, incarnation });
@@ -379,6 +380,12 @@ impl Scheduler {
             values_bytes: record.bytes,
             last_heard: record.last_heard,
         })
+    }
+
+    /// Values that a worker has.
+    pub fn has_what(&self, worker: WorkerId) -> Vec<(Key, TaskId)> {
+        let holds = self.workers.get(worker.0 as usize).into_iter().flat_map(|record| record.holds.iter());
+        holds.map(|&slot| (self.tasks[slot].key.clone(), self.tasks.id(slot))).collect()
     }
 
     /// How long a worker has not been heard.

@@ -165,10 +165,12 @@ impl Worker {
         match executed {
             Executed::Done { bytes, micros } => {
                 if self.data.get(&task).is_some_and(|datum| datum.state == DatumState::Held) {
-                    // One that was being released stays, since it counts again.
                     self.actions.push(WorkerAction::Discard { task, attempt });
-                    if let Some(datum) = self.data.get_mut(&task) {
-                        datum.releasing = false;
+                    // One that was being released stays, as the result of this attempt. One that the scheduler counts on
+                    // already does not go with the attempt, should that be cancelled.
+                    if let Some(datum) = self.data.get_mut(&task)
+                        && std::mem::take(&mut datum.releasing)
+                    {
                         datum.result_of = Some(attempt);
                     }
                 } else {

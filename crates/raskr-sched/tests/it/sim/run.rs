@@ -1,6 +1,8 @@
 //! One run from one seed: faults for a while, then peace, then everything is looked at.
 
-use raskr_sched::{Event, FromClient, State, WorkerEvent, WorkerStatus};
+use std::collections::BTreeSet;
+
+use raskr_sched::{Event, FromClient, State, TaskId, WorkerEvent, WorkerStatus};
 
 use super::client::Status;
 use super::network::Node;
@@ -293,12 +295,14 @@ fn check_agreement(world: &World) -> Checked {
     for view in world.scheduler.workers() {
         let host: usize = view.name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
         let Some(worker) = &world.hosts[host].worker else { continue };
-        let held = worker.holds().count();
-        if held != view.values || held != world.hosts[host].values.len() {
-            let stored = world.hosts[host].values.len();
+        let held: BTreeSet<TaskId> = worker.holds().collect();
+        let stored: BTreeSet<TaskId> = world.hosts[host].values.keys().copied().collect();
+        let said: BTreeSet<TaskId> = world.scheduler.has_what(view.worker).into_iter().map(|(_, task)| task).collect();
+        if held != said || held != stored {
+            let differ: Vec<String> = held.symmetric_difference(&said).map(ToString::to_string).collect();
             return Err(format!(
-                "{} has {held} values, stores {stored}, and is said to have {}",
-                view.name, view.values
+                "{} has {held:?}, stores {stored:?}, and is said to have {said:?}: {differ:?}",
+                view.name
             ));
         }
     }

@@ -204,6 +204,39 @@ fn a_value_that_could_not_be_sent_is_asked_for_elsewhere() {
 }
 
 #[test]
+fn a_value_is_asked_for_again_when_those_it_was_to_go_to_refused_or_were_lost() {
+    // Found by the simulator (seed 14452): one had refused and the other was lost, each of which left one to hope for.
+    let mut trace = Trace::new();
+    let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
+    let (future, task) = scattered(&mut trace, 2, true);
+    trace.lose(a);
+    trace.told();
+    trace.say(FromClient::NotPut { future, worker: b });
+    assert_eq!(trace.told(), [ToClient::Put { future, task, workers: vec![b] }]);
+}
+
+#[test]
+fn the_result_of_an_attempt_that_was_given_up_does_not_count() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 1);
+    trace.submit(&[("x", &[]), ("y", &["x"])], &["x", "y"]);
+    let (_, first) = trace.runs["x"].clone();
+    trace.say(FromClient::Release(vec![trace.future("x"), trace.future("y")]));
+    trace.submit(&[("x", &[])], &["x"]);
+    trace.told();
+    trace.hear(worker, FromWorker::Finished { task: first.task, attempt: first.attempt, bytes: 1, micros: 1 });
+    assert_eq!((trace.state("x"), trace.told()), (Some(State::Processing), vec![]));
+    // The same task, given up and taken up again.
+    let (_, second) = trace.runs["x"].clone();
+    trace.lose(worker);
+    let worker = trace.register(raskr_sched::Registration { nonce: 2, ..Trace::registration("a", 1) });
+    trace.hear(worker, FromWorker::Finished { task: second.task, attempt: second.attempt, bytes: 1, micros: 1 });
+    assert_eq!(trace.state("x"), Some(State::Processing));
+    trace.finish("x", 1);
+    assert_eq!(trace.state("x"), Some(State::Memory));
+}
+
+#[test]
 fn what_a_worker_is_said_not_to_have_it_drops_and_says_so() {
     // Found by the simulator (seed 622): word that a value may go met the value on its way, and both sides were wrong.
     let mut trace = Trace::new();

@@ -348,3 +348,17 @@ fn a_value_that_the_store_lost_is_fetched_again_or_reported() {
     assert_eq!(said, [FromWorker::Dropped { task: id(1) }, missing]);
     assert_eq!(executed(&host.done(2, 1)), []);
 }
+
+#[test]
+fn a_copy_that_is_counted_on_does_not_go_with_an_attempt_at_the_same_task() {
+    // Found by the simulator (seed 14809): a value was fetched from a worker that had been given up while the task was
+    // computed again here; when that was cancelled, the copy went too.
+    let mut host = Host::new(1);
+    let asked = gathers(&host.run(vec![run(5, &[(1, 10, &[PEER])]), run(9, &[])]));
+    host.run(vec![run(1, &[])]);
+    let values = vec![Held { task: id(1), bytes: 10 }];
+    host.on(WorkerEvent::Gathered { request: asked[0].0, values, absent: vec![] });
+    assert_eq!(executed(&host.done(9, 1)), [1]);
+    assert!(host.done(1, 10).contains(&WorkerAction::Discard { task: id(1), attempt: Attempt(1) }));
+    assert_eq!(host.told(vec![ToWorker::Cancel { task: id(1), attempt: Attempt(1) }]), []);
+}
