@@ -395,6 +395,9 @@ def close_children() -> None:
 def idle_children() -> list[int]:
     """Process ids of the child processes that wait for work."""
 
+def digest(buffer: object) -> str:
+    """The token of the bytes that an object shows by the buffer protocol, 32 hexadecimal digits."""
+
 # --- task graphs as mappings -------------------------------------------------------------------------------------------
 @final
 class Task:

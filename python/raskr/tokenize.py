@@ -25,6 +25,7 @@ from typing import Any
 import cloudpickle
 
 from raskr import config
+from raskr._bridge import core
 from raskr.utils import Dispatch
 
 __all__ = ["TokenizationError", "normalize_token", "tokenize"]
@@ -305,7 +306,7 @@ def _dump(value: Any) -> bytes:
 def _digest(buffer: Any) -> str:
     if isinstance(buffer, pickle.PickleBuffer):
         buffer = buffer.raw()
-    return hashlib.blake2b(buffer, digest_size=16).hexdigest()
+    return core.digest(buffer)
 
 
 def _pickled(value: Any) -> tuple:

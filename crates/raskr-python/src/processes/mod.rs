@@ -29,5 +29,6 @@ fn idle_children() -> Vec<u32> {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(child::child_main, module)?)?;
     module.add_function(wrap_pyfunction!(close_children, module)?)?;
-    module.add_function(wrap_pyfunction!(idle_children, module)?)
+    module.add_function(wrap_pyfunction!(idle_children, module)?)?;
+    module.add_function(wrap_pyfunction!(pickle::digest, module)?)
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use raskr_base::{Foreign, TaskError, Value};
 use raskr_exec::pool::{Encoded, SHARED_BYTES_MIN, SharedBuffer};
+use raskr_graph::Token;
 
 use crate::error::from_python;
 
@@ -57,6 +58,21 @@ impl Collector {
         self.buffers.lock().push(shared.map_err(no_memory)?);
         Ok(false)
     }
+}
+
+/// The token of the bytes that an object shows, in hexadecimal digits.
+#[pyfunction]
+pub fn digest(buffer: &Bound<'_, PyAny>) -> PyResult<String> {
+    let view = PyBuffer::<u8>::get(buffer)?;
+    if !view.is_c_contiguous() {
+        return Err(PyValueError::new_err("digest: expected bytes without gaps"));
+    }
+    // SAFETY: the view is contiguous and keeps the memory; the interpreter is held, so that Python writes nothing.
+    let bytes = unsafe { std::slice::from_raw_parts(view.buf_ptr().cast::<u8>(), view.len_bytes()) };
+    Ok(Token::of("bytes", |hasher| {
+        hasher.bytes(bytes);
+    })
+    .to_string())
 }
 
 /// Does the buffer belong to an array that allocated it, in memory that stands for no file and is shared with nobody?
