@@ -7,6 +7,7 @@
 //! Knows Arrow, DataFusion and the graph. Does not know threads, files or Python. Tested by `tests/it.rs`.
 
 mod columns;
+mod condition;
 mod error;
 mod evaluate;
 mod expr;
@@ -27,6 +28,7 @@ pub use arrow;
 pub use datafusion_common::ScalarValue;
 
 pub use columns::Columns;
+pub use condition::Condition;
 pub use error::FrameError;
 pub use evaluate::without_nan;
 pub use expr::{Binary, Expr};

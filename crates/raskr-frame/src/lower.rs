@@ -16,7 +16,7 @@ use crate::error::FrameError;
 use crate::expr::Expr;
 use crate::operators::Node;
 use crate::plan::{JoinKind, Measure, Operation, Plan, SortKey};
-use crate::rewrite::{keys_only, parents_first, pruned};
+use crate::rewrite::{keys_only, parents_first, pruned, uses};
 use crate::stage::{Bounds, Ending, Pick, Stage, StageOp};
 use crate::table::Table;
 
@@ -93,11 +93,7 @@ struct Lowering {
 impl Lowering {
     fn new(roots: &[Arc<Plan>], options: Options) -> Lowering {
         let order = parents_first(roots);
-        let mut uses: HashMap<*const Plan, usize> = HashMap::new();
-        let below = order.iter().flat_map(|plan| plan.inputs());
-        for plan in below.chain(roots) {
-            *uses.entry(Arc::as_ptr(plan)).or_default() += 1;
-        }
+        let uses = uses(&order, roots);
         Lowering { options, uses, shared: HashMap::new(), _kept: order, stages: Vec::new() }
     }
 

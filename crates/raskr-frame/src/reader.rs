@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use raskr_base::TaskContext;
 
+use crate::condition::Condition;
 use crate::error::FrameError;
 use crate::table::Table;
 
@@ -24,6 +25,11 @@ pub trait PartitionReader: Send + Sync {
 
     /// The rows of a partition: the columns at these places of the schema, in this order.
     fn read(&self, partition: u32, columns: &[usize], context: &TaskContext<'_>) -> Result<Batches, FrameError>;
+
+    /// The same table, of whose rows only those need be read that may satisfy all conditions; `None` where that is no help.
+    fn with_conditions(&self, _conditions: &[Condition]) -> Option<Arc<dyn PartitionReader>> {
+        None
+    }
 
     /// The rows of a partition by a slower way that knows all cases, after `read` failed with [`FrameError::Doubt`];
     /// `None` where there is no other way.

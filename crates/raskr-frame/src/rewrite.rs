@@ -1,9 +1,10 @@
-//! Rewriting of plans: readers and operations leave out columns that nobody uses. Plans that several others stand on stay
-//! one plan, with the columns that any of these needs.
+//! Rewriting of plans: readers and operations leave out columns that nobody uses, and readers rows that a filter leaves out
+//! anyway. Plans that several others stand on stay one plan, with the columns that any of these needs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::condition::Condition;
 use crate::error::{FrameError, place_of};
 use crate::plan::{Operation, Plan};
 
@@ -22,13 +23,40 @@ pub fn pruned(roots: &[Arc<Plan>]) -> Result<Vec<Arc<Plan>>, FrameError> {
             needed.entry(Arc::as_ptr(input)).or_default().extend(columns);
         }
     }
+    let uses = uses(&order, roots);
     let mut made: HashMap<Id, Arc<Plan>> = HashMap::new();
     for plan in order.iter().rev() {
         let own = needed.remove(&Arc::as_ptr(plan)).unwrap_or_default();
-        made.insert(Arc::as_ptr(plan), rebuilt(plan, &own, &made)?);
+        let mut new = rebuilt(plan, &own, &made)?;
+        if let Operation::Filter { input, .. } = plan.operation() {
+            if uses.get(&Arc::as_ptr(input)) == Some(&1) {
+                new = narrowed(&new)?;
+            }
+        }
+        made.insert(Arc::as_ptr(plan), new);
     }
     // Outputs have the columns that they were asked with, in order.
     roots.iter().map(|root| with_columns(&made[&Arc::as_ptr(root)], root)).collect()
+}
+
+/// How many stand on each plan, those that are asked for themselves among them.
+pub(crate) fn uses(order: &[Arc<Plan>], roots: &[Arc<Plan>]) -> HashMap<Id, usize> {
+    let mut uses = HashMap::new();
+    for plan in order.iter().flat_map(|plan| plan.inputs()).chain(roots) {
+        *uses.entry(Arc::as_ptr(plan)).or_default() += 1;
+    }
+    uses
+}
+
+/// A filter whose reader knows what it asks for.
+fn narrowed(filter: &Arc<Plan>) -> Result<Arc<Plan>, FrameError> {
+    let Operation::Filter { input, predicate } = filter.operation() else { return Ok(Arc::clone(filter)) };
+    let Operation::Read { reader, columns } = input.operation() else { return Ok(Arc::clone(filter)) };
+    let conditions = Condition::all_of(predicate);
+    match (!conditions.is_empty()).then(|| reader.with_conditions(&conditions)).flatten() {
+        Some(reader) => Plan::read_columns(reader, columns.clone())?.filter(predicate.clone()),
+        None => Ok(Arc::clone(filter)),
+    }
 }
 
 fn with_columns(plan: &Arc<Plan>, like: &Plan) -> Result<Arc<Plan>, FrameError> {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use raskr_base::TaskContext;
 use raskr_frame::arrow::array::{ArrayRef, RecordBatch};
 use raskr_frame::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use raskr_frame::{Batches, FrameError, PartitionReader, without_nan};
+use raskr_frame::{Batches, Condition, FrameError, PartitionReader, without_nan};
 
 use crate::row_numbers::RowNumbers;
 
@@ -46,10 +47,13 @@ pub struct ParquetColumn {
 }
 
 /// Tables in Parquet files on this machine. What is not as the columns say is a [`FrameError::Doubt`].
+#[derive(Clone)]
 pub struct ParquetTable {
-    parts: Vec<ParquetPart>,
+    parts: Arc<[ParquetPart]>,
     schema: SchemaRef,
     files: Arc<Files>,
+    /// What the rows that are wanted satisfy.
+    conditions: Arc<[Condition]>,
 }
 
 /// What the partitions have in common.
@@ -65,7 +69,8 @@ impl ParquetTable {
         let own = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
         let numbers = row_numbers.map(|name| Field::new(name, DataType::Int64, true));
         let schema = Arc::new(Schema::new(own.chain(numbers).collect::<Vec<_>>()));
-        ParquetTable { parts, schema, files: Arc::new(Files { columns, footers: Mutex::default() }) }
+        let files = Arc::new(Files { columns, footers: Mutex::default() });
+        ParquetTable { parts: parts.into(), schema, files, conditions: Arc::default() }
     }
 }
 
@@ -89,9 +94,16 @@ impl PartitionReader for ParquetTable {
             files: Arc::clone(&self.files),
             wanted: columns.iter().copied().filter(|&place| place < self.files.columns.len()).collect(),
             pieces: self.parts[partition as usize].pieces.iter().cloned().collect(),
+            conditions: Arc::clone(&self.conditions),
+            steps: VecDeque::new(),
             open: None,
             numbers: RowNumbers::new(numbers, Arc::new(schema)),
         }))
+    }
+
+    fn with_conditions(&self, conditions: &[Condition]) -> Option<Arc<dyn PartitionReader>> {
+        let all = self.conditions.iter().chain(conditions).cloned();
+        Some(Arc::new(ParquetTable { conditions: all.collect(), ..self.clone() }))
     }
 
     fn estimate(&self, partition: u32) -> u64 {
@@ -120,9 +132,40 @@ impl Files {
         Ok(found)
     }
 
-    fn open(&self, piece: ParquetPiece, wanted: &[usize]) -> Result<Open, FrameError> {
-        let path = piece.path;
-        let file = File::open(&path).map_err(|error| FrameError::Doubt(format!("{}: {error}", path.display())))?;
+    /// The row groups of a piece that may have rows which satisfy all conditions, neighbours together; and how many rows
+    /// the others have.
+    fn steps(&self, piece: &ParquetPiece, conditions: &[Condition]) -> Result<VecDeque<Step>, FrameError> {
+        let path = &piece.path;
+        let footer = self.footer(path, &File::open(path).map_err(doubt(path))?)?;
+        let groups = footer.metadata().row_groups();
+        let numbers = piece.row_groups.clone().unwrap_or_else(|| (0..groups.len()).collect());
+        let mut may_hold = vec![true; groups.len()];
+        for condition in conditions {
+            let in_file = self.columns.iter().find(|column| column.name == condition.column);
+            let bounds = in_file.and_then(|column| {
+                let schema = (footer.schema(), footer.parquet_schema());
+                let converter = StatisticsConverter::try_new(&column.in_file, schema.0, schema.1).ok()?;
+                Some((converter.row_group_mins(groups).ok()?, converter.row_group_maxes(groups).ok()?))
+            });
+            if let Some((least, greatest)) = bounds {
+                let holds = |(group, all): (usize, &mut bool)| *all &= condition.may_hold(&least, &greatest, group);
+                may_hold.iter_mut().enumerate().for_each(holds);
+            }
+        }
+        let mut steps = VecDeque::new();
+        for number in numbers {
+            let group = groups.get(number).ok_or_else(|| doubt(path)(format!("there is no row group {number}")))?;
+            match (may_hold[number], steps.back_mut()) {
+                (true, Some(Step::Read(_, groups))) => groups.push(number),
+                (true, _) => steps.push_back(Step::Read(path.clone(), vec![number])),
+                (false, _) => steps.push_back(Step::Skip(group.num_rows())),
+            }
+        }
+        Ok(steps)
+    }
+
+    fn open(&self, path: PathBuf, row_groups: Vec<usize>, wanted: &[usize]) -> Result<Open, FrameError> {
+        let file = File::open(&path).map_err(doubt(&path))?;
         let footer = self.footer(&path, &file)?;
         let schema = footer.schema();
         let mut roots = Vec::with_capacity(wanted.len());
@@ -139,11 +182,8 @@ impl Files {
         let mask = ProjectionMask::roots(footer.parquet_schema(), order);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer)
             .with_projection(mask)
+            .with_row_groups(row_groups)
             .with_batch_size(BATCH_ROWS);
-        let builder = match piece.row_groups {
-            Some(groups) => builder.with_row_groups(groups),
-            None => builder,
-        };
         let batches = builder.build().map_err(doubt(&path))?;
         Ok(Open { path, batches, places })
     }
@@ -161,6 +201,14 @@ fn doubt<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> FrameError {
     move |error| FrameError::Doubt(format!("{}: {error}", path.display()))
 }
 
+/// What is done of a piece, one after another.
+enum Step {
+    /// Some row groups of a file are read.
+    Read(PathBuf, Vec<usize>),
+    /// So many rows are passed over.
+    Skip(i64),
+}
+
 /// A file of which batches are being read.
 struct Open {
     path: PathBuf,
@@ -173,8 +221,11 @@ struct Reading {
     files: Arc<Files>,
     /// Places of columns in the table.
     wanted: Vec<usize>,
-    /// The pieces that are still to be opened.
+    /// The pieces that are still to be looked at.
     pieces: VecDeque<ParquetPiece>,
+    conditions: Arc<[Condition]>,
+    /// What is still to be done of a piece.
+    steps: VecDeque<Step>,
     open: Option<Open>,
     numbers: RowNumbers,
 }
@@ -190,9 +241,15 @@ impl Reading {
                 }
                 self.open = None;
             }
-            match self.pieces.pop_front() {
-                Some(piece) => self.open = Some(self.files.open(piece, &self.wanted)?),
-                None => return Ok(None),
+            match (self.steps.pop_front(), self.pieces.is_empty()) {
+                (Some(Step::Read(path, groups)), _) => self.open = Some(self.files.open(path, groups, &self.wanted)?),
+                (Some(Step::Skip(rows)), _) => self.numbers.skip(rows),
+                (None, true) => return Ok(None),
+                (None, false) => {
+                    if let Some(piece) = self.pieces.pop_front() {
+                        self.steps = self.files.steps(&piece, &self.conditions)?;
+                    }
+                }
             }
         }
     }
@@ -219,6 +276,7 @@ impl Iterator for Reading {
         let found = self.step();
         if found.is_err() {
             self.open = None;
+            self.steps.clear();
             self.pieces.clear();
         }
         found.transpose()

@@ -20,6 +20,11 @@ impl RowNumbers {
         RowNumbers { place, schema, next: 0 }
     }
 
+    /// Passes over rows that are not read.
+    pub fn skip(&mut self, rows: i64) {
+        self.next += rows;
+    }
+
     /// The next rows: these columns and their numbers.
     pub fn batch(&mut self, mut columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, FrameError> {
         let first = self.next;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use raskr_frame::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray};
 use raskr_frame::arrow::datatypes::{Float64Type, Int64Type};
-use raskr_frame::{Binary, Expr, FrameError, JoinKind, Measure, Plan, ScalarValue, SortKey, Statistic};
+use raskr_frame::{Binary, Condition, Expr, FrameError, JoinKind, Measure, Plan, ScalarValue, SortKey, Statistic};
 
 use run::{Column, floats, ints, read, rows_of, texts};
 
@@ -120,7 +120,7 @@ fn unknown_columns_and_types_are_named() {
 
 #[test]
 fn readers_are_asked_only_for_columns_that_are_used() {
-    let (plan, asked) = run::recording(&[&[("a", ints(&[Some(1)])), ("b", ints(&[Some(2)])), ("c", texts(&["x"]))]]);
+    let (plan, asked, _) = run::recording(&[&[("a", ints(&[Some(1)])), ("b", ints(&[Some(2)])), ("c", texts(&["x"]))]]);
     let groups = plan.aggregate(vec!["a".to_owned()], vec![measure("s", "b", Statistic::Sum)], true).unwrap();
     assert_eq!(rows_of(&groups), ["1 2"]);
     assert_eq!(*asked.lock(), [vec![0, 1]]);
@@ -128,10 +128,55 @@ fn readers_are_asked_only_for_columns_that_are_used() {
 
 #[test]
 fn what_several_plans_need_is_computed_once() {
-    let (plan, asked) = run::recording(&[&[("a", ints(&[Some(1), Some(2)])), ("b", ints(&[Some(2), Some(3)]))]]);
+    let (plan, asked, _) = run::recording(&[&[("a", ints(&[Some(1), Some(2)])), ("b", ints(&[Some(2), Some(3)]))]]);
     let sums = |name: &str| plan.aggregate(Vec::new(), vec![measure("s", name, Statistic::Sum)], false).unwrap();
     assert_eq!(run::rows_of_all(&[sums("a"), sums("b")]), [vec!["3"], vec!["5"]]);
     assert_eq!(asked.lock().len(), 1);
+}
+
+#[test]
+fn readers_are_told_what_a_filter_asks_for_where_nobody_else_needs_their_rows() {
+    let (plan, _, told) = run::recording(&[&[("a", ints(&[Some(1), Some(7)])), ("b", ints(&[Some(2), Some(3)]))]]);
+    let above = Expr::binary(Binary::Greater, Expr::column("a"), number(5));
+    let below = Expr::binary(Binary::Less, Expr::column("b"), Expr::column("a"));
+    let predicate = Expr::binary(Binary::And, above.clone(), below);
+    let filtered = plan.filter(predicate).unwrap();
+    assert_eq!(rows_of(&filtered), ["7 3"]);
+    assert_eq!(*told.lock(), Condition::all_of(&above));
+    told.lock().clear();
+    assert_eq!(run::rows_of_all(&[filtered, plan]), [vec!["7 3"], vec!["1 2", "7 3"]]);
+    assert!(told.lock().is_empty());
+}
+
+#[test]
+fn columns_of_sorted_rows_are_in_their_order() {
+    let parts = [
+        &[
+            ("a", ints(&[Some(5), None, Some(1)])),
+            ("t", texts(&["five", "", "one"])),
+            ("x", floats(&[5.0, f64::NAN, 1.0])),
+        ],
+        &[("a", ints(&[Some(3), Some(2), Some(4)])), ("t", texts(&["three", "two", "four"])), ("x", floats(&[3.0; 3]))],
+    ];
+    let plan = read(&[&parts[0][..], &parts[1][..]]).sort_whole(vec![key("a")]).unwrap();
+    assert_eq!(rows_of(&plan), ["1 one 1.0", "2 two 3.0", "3 three 3.0", "4 four 3.0", "5 five 5.0", "- - -"]);
+    for (plan, texts) in [
+        (Arc::clone(&plan), ["one", "two", "three", "four", "five", ""]),
+        (
+            plan.filter(Expr::binary(Binary::NotEqual, Expr::column("a"), number(9))).unwrap(),
+            ["one", "two", "three", "four", "five", ""],
+        ),
+    ] {
+        let columns = run::columns(&plan);
+        // Whole numbers some of which are missing are floats.
+        for (column, last) in [(&columns[0], 5.0), (&columns[2], 5.0)] {
+            let values = column.as_chunk().unwrap().as_slice::<f64>().unwrap();
+            assert!(values[0] == 1.0 && values[4] == last && values[5].is_nan(), "{values:?}");
+        }
+        let found = raskr_frame::table_of(&columns[1]).unwrap().whole().unwrap();
+        let found: Vec<&str> = found.column(0).as_string::<i64>().iter().map(Option::unwrap_or_default).collect();
+        assert_eq!(found, texts);
+    }
 }
 
 fn parts() -> impl Strategy<Value = Vec<Vec<(Option<i64>, f64)>>> {

@@ -9,7 +9,9 @@ use raskr_base::{TaskContext, Value};
 use raskr_frame::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use raskr_frame::arrow::datatypes::SchemaRef;
 use raskr_frame::arrow::util::display::{ArrayFormatter, FormatOptions};
-use raskr_frame::{Batches, FrameError, Options, PartitionReader, Plan, Table, Tables, lower, table_of};
+use raskr_frame::{
+    Batches, Columns, Condition, FrameError, Options, PartitionReader, Plan, Table, Tables, lower, table_of,
+};
 use raskr_graph::{Call, Input};
 
 pub type Column = (&'static str, ArrayRef);
@@ -45,9 +47,13 @@ pub fn read(parts: &[&[Column]]) -> Arc<Plan> {
 
 type Asked = Arc<Mutex<Vec<Vec<usize>>>>;
 
+type Told = Arc<Mutex<Vec<Condition>>>;
+
+#[derive(Clone)]
 struct Recording {
     inner: Arc<Tables>,
     asked: Asked,
+    told: Told,
 }
 
 impl PartitionReader for Recording {
@@ -67,12 +73,35 @@ impl PartitionReader for Recording {
         self.asked.lock().push(columns.to_vec());
         self.inner.read(partition, columns, context)
     }
+
+    fn with_conditions(&self, conditions: &[Condition]) -> Option<Arc<dyn PartitionReader>> {
+        self.told.lock().extend_from_slice(conditions);
+        Some(Arc::new(self.clone()))
+    }
 }
 
-/// A plan that reads tables, and what columns it was asked for.
-pub fn recording(parts: &[&[Column]]) -> (Arc<Plan>, Asked) {
-    let asked = Asked::default();
-    (Plan::read(Arc::new(Recording { inner: reader(parts), asked: Arc::clone(&asked) })), asked)
+/// A plan that reads tables, what columns it was asked for, and what conditions it was told.
+pub fn recording(parts: &[&[Column]]) -> (Arc<Plan>, Asked, Told) {
+    let (asked, told) = (Asked::default(), Told::default());
+    let recording = Recording { inner: reader(parts), asked: Arc::clone(&asked), told: Arc::clone(&told) };
+    (Plan::read(Arc::new(recording)), asked, told)
+}
+
+/// The columns of all rows of a plan, each in one piece.
+pub fn columns(plan: &Arc<Plan>) -> Vec<Value> {
+    let calls = lower(std::slice::from_ref(plan), Options { threads: 3, memory_limit: None }).unwrap().remove(0);
+    let tables: Vec<Input> = calls.into_iter().map(Input::Call).collect();
+    let count = plan.schema().fields().len();
+    let all = Columns::All { count, numbered: true }.call(tables.clone(), 0);
+    let each: Vec<Arc<Call>> = (0..count).map(|place| Columns::One(place).call(tables.clone(), 0)).collect();
+    let mut known = HashMap::new();
+    let each: Vec<Value> = each.iter().map(|call| value(call, &mut known)).collect();
+    let Value::List(all) = value(&all, &mut known) else { panic!("all columns are a list") };
+    assert_eq!(all.len(), count + 1);
+    for (one, other) in each.iter().zip(all.iter()) {
+        assert_eq!(one.nbytes(), other.nbytes());
+    }
+    each
 }
 
 /// The partitions of plans.

@@ -17,7 +17,7 @@ use raskr_frame::arrow::array::{
 };
 use raskr_frame::arrow::compute::concat_batches;
 use raskr_frame::arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit};
-use raskr_frame::{FrameError, PartitionReader};
+use raskr_frame::{Binary, Condition, Expr, FrameError, PartitionReader, ScalarValue};
 use raskr_io::parquet_table::{ParquetColumn, ParquetPart, ParquetPiece, ParquetTable};
 
 const ROWS: usize = 100;
@@ -110,6 +110,35 @@ fn columns_and_row_groups_are_chosen_and_rows_counted_over_all_pieces() {
     assert_eq!(found.column(1).as_primitive::<Int64Type>().values(), &(0..100).collect::<Vec<i64>>()[..]);
     // Without any column there are rows nevertheless.
     assert_eq!(read(&table, &[5]).unwrap().num_rows(), 100);
+}
+
+#[test]
+fn row_groups_that_have_no_wanted_rows_are_passed_over_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (written(folder.path(), "a.parquet"), written(folder.path(), "b.parquet"));
+    let table = ParquetTable::new(vec![part(vec![(&a, None), (&b, Some(vec![1, 2]))])], columns(), Some("row"));
+    let number = |comparison, value| {
+        let value = Expr::Literal(ScalarValue::Int64(Some(value)));
+        Expr::binary(comparison, Expr::column("c0"), value)
+    };
+    let read = |predicate: &Expr| {
+        let narrowed = table.with_conditions(&Condition::all_of(predicate)).unwrap();
+        let cancelled = AtomicBool::new(false);
+        let context = TaskContext { index: 0, cancelled: &cancelled, memory_limit: None };
+        let batches = narrowed.read(0, &[0, 5], &context).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let of = |place: usize| {
+            batches.iter().flat_map(move |batch| batch.column(place).as_primitive::<Int64Type>().values().to_vec())
+        };
+        of(0).zip(of(1)).collect::<Vec<(i64, i64)>>()
+    };
+    // The first file's rows are 0 to 99, those of the second 100 to 159.
+    let all = || (0..100).zip(0..100).chain((40..100).zip(100..160));
+    assert!(read(&number(Binary::GreaterEqual, 0)).into_iter().eq(all()));
+    let later = read(&number(Binary::Greater, 79));
+    assert_eq!(later, (80..100).zip(80..100).chain((80..100).zip(140..160)).collect::<Vec<_>>());
+    let between = Expr::binary(Binary::And, number(Binary::GreaterEqual, 45), number(Binary::Less, 50));
+    assert_eq!(read(&between), (40..80).zip(40..80).chain((40..80).zip(100..140)).collect::<Vec<_>>());
+    assert!(read(&number(Binary::Less, -1)).is_empty());
 }
 
 #[test]

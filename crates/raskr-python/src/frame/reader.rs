@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use raskr_base::TaskContext;
 use raskr_frame::arrow::datatypes::SchemaRef;
-use raskr_frame::{Batches, FrameError, PartitionReader, Table};
+use raskr_frame::{Batches, Condition, FrameError, PartitionReader, Table};
 
 use super::table::table_of;
 use crate::error::from_python;
@@ -93,6 +93,11 @@ impl PartitionReader for CarefulReader {
 
     fn read(&self, partition: u32, columns: &[usize], context: &TaskContext<'_>) -> Result<Batches, FrameError> {
         self.native.read(partition, columns, context)
+    }
+
+    fn with_conditions(&self, conditions: &[Condition]) -> Option<Arc<dyn PartitionReader>> {
+        let native = self.native.with_conditions(conditions)?;
+        Some(CarefulReader::new(native, Arc::clone(&self.python)))
     }
 
     fn reread(&self, partition: u32, columns: &[usize]) -> Option<Result<Table, FrameError>> {
