@@ -230,3 +230,17 @@ fn a_task_without_a_worker_fails_with_its_input() {
     trace.lose(a);
     assert_eq!((trace.state("user"), trace.failure().kind.clone()), (Some(State::Erred), FailureKind::DataLost));
 }
+
+#[test]
+fn a_worker_without_room_fails_the_task_with_both_limits() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 1);
+    trace.submit(&[("x", &[])], &["x"]);
+    let (_, run) = trace.runs["x"].clone();
+    let (limit, disk_limit) = (400 << 20, 100 << 20);
+    trace.hear(worker, FromWorker::OutOfMemory { task: run.task, attempt: run.attempt, limit, disk_limit });
+    let failure = trace.failure();
+    assert_eq!(failure.class(), Some(ErrorClass::Memory));
+    let text = "no room for task 'x' on worker 'a': its memory limit of 400 MiB is reached, and the 100 MiB for spilled values are full";
+    assert_eq!(failure.to_string(), text);
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raskr_sched::{Annotations, Event, FromWorker, Reason, Registration, State, ToWorker, WorkerId};
+use raskr_sched::{Adaptive, Annotations, Change, Event, FromWorker, Reason, Registration, State, ToWorker, WorkerId};
 
 use super::{Trace, gpu, note, on};
 
@@ -253,4 +253,29 @@ fn copies_that_nobody_needs_make_way_when_memory_is_short() {
     trace.heartbeat(b, 900, 0);
     trace.wait(Duration::from_secs(1));
     assert_eq!(trace.scheduler.holders("x"), [a]);
+}
+
+#[test]
+fn as_many_workers_are_asked_for_as_there_is_work_and_the_idlest_leave_after_a_while() {
+    let mut trace = Trace::new();
+    let mut adaptive = Adaptive::new(0, 10, Duration::from_millis(200), 2);
+    assert_eq!(adaptive.decide(&trace.scheduler), Change::None);
+    let keys: Vec<String> = (0..8).map(|number| format!("root-{number}")).collect();
+    let tasks: Vec<(&str, &[&str])> = keys.iter().map(|key| (key.as_str(), &[] as &[&str])).collect();
+    let wants: Vec<&str> = keys.iter().map(String::as_str).collect();
+    trace.submit(&tasks, &wants);
+    // Each is expected to take 0.1 s as long as nothing is known of it.
+    assert_eq!(adaptive.decide(&trace.scheduler), Change::Up(4));
+    let workers = ["a", "b", "c", "d"].map(|name| trace.worker(name, 1));
+    assert_eq!(adaptive.decide(&trace.scheduler), Change::None);
+    for key in &keys {
+        trace.finish(key, 1000);
+    }
+    // Values keep one worker; which go is a matter of what they would have to move.
+    assert_eq!(adaptive.decide(&trace.scheduler), Change::None);
+    let Change::Down(leaving) = adaptive.decide(&trace.scheduler) else { panic!("three workers have nothing to do") };
+    assert_eq!(leaving.len(), 3);
+    let values = |worker: &WorkerId| trace.scheduler.worker(*worker).unwrap().values_bytes;
+    let stays = workers.iter().find(|worker| !leaving.contains(worker)).unwrap();
+    assert!(leaving.iter().all(|worker| values(worker) <= values(stays)));
 }
