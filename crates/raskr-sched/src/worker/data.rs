@@ -388,6 +388,11 @@ impl Worker {
         let tasks = if self.attached() && !held { vec![task] } else { Vec::new() };
         if !tasks.is_empty() {
             self.arrive(task, bytes, None);
+        } else if let Some(datum) = self.data.get_mut(&task)
+            && held
+        {
+            // What is said below makes the scheduler count on it again.
+            datum.releasing = false;
         }
         self.actions.push(WorkerAction::Take { request, tasks });
         // Said again, since what the scheduler knows may have changed.

@@ -362,3 +362,17 @@ fn a_copy_that_is_counted_on_does_not_go_with_an_attempt_at_the_same_task() {
     assert!(host.done(1, 10).contains(&WorkerAction::Discard { task: id(1), attempt: Attempt(1) }));
     assert_eq!(host.told(vec![ToWorker::Cancel { task: id(1), attempt: Attempt(1) }]), []);
 }
+
+#[test]
+fn a_value_that_a_client_sends_again_stays_though_it_was_to_go() {
+    // Found by the simulator (seed 31959): the scheduler was told that it is here, and it went with its last taker.
+    let mut host = Host::new(1);
+    host.on(WorkerEvent::Put { request: RequestId(90), task: id(1), bytes: 10 });
+    host.run(vec![run(2, &[]), run(3, &[(1, 10, &[ME])])]);
+    let actions = host.told(vec![ToWorker::Free { task: id(1), answer: true }]);
+    assert_eq!(said(&actions), [FromWorker::Dropped { task: id(1) }]);
+    let actions = host.on(WorkerEvent::Put { request: RequestId(91), task: id(1), bytes: 10 });
+    assert_eq!(said(&actions), [FromWorker::Acquired { task: id(1), bytes: 10 }]);
+    host.done(2, 1);
+    assert!(!host.done(3, 1).contains(&WorkerAction::Drop { task: id(1) }));
+}
