@@ -1,5 +1,8 @@
 """Frames from Parquet files and to them: columns, filters, folders of values, divisions, files that are there as wholes."""
 
+import datetime
+import decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -169,3 +172,30 @@ def test_bad_input_is_named(tmp_path, table):
     broken.write_bytes(b"PAR1 no")
     with pytest.raises((OSError, ValueError), match="broken.parquet|Parquet"):
         dd.read_parquet(str(broken)).compute()
+
+
+def test_an_index_that_the_notes_describe_is_that_of_pandas(tmp_path):
+    table = pd.DataFrame({"a": [5, 1, 4]}, index=pd.RangeIndex(3, 9, 2))
+    table.to_parquet(tmp_path / "0.parquet")
+    frame = dd.read_parquet(str(tmp_path / "0.parquet"))
+    pd.testing.assert_frame_equal(frame.compute(), table)
+    pd.testing.assert_frame_equal(frame[frame.a > 1].compute(), table[table.a > 1])
+
+
+def test_values_that_are_no_text_are_objects_as_pandas_has_them(tmp_path):
+    days = [datetime.date(2020, 1, 1), datetime.date(2021, 2, 3), None]
+    table = pd.DataFrame(
+        {"a": [1, 2, 3], "day": days, "part": [decimal.Decimal("1.50"), None, decimal.Decimal("2.25")]}
+    )
+    table.to_parquet(tmp_path / "0.parquet")
+    frame = dd.read_parquet(str(tmp_path / "0.parquet"))
+    expected = pd.read_parquet(tmp_path / "0.parquet")
+    pd.testing.assert_frame_equal(frame[frame.a > 1].compute(), expected[expected.a > 1])
+
+
+def test_row_groups_that_a_filter_rules_out_count_in_the_index(tmp_path):
+    table = pd.DataFrame({"a": range(100), "b": [f"word {number % 7}" for number in range(100)]})
+    table.to_parquet(tmp_path / "0.parquet", row_group_size=10)
+    frame = dd.read_parquet(str(tmp_path / "0.parquet"))
+    for filtered in (lambda f: f[f.a >= 75], lambda f: f[(f.a > 12) & (f.b == "word 3")], lambda f: f[f.a < 0]):
+        pd.testing.assert_frame_equal(filtered(frame).compute(), filtered(table))

@@ -1,5 +1,6 @@
 """Sources of native plans: pandas objects in memory, Parquet and text files."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def _parquet(expression: Reader) -> NativeTable:
         raise NotNative("labels that are no text")
     if maker.index:
         fields[INDEX] = maker.index[0]
-    elif not _counts_rows(meta.index):
+    elif not _counts_rows(meta.index, maker.schema):
         raise NotNative("an index that is described in the notes of the file")
     reader = _ParquetReader(maker, expression.parts, fields, kinds)
     schema = maker.schema
@@ -114,8 +115,12 @@ def _pieces(part: Any) -> list:
     return [(fragment.path, [group.id for group in fragment.row_groups]) for fragment in part.fragments]
 
 
-def _counts_rows(index: Any) -> bool:
-    return isinstance(index, pd.RangeIndex) and index.name is None
+def _counts_rows(index: Any, schema: Any) -> bool:
+    """Does the index count the rows of each partition from 0?"""
+    notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    ranges = [each for each in notes.get("index_columns", []) if isinstance(each, dict)]
+    counted = all(each.get("start") == 0 and each.get("step") == 1 for each in ranges)
+    return counted and isinstance(index, pd.RangeIndex) and index.name is None
 
 
 def _bytes_of(part: Any, kinds: dict) -> int:
