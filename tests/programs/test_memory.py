@@ -133,3 +133,31 @@ def test_groups_joins_and_sorts_of_frames_stay_near_the_limit(tmp_path):
     assert found["groups"] > 499_000 and found["sorted"] and found["left"] == []
     assert abs(found["sum"] / found["total"] - 1) < 1e-9 and abs(found["joined"] / found["total"] - 2) < 1e-9
     assert found["peak"] < 450  # 192 MB of rows, three times over
+
+
+def test_a_sort_of_frames_whose_disk_is_full_says_so_and_leaves_nothing(tmp_path):
+    found = run(
+        """
+        import resource, sys
+        import pandas as pd
+        import raskr.dataframe as dd
+        source, spilled = sys.argv[1] + "/source", sys.argv[1] + "/spilled"
+        os.mkdir(source), os.mkdir(spilled)
+        for number in range(40):
+            values = np.random.default_rng(number).random((60_000, 4))
+            pd.DataFrame(values, columns=list("abcd")).to_parquet(f"{source}/{number}.parquet")
+        frame = dd.read_parquet(source)
+        # As a disk without room, for files of this size.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        found = {"error": ""}
+        with raskr.config.set(memory_limit="30MB", temporary_directory=spilled):
+            try:
+                frame.sort_values("a").b.cumsum().sum().compute()
+            except MemoryError as error:
+                found["error"] = str(error)
+        found["left"] = os.listdir(spilled)
+        """,
+        tmp_path,
+    )
+    assert "memory_limit" in found["error"] and "spilling to" in found["error"] and "free disk space" in found["error"]
+    assert found["left"] == []
