@@ -28,10 +28,10 @@ pub fn pruned(roots: &[Arc<Plan>]) -> Result<Vec<Arc<Plan>>, FrameError> {
     for plan in order.iter().rev() {
         let own = needed.remove(&Arc::as_ptr(plan)).unwrap_or_default();
         let mut new = rebuilt(plan, &own, &made)?;
-        if let Operation::Filter { input, .. } = plan.operation() {
-            if uses.get(&Arc::as_ptr(input)) == Some(&1) {
-                new = narrowed(&new)?;
-            }
+        if let Operation::Filter { input, .. } = plan.operation()
+            && uses.get(&Arc::as_ptr(input)) == Some(&1)
+        {
+            new = narrowed(&new)?;
         }
         made.insert(Arc::as_ptr(plan), new);
     }

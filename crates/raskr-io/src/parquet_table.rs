@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -94,6 +95,7 @@ impl PartitionReader for ParquetTable {
             files: Arc::clone(&self.files),
             wanted: columns.iter().copied().filter(|&place| place < self.files.columns.len()).collect(),
             pieces: self.parts[partition as usize].pieces.iter().cloned().collect(),
+            path: PathBuf::new(),
             conditions: Arc::clone(&self.conditions),
             steps: VecDeque::new(),
             open: None,
@@ -221,6 +223,8 @@ struct Reading {
     files: Arc<Files>,
     /// Places of columns in the table.
     wanted: Vec<usize>,
+    /// The file that is being read.
+    path: PathBuf,
     /// The pieces that are still to be looked at.
     pieces: VecDeque<ParquetPiece>,
     conditions: Arc<[Condition]>,
@@ -247,6 +251,7 @@ impl Reading {
                 (None, true) => return Ok(None),
                 (None, false) => {
                     if let Some(piece) = self.pieces.pop_front() {
+                        self.path.clone_from(&piece.path);
                         self.steps = self.files.steps(&piece, &self.conditions)?;
                     }
                 }
@@ -273,7 +278,9 @@ impl Iterator for Reading {
     type Item = Result<RecordBatch, FrameError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.step();
+        // The decoder of damaged pages may reach what it takes for impossible.
+        let found = catch_unwind(AssertUnwindSafe(|| self.step()));
+        let found = found.unwrap_or_else(|_| Err(doubt(&self.path)("a page is damaged")));
         if found.is_err() {
             self.open = None;
             self.steps.clear();

@@ -32,7 +32,7 @@ fn written(folder: &Path, name: &str) -> PathBuf {
         1 => Some(f64::NAN),
         _ => Some(row as f64 / 2.0),
     };
-    let word = |row: usize| (row % 7 != 0).then(|| format!("a word that is no short one {}", row % 3));
+    let word = |row: usize| (!row.is_multiple_of(7)).then(|| format!("a word that is no short one {}", row % 3));
     let words: Vec<Option<String>> = (0..ROWS).map(word).collect();
     let coded: DictionaryArray<Int32Type> = words.iter().map(Option::as_deref).collect();
     let columns: Vec<(&str, ArrayRef)> = vec![
@@ -166,7 +166,7 @@ fn what_is_not_as_the_columns_say_is_a_doubt_that_names_the_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn files_that_are_damaged_are_read_or_doubted(at in 0.0..1.0f64, byte: u8, cut: bool) {
         let folder = tempfile::tempdir().unwrap();
