@@ -35,7 +35,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        allocator::set_up(false);
+        allocator::set_up(None);
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         error::register(module)?;
         settings::register(module)?;

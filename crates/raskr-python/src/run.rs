@@ -80,7 +80,7 @@ pub fn run(
             .map_err(|error| TaskError::new(error.class(), error.to_string()))?;
         Ok((plan, gathers))
     })?;
-    crate::allocator::set_up(memory_limit.is_some());
+    crate::allocator::set_up(memory_limit);
     let monitor = monitor.map(Monitor::new);
     let remote = children.map(|children| Arc::new(Processes::new(children.conditions(), threads)));
     let options = RunOptions {
