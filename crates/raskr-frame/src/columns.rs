@@ -212,8 +212,7 @@ fn gather<T: ArrowPrimitiveType>(
     places: &Places,
     missing: T::Native,
 ) {
-    let values: Vec<&[T::Native]> = pieces.iter().map(|piece| &piece.values()[..]).collect();
-    made.iter_mut().zip(places.all().iter()).for_each(|(made, (piece, row))| *made = values[piece][row]);
+    made.iter_mut().zip(places.all().values(pieces)).for_each(|(made, value)| *made = value);
     if pieces.iter().any(|piece| piece.null_count() > 0) {
         let is_missing = |(_, (piece, row)): &(_, (usize, usize))| pieces[*piece].is_null(*row);
         made.iter_mut().zip(places.all().iter()).filter(is_missing).for_each(|(made, _)| *made = missing);

@@ -70,6 +70,15 @@ impl<'a> Chosen<'a> {
         self.packed.iter().map(move |&place| unpacked(place, self.bits))
     }
 
+    /// The values of a column of numbers, whatever stands where one is missing.
+    pub fn values<'p, T: ArrowPrimitiveType>(
+        self,
+        pieces: &[&'p PrimitiveArray<T>],
+    ) -> impl Iterator<Item = T::Native> + use<'a, 'p, T> {
+        let values: Vec<&'p [T::Native]> = pieces.iter().map(|piece| &piece.values()[..]).collect();
+        self.iter().map(move |(piece, row)| values[piece][row])
+    }
+
     /// The values of a column, of which each batch has a piece.
     pub fn column(self, pieces: &[&ArrayRef]) -> Result<ArrayRef, FrameError> {
         if let Some(first) = pieces.first() {
@@ -84,8 +93,7 @@ impl<'a> Chosen<'a> {
 
     fn primitive<T: ArrowPrimitiveType>(self, like: &PrimitiveArray<T>, pieces: &[&ArrayRef]) -> ArrayRef {
         let pieces: Vec<&PrimitiveArray<T>> = pieces.iter().map(|piece| piece.as_primitive()).collect();
-        let values: Vec<&[T::Native]> = pieces.iter().map(|piece| &piece.values()[..]).collect();
-        let made: Vec<T::Native> = self.iter().map(|(piece, row)| values[piece][row]).collect();
+        let made: Vec<T::Native> = self.values(&pieces).collect();
         let valid = pieces.iter().any(|piece| piece.null_count() > 0).then(|| {
             let is_valid = |place: usize| {
                 let (piece, row) = unpacked(self.packed[place], self.bits);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use raskr_base::TaskContext;
 use raskr_frame::arrow::array::RecordBatch;
-use raskr_frame::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use raskr_frame::arrow::datatypes::{Field, SchemaRef};
 use raskr_frame::{Batches, FrameError, PartitionReader};
 
 use crate::csv::{Column, CsvError, Dialect, Parser};
 use crate::error::IoError;
-use crate::row_numbers::RowNumbers;
+use crate::row_numbers::{RowNumbers, schema_with};
 use crate::text::{LineReader, TextOptions, TextSource};
 
 /// Rows of a batch.
@@ -52,8 +52,7 @@ pub struct CsvTable {
 impl CsvTable {
     pub fn new(parts: Vec<CsvPart>, format: CsvFormat) -> CsvTable {
         let columns = format.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
-        let numbers = format.row_numbers.iter().map(|name| Field::new(name, DataType::Int64, true));
-        let schema = Arc::new(Schema::new(columns.chain(numbers).collect::<Vec<_>>()));
+        let schema = schema_with(columns, format.row_numbers.as_deref());
         CsvTable { parts, format: Arc::new(format), schema }
     }
 }
@@ -73,9 +72,7 @@ impl PartitionReader for CsvTable {
 
     fn read(&self, partition: u32, columns: &[usize], _: &TaskContext<'_>) -> Result<Batches, FrameError> {
         let part = &self.parts[partition as usize];
-        let schema = self.schema.project(columns).map_err(FrameError::arrow("choosing columns"))?;
         let wanted: Vec<Column> = columns.iter().filter_map(|&place| self.format.columns.get(place).cloned()).collect();
-        let numbers = columns.iter().position(|&place| place >= self.format.columns.len());
         let parser = Parser::new(self.format.dialect.clone(), self.format.width, wanted, 1, 0, BATCH_ROWS);
         let header = if part.has_header { self.format.header.clone() } else { None };
         Ok(Box::new(Reading {
@@ -84,7 +81,7 @@ impl PartitionReader for CsvTable {
             path: part.source.path().to_path_buf(),
             header,
             ended: false,
-            numbers: RowNumbers::new(numbers, Arc::new(schema)),
+            numbers: RowNumbers::among(columns, &self.schema, self.format.columns.len())?,
         }))
     }
 

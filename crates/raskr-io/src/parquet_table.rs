@@ -18,7 +18,7 @@ use raskr_frame::arrow::array::{ArrayRef, RecordBatch};
 use raskr_frame::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use raskr_frame::{Batches, Condition, FrameError, PartitionReader, without_nan};
 
-use crate::row_numbers::RowNumbers;
+use crate::row_numbers::{RowNumbers, schema_with};
 
 /// Rows of a batch: what is made of them stays in the cache.
 const BATCH_ROWS: usize = 8192;
@@ -68,8 +68,7 @@ impl ParquetTable {
     /// `row_numbers` is the name of a further column that counts the rows of each partition from 0.
     pub fn new(parts: Vec<ParquetPart>, columns: Vec<ParquetColumn>, row_numbers: Option<&str>) -> ParquetTable {
         let own = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
-        let numbers = row_numbers.map(|name| Field::new(name, DataType::Int64, true));
-        let schema = Arc::new(Schema::new(own.chain(numbers).collect::<Vec<_>>()));
+        let schema = schema_with(own, row_numbers);
         let files = Arc::new(Files { columns, footers: Mutex::default() });
         ParquetTable { parts: parts.into(), schema, files, conditions: Arc::default() }
     }
@@ -89,17 +88,16 @@ impl PartitionReader for ParquetTable {
     }
 
     fn read(&self, partition: u32, columns: &[usize], _: &TaskContext<'_>) -> Result<Batches, FrameError> {
-        let schema = self.schema.project(columns).map_err(FrameError::arrow("choosing columns"))?;
-        let numbers = columns.iter().position(|&place| place >= self.files.columns.len());
+        let own = self.files.columns.len();
         Ok(Box::new(Reading {
             files: Arc::clone(&self.files),
-            wanted: columns.iter().copied().filter(|&place| place < self.files.columns.len()).collect(),
+            wanted: columns.iter().copied().filter(|&place| place < own).collect(),
             pieces: self.parts[partition as usize].pieces.iter().cloned().collect(),
             path: PathBuf::new(),
             conditions: Arc::clone(&self.conditions),
             steps: VecDeque::new(),
             open: None,
-            numbers: RowNumbers::new(numbers, Arc::new(schema)),
+            numbers: RowNumbers::among(columns, &self.schema, own)?,
         }))
     }
 
@@ -115,11 +113,12 @@ impl PartitionReader for ParquetTable {
 
 impl Files {
     /// What a file's footer says, with texts as views.
-    fn footer(&self, path: &Path, file: &File) -> Result<ArrowReaderMetadata, FrameError> {
+    fn footer(&self, path: &Path) -> Result<ArrowReaderMetadata, FrameError> {
         if let Some(known) = self.footers.lock().get(path) {
             return Ok(known.clone());
         }
-        let found = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(doubt(path))?;
+        let file = File::open(path).map_err(doubt(path))?;
+        let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(doubt(path))?;
         let fields = found.schema().fields().iter().map(|field| {
             if is_text(field.data_type()) {
                 Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
@@ -138,7 +137,7 @@ impl Files {
     /// the others have.
     fn steps(&self, piece: &ParquetPiece, conditions: &[Condition]) -> Result<VecDeque<Step>, FrameError> {
         let path = &piece.path;
-        let footer = self.footer(path, &File::open(path).map_err(doubt(path))?)?;
+        let footer = self.footer(path)?;
         let groups = footer.metadata().row_groups();
         let numbers = piece.row_groups.clone().unwrap_or_else(|| (0..groups.len()).collect());
         let mut may_hold = vec![true; groups.len()];
@@ -158,23 +157,22 @@ impl Files {
         for number in numbers {
             let group = groups.get(number).ok_or_else(|| doubt(path)(format!("there is no row group {number}")))?;
             match (may_hold[number], steps.back_mut()) {
-                (true, Some(Step::Read(_, groups))) => groups.push(number),
-                (true, _) => steps.push_back(Step::Read(path.clone(), vec![number])),
+                (true, Some(Step::Read(groups))) => groups.push(number),
+                (true, _) => steps.push_back(Step::Read(vec![number])),
                 (false, _) => steps.push_back(Step::Skip(group.num_rows())),
             }
         }
         Ok(steps)
     }
 
-    fn open(&self, path: PathBuf, row_groups: Vec<usize>, wanted: &[usize]) -> Result<Open, FrameError> {
-        let file = File::open(&path).map_err(doubt(&path))?;
-        let footer = self.footer(&path, &file)?;
+    fn open(&self, path: &Path, row_groups: Vec<usize>, wanted: &[usize]) -> Result<Open, FrameError> {
+        let footer = self.footer(path)?;
+        let file = File::open(path).map_err(doubt(path))?;
         let schema = footer.schema();
         let mut roots = Vec::with_capacity(wanted.len());
         for &place in wanted {
             let name = &self.columns[place].in_file;
-            let root = schema.index_of(name).map_err(doubt(&path))?;
-            roots.push(root);
+            roots.push(schema.index_of(name).map_err(doubt(path))?);
         }
         // The columns come in the order of the file, each once.
         let mut order = roots.clone();
@@ -186,8 +184,8 @@ impl Files {
             .with_projection(mask)
             .with_row_groups(row_groups)
             .with_batch_size(BATCH_ROWS);
-        let batches = builder.build().map_err(doubt(&path))?;
-        Ok(Open { path, batches, places })
+        let batches = builder.build().map_err(doubt(path))?;
+        Ok(Open { batches, places })
     }
 }
 
@@ -205,15 +203,14 @@ fn doubt<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> FrameError {
 
 /// What is done of a piece, one after another.
 enum Step {
-    /// Some row groups of a file are read.
-    Read(PathBuf, Vec<usize>),
+    /// Some row groups are read.
+    Read(Vec<usize>),
     /// So many rows are passed over.
     Skip(i64),
 }
 
 /// A file of which batches are being read.
 struct Open {
-    path: PathBuf,
     batches: ParquetRecordBatchReader,
     /// Which of the batches' columns each of the wanted ones is.
     places: Vec<usize>,
@@ -239,21 +236,19 @@ impl Reading {
         loop {
             if let Some(open) = &mut self.open {
                 if let Some(batch) = open.batches.next() {
-                    let batch = batch.map_err(doubt(&open.path))?;
+                    let batch = batch.map_err(doubt(&self.path))?;
                     let columns = self.columns(&batch)?;
                     return self.numbers.batch(columns, batch.num_rows()).map(Some);
                 }
                 self.open = None;
             }
-            match (self.steps.pop_front(), self.pieces.is_empty()) {
-                (Some(Step::Read(path, groups)), _) => self.open = Some(self.files.open(path, groups, &self.wanted)?),
-                (Some(Step::Skip(rows)), _) => self.numbers.skip(rows),
-                (None, true) => return Ok(None),
-                (None, false) => {
-                    if let Some(piece) = self.pieces.pop_front() {
-                        self.path.clone_from(&piece.path);
-                        self.steps = self.files.steps(&piece, &self.conditions)?;
-                    }
+            match self.steps.pop_front() {
+                Some(Step::Read(groups)) => self.open = Some(self.files.open(&self.path, groups, &self.wanted)?),
+                Some(Step::Skip(rows)) => self.numbers.skip(rows),
+                None => {
+                    let Some(piece) = self.pieces.pop_front() else { return Ok(None) };
+                    self.path.clone_from(&piece.path);
+                    self.steps = self.files.steps(&piece, &self.conditions)?;
                 }
             }
         }
@@ -265,10 +260,10 @@ impl Reading {
         let made = self.wanted.iter().zip(&open.places).map(|(&place, &at)| {
             let (column, expected) = (batch.column(at), &self.files.columns[place]);
             if *column.data_type() == expected.data_type {
-                return without_nan(Arc::clone(column)).map_err(doubt(&open.path));
+                return without_nan(Arc::clone(column)).map_err(doubt(&self.path));
             }
             let (name, wanted, got) = (&expected.in_file, &expected.data_type, column.data_type());
-            Err(doubt(&open.path)(format!("column {name:?}: expected values of type {wanted}, got {got}")))
+            Err(doubt(&self.path)(format!("column {name:?}: expected values of type {wanted}, got {got}")))
         });
         made.collect()
     }

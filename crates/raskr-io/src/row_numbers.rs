@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raskr_frame::FrameError;
 use raskr_frame::arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
-use raskr_frame::arrow::datatypes::SchemaRef;
+use raskr_frame::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// Gives batches their last form: with the column of row numbers, where one is wanted.
 pub(crate) struct RowNumbers {
@@ -15,9 +15,18 @@ pub(crate) struct RowNumbers {
     next: i64,
 }
 
+/// The columns of a table, and behind them that of row numbers where it has a name.
+pub(crate) fn schema_with(own: impl Iterator<Item = Field>, row_numbers: Option<&str>) -> SchemaRef {
+    let numbers = row_numbers.map(|name| Field::new(name, DataType::Int64, true));
+    Arc::new(Schema::new(own.chain(numbers).collect::<Vec<_>>()))
+}
+
 impl RowNumbers {
-    pub fn new(place: Option<usize>, schema: SchemaRef) -> RowNumbers {
-        RowNumbers { place, schema, next: 0 }
+    /// Among the columns at these places of a schema, of which the first `own` are read.
+    pub fn among(columns: &[usize], schema: &SchemaRef, own: usize) -> Result<RowNumbers, FrameError> {
+        let schema = schema.project(columns).map_err(FrameError::arrow("choosing columns"))?;
+        let place = columns.iter().position(|&place| place >= own);
+        Ok(RowNumbers { place, schema: Arc::new(schema), next: 0 })
     }
 
     /// Passes over rows that are not read.
