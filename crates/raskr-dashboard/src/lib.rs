@@ -1,0 +1,1 @@
+//! The cluster's page, its health and its metrics, over read-only snapshots.
