@@ -195,15 +195,20 @@ def children(initializer: Callable | None = None, mp_context: Any = None) -> tup
     return program, arguments, variables, pickle.dumps(setup), purpose
 
 
-def _settings() -> str:
-    """The settings that a child begins with, as text."""
+def plain_settings() -> dict:
+    """The settings that another process can be given."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {str(name): plain(item) for name, item in value.items() if _is_plain(item)}
         return value
 
-    return config.serialize({**plain(config.config), "scheduler": "sync"})
+    return plain(config.config)
+
+
+def _settings() -> str:
+    """The settings that a child begins with, as text."""
+    return config.serialize({**plain_settings(), "scheduler": "sync"})
 
 
 def _is_plain(value: Any) -> bool:

@@ -86,25 +86,22 @@ def test_an_unknown_name_says_so_and_where_to_report_it(program, expected):
     assert done.stderr.count('  File "') == 1
 
 
-@pytest.mark.parametrize("program", ["from dask.distributed import Client", "import distributed"])
-def test_the_cluster_is_said_not_to_be_there_yet(program):
-    done = run("-c", program)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith(
-        "raskr does not have the distributed cluster yet, only schedulers on this machine"
-    )
+@pytest.mark.parametrize("program", ["from dask.distributed import {}", "from distributed import {}"])
+def test_the_cluster_is_raskrs(program):
+    program = program.format("LocalCluster") + "; print(LocalCluster.__module__)"
+    assert output_of("-c", program) == "raskr.distributed.deploy.local\n"
 
 
 def test_a_program_can_do_without_what_is_missing(script):
     text = """
         try:
-            from dask.distributed import Client
+            from dask.distributed import Nothing
         except ImportError:
-            Client = None
+            Nothing = None
         try:
             import dask.nowhere
         except ModuleNotFoundError as error:
-            print(Client, error.name)
+            print(Nothing, error.name)
     """
     assert output_of(script(text)) == "None dask.nowhere\n"
 

@@ -66,12 +66,7 @@ def _share_modules() -> None:
 
 
 def _missing(name: str) -> ModuleNotFoundError:
-    home = _home(name) or name
-    if home == _CLUSTER or home.startswith(f"{_CLUSTER}."):
-        text = f"No module named {name!r}: {_LACKS} the distributed cluster yet, only schedulers on this machine"
-    else:
-        text = f"No module named {name!r}: {_LACKS} it. {_where_to_report()}"
-    return ModuleNotFoundError(text, name=name)
+    return ModuleNotFoundError(f"No module named {name!r}: {_LACKS} it. {_where_to_report()}", name=name)
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

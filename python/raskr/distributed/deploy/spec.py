@@ -1,0 +1,498 @@
+"""`SpecCluster`: a cluster whose scheduler and workers are described, and which keeps to the description."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import logging
+import math
+import time
+import weakref
+from collections.abc import Iterable, Mapping
+from inspect import isawaitable
+from typing import Any
+
+from raskr.distributed.core import Status
+from raskr.distributed.deploy import _loop
+from raskr.distributed.deploy.adaptive import Adaptive
+from raskr.distributed.deploy.cluster import Cluster
+from raskr.distributed.deploy.interface import ProcessInterface
+from raskr.distributed.deploy.servers import Scheduler, restart_delay
+from raskr.distributed.security import Security
+from raskr.utils import import_required, parse_bytes
+
+__all__ = ["ProcessInterface", "SpecCluster"]
+
+_log = logging.getLogger("raskr.distributed.deploy")
+#: At the interpreter's end clusters that are still open have this long to end what they started.
+_EXIT_TIME = 10.0
+
+
+class SpecCluster(Cluster):
+    """A cluster of what specs describe: `{"cls": a class like ProcessInterface, "options": its arguments}`.
+
+    Whatever ends that should not have is started again: at once at first, every 30 seconds at last.
+
+    Parameters
+    ----------
+    workers : dict, optional
+        Specs of workers by name. A spec may have `group`, a list of endings: it then stands for several workers that are
+        named so.
+    scheduler : dict, optional
+        The spec of the scheduler; one within this process by default.
+    worker : dict, optional
+        The spec of workers that `scale` adds.
+    asynchronous : bool, default False
+        Whether methods are to be awaited, the cluster itself included.
+    loop : optional
+        Of no effect.
+    security : Security, optional
+    silence_logs : bool or int, default False
+        Of no effect: nothing is logged below a warning.
+    name : str, optional
+    shutdown_on_close : bool, default True
+        Whether `close`, and the end of the program, end what was started.
+    scheduler_sync_interval : float or str, default 1
+        How often, in seconds, it is looked whether everything is as it ought to be.
+    shutdown_scheduler : bool, default True
+        Whether that includes the scheduler.
+
+    Examples
+    --------
+    >>> from raskr.distributed import Nanny, Scheduler, SpecCluster
+    >>> scheduler = {"cls": Scheduler, "options": {"dashboard_address": ":0"}}
+    >>> worker = {"cls": Nanny, "options": {"nthreads": 1}}
+    >>> with SpecCluster({"small": worker}, scheduler, worker) as cluster:  # doctest: +SKIP
+    ...     cluster.scale(3)
+    """
+
+    _opened: weakref.WeakSet[SpecCluster] = weakref.WeakSet()
+
+    def __init__(
+        self,
+        workers: Mapping[Any, Mapping[str, Any]] | None = None,
+        scheduler: Mapping[str, Any] | None = None,
+        worker: Mapping[str, Any] | None = None,
+        asynchronous: bool = False,
+        loop: Any = None,
+        security: Any = None,
+        silence_logs: Any = False,
+        name: str | None = None,
+        shutdown_on_close: bool = True,
+        scheduler_sync_interval: float | str = 1,
+        shutdown_scheduler: bool = True,
+    ) -> None:
+        del silence_logs
+        from raskr.distributed.deploy.servers import _as_security
+
+        self.security: Security = _as_security(security)
+        self.scheduler_spec = copy.copy(scheduler)
+        self.worker_spec: dict[Any, Any] = dict(copy.copy(workers) or {})
+        self.new_spec = copy.copy(worker)
+        self.shutdown_on_close = shutdown_on_close
+        self.shutdown_scheduler = shutdown_scheduler
+        self._counter = itertools.count()
+        self._deaths: dict[Any, tuple[int, float]] = {}
+        self._leaving: set[asyncio.Task] = set()
+        self._reconciler: asyncio.Task | None = None
+        self._wake: asyncio.Event | None = None
+        self._correcting: asyncio.Lock | None = None
+        self._retiring: dict[Any, int] = {}
+        self.workers = {}
+        super().__init__(
+            asynchronous=asynchronous, loop=loop, name=name, scheduler_sync_interval=scheduler_sync_interval
+        )
+        if not self._asynchronous:
+            try:
+                self.sync(self._start, asynchronous=False)
+            except BaseException:
+                # Nobody has the cluster to close it.
+                self.sync(self._close, asynchronous=False)
+                raise
+
+    @classmethod
+    def from_name(cls, name: str) -> SpecCluster:
+        """A cluster of this program, by its name.
+
+        Parameters
+        ----------
+        name : str
+        """
+        running = [cluster for cluster in cls._opened if cluster.status == Status.running and isinstance(cluster, cls)]
+        for cluster in running:
+            if cluster.name == name:
+                return cluster
+        names = ", ".join(repr(cluster.name) for cluster in running) or "none"
+        raise ValueError(f"no {cls.__name__} {name!r} runs in this program; there are: {names}")
+
+    # --- starting -----------------------------------------------------------------------------------------------------
+    async def _start(self) -> None:
+        if self.status == Status.closed:
+            raise ValueError(f"{self._name_of_class} is closed: make a new one")
+        if self.status != Status.created:
+            return
+        self.status = Status.starting
+        self._wake = asyncio.Event()
+        self._correcting = asyncio.Lock()
+        SpecCluster._opened.add(self)
+        if self.scheduler_spec is None:
+            self.scheduler_spec = {"cls": Scheduler, "options": {"security": self.security}}
+        self.scheduler = _made(self.scheduler_spec)
+        if isawaitable(self.scheduler):
+            self.scheduler = await self.scheduler
+        self.status = Status.running
+        await super()._start()
+        await self._correct_state(starting=True)
+        self._reconciler = asyncio.ensure_future(self._reconcile())
+
+    async def _started(self) -> SpecCluster:
+        await super()._started()
+        if self.status == Status.running:
+            await self._correct_state()
+        return self
+
+    # --- keeping to the description -----------------------------------------------------------------------------------
+    async def _reconcile(self) -> None:
+        """Brings what there is to what there ought to be, whenever something happens and every now and then."""
+        assert self._wake is not None
+        scheduler = asyncio.ensure_future(self.scheduler.finished()) if hasattr(self.scheduler, "finished") else None
+        while self.status == Status.running:
+            if scheduler is not None and scheduler.done():
+                # A client has shut the cluster down, or it was idle for too long.
+                self._log("the scheduler has ended")
+                self._closer = asyncio.ensure_future(self._close())
+                return
+            await self._correct_state()
+            watched = [asyncio.ensure_future(self._wake.wait())]
+            watched += [asyncio.ensure_future(worker.finished()) for worker in self.workers.values() if _tells(worker)]
+            ends = [] if scheduler is None else [scheduler]
+            await asyncio.wait([*watched, *ends], timeout=self._sync_interval, return_when=asyncio.FIRST_COMPLETED)
+            self._wake.clear()
+            for task in watched:
+                task.cancel()
+
+    async def _correct_state(self, starting: bool = False) -> None:
+        """Starts the workers that are missing and ends those that are too many.
+
+        While the cluster starts an error is the caller's; later what can't be started is tried again.
+        """
+        assert self._correcting is not None
+        async with self._correcting:
+            self._take_ended()
+            surplus = [self.workers.pop(name) for name in list(self.workers) if name not in self.worker_spec]
+            for worker in surplus:
+                self._end(worker)
+            now = time.monotonic()
+            missing = [
+                name
+                for name in self.worker_spec
+                if name not in self.workers and self._deaths.get(name, (0, 0))[1] <= now
+            ]
+            made = {name: self._make(name) for name in missing}
+            # They are there from now on, so that a `close` in the meantime finds them.
+            self.workers.update(made)
+            outcomes = await asyncio.gather(*map(_begun, made.values()), return_exceptions=True)
+            errors = [error for error in outcomes if isinstance(error, BaseException)]
+            for name, outcome in zip(missing, outcomes):
+                if isinstance(outcome, BaseException):
+                    self._note_death(name, str(outcome))
+                    worker = self.workers.pop(name, None)
+                    if worker is not None and not starting:
+                        self._end(worker)
+            if starting and errors:
+                self.worker_spec.clear()
+                raise errors[0]
+
+    def _make(self, name: Any) -> Any:
+        spec = self.worker_spec[name]
+        cls, options = _class_of(spec), dict(spec.get("options", {}))
+        options.setdefault("name", name)
+        if getattr(cls, "__module__", "").startswith("raskr.") and "token" not in options and self.token is not None:
+            options["token"] = self.token
+        return cls(self._address_for(cls), **options)
+
+    def _address_for(self, cls: type) -> str:
+        outside = getattr(self.scheduler, "external_address", None)
+        return outside or getattr(self.scheduler, "contact_address", None) or self.scheduler.address
+
+    def _take_ended(self) -> None:
+        """Notes which workers have ended."""
+        for name, worker in list(self.workers.items()):
+            status = getattr(worker, "status", Status.running)
+            if status not in (Status.closed, Status.failed):
+                continue
+            del self.workers[name]
+            meant = status == Status.closed and getattr(worker, "reason", None) in ("closed", "stopped", "lifetime")
+            if meant:
+                # It was retired: so many are wanted no longer.
+                self.worker_spec.pop(name, None)
+                self._log(f"worker {name} has left")
+            elif name in self.worker_spec:
+                self._note_death(name, getattr(worker, "reason", None) or status.name)
+
+    def _note_death(self, name: Any, why: str) -> None:
+        deaths, _ = self._deaths.get(name, (0, 0.0))
+        delay = restart_delay(deaths + 1)
+        self._deaths[name] = (deaths + 1, time.monotonic() + delay)
+        self._log(f"worker {name}: {why}")
+        if self.status == Status.running and not self.quiet:
+            _log.warning("worker %s: %s; started again in %g s", name, why, delay)
+
+    def _end(self, worker: Any) -> None:
+        """Ends a worker in the background."""
+        task = asyncio.ensure_future(_closed(worker))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def _change(self) -> None:
+        """Has the reconciler look at once."""
+        if self._wake is not None:
+            _loop.loop().call_soon_threadsafe(self._wake.set)
+
+    # --- ending -------------------------------------------------------------------------------------------------------
+    async def _close(self) -> None:
+        while self.status == Status.closing:
+            await asyncio.sleep(0.02)
+        if self.status == Status.closed:
+            return
+        began = self.status != Status.created
+        self.status = Status.closing
+        if self._adaptive is not None:
+            self._adaptive.stop()
+        if self._reconciler is not None and self._reconciler is not asyncio.current_task():
+            self._reconciler.cancel()
+        if began and self.shutdown_on_close:
+            # Those that are about to start are in `workers` as well.
+            await asyncio.gather(*map(_closed, self.workers.values()), *self._leaving, return_exceptions=True)
+            if self.scheduler is not None and self.shutdown_scheduler:
+                with contextlib.suppress(OSError, RuntimeError):
+                    await self.scheduler.close()
+        self.workers.clear()
+        self.worker_spec.clear()
+        SpecCluster._opened.discard(self)
+        self.status = Status.closed
+
+    # --- scaling ------------------------------------------------------------------------------------------------------
+    @property
+    def plan(self) -> set:
+        """The names of the workers that there ought to be."""
+        return set(itertools.chain.from_iterable(map(self._names_of, list(self.worker_spec))))
+
+    @property
+    def requested(self) -> set:
+        """The names of the workers that were started, whether or not they have come up."""
+        return set(itertools.chain.from_iterable(map(self._names_of, list(self.workers))))
+
+    def _names_of(self, name: Any) -> list:
+        endings = self.worker_spec.get(name, {}).get("group")
+        return [f"{name}{ending}" for ending in endings] if endings else [name]
+
+    def _new_worker_name(self, worker_number: int) -> Any:
+        """What the worker of a number is called; a subclass may choose."""
+        return worker_number
+
+    def new_worker_spec(self) -> dict[Any, Any]:
+        """The spec of one more worker, by its name; a subclass may make them different."""
+        if self.new_spec is None:
+            raise ValueError(f"{self._name_of_class} has no spec for new workers: give it worker=")
+        name = self._new_worker_name(next(self._counter))
+        while name in self.worker_spec or name in self.workers:
+            name = self._new_worker_name(next(self._counter))
+        return {name: self.new_spec}
+
+    @property
+    def _supports_scaling(self) -> bool:  # type: ignore[override]
+        return self.new_spec is not None or type(self).new_worker_spec is not SpecCluster.new_worker_spec
+
+    def _threads_per_worker(self) -> int:
+        options = (self.new_spec or {}).get("options", {})
+        threads = options.get("nthreads", options.get("cores"))
+        if not threads:
+            raise ValueError("cores can't be counted: the spec of new workers doesn't say nthreads")
+        return int(threads)
+
+    def _memory_per_worker(self) -> int:
+        options = (self.new_spec or {}).get("options", {})
+        limit = options.get("memory_limit", options.get("memory"))
+        if not limit or limit == "auto":
+            raise ValueError("memory can't be counted: the spec of new workers doesn't say memory_limit")
+        return parse_bytes(limit)
+
+    def _count(self, n: float, memory: Any, cores: float | None) -> int:
+        if memory is not None:
+            n = max(n, math.ceil(parse_bytes(memory) / self._memory_per_worker()))
+        if cores is not None:
+            n = max(n, math.ceil(cores / self._threads_per_worker()))
+        if n < 0 or n != n:
+            raise ValueError(f"scale({n}): expected 0 or more workers")
+        return int(n)
+
+    def scale(self, n: int = 0, memory: Any = None, cores: float | None = None) -> Any:
+        """Have this many workers; done when it is known what is to change, not when it has changed.
+
+        Those that go first are those that have not come up yet, then those whose end costs least; they give their values
+        to others before.
+
+        Parameters
+        ----------
+        n : int, default 0
+        memory : int or str, optional
+            As many as have this much memory together, such as "100 GiB".
+        cores : int, optional
+            As many as have this many threads together.
+
+        Examples
+        --------
+        >>> from raskr.distributed import LocalCluster
+        >>> with LocalCluster(n_workers=1) as cluster:  # doctest: +SKIP
+        ...     cluster.scale(3)
+        """
+        count = self._count(n, memory, cores)
+        if self.status not in (Status.created, Status.running):
+            raise RuntimeError(f"{self._name_of_class} is {self.status.name}")
+        if count > len(self.worker_spec):
+            while len(self.worker_spec) < count:
+                self.worker_spec.update(self.new_worker_spec())
+            self._change()
+            return None
+        surplus = len(self.worker_spec) - count
+        for name in [name for name in self.worker_spec if name not in self.workers][:surplus]:
+            del self.worker_spec[name]
+            surplus -= 1
+        if surplus and self.status == Status.running:
+            return self.sync(self._retire, {"count": surplus}, surplus)
+        self._change()
+        return None
+
+    async def scale_up(self, n: int = 0, memory: Any = None, cores: float | None = None) -> None:
+        """Have this many workers, as `scale` does."""
+        result = self.scale(n, memory, cores)
+        if isawaitable(result):
+            await result
+
+    def scale_down(self, workers: Iterable) -> Any:
+        """Let workers go, once their values are elsewhere.
+
+        Parameters
+        ----------
+        workers : iterable of names
+        """
+        wanted = list(workers)
+        whole = {member: name for name in list(self.worker_spec) for member in self._names_of(name)}
+        names = {str(member): name for member, name in whole.items()} | {str(n): n for n in self.worker_spec}
+        return self.sync(self._scale_down, {names[str(name)] for name in wanted if str(name) in names})
+
+    async def _scale_down(self, names: set) -> None:
+        await self._look()
+        there = {str(name) for name in self.observed}
+        members = [str(member) for name in names for member in self._names_of(name) if str(member) in there]
+        for name in names:
+            if not any(str(member) in there for member in self._names_of(name)):
+                self.worker_spec.pop(name, None)
+        if members:
+            await self._retire({"names": members}, len(names))
+        self._change()
+
+    async def _retire(self, which: dict[str, Any], surplus: int) -> None:
+        """Has the scheduler let workers go; they end by themselves and are then wanted no longer."""
+        await self._look()
+        before = {address: str(worker["name"]) for address, worker in self._info["workers"].items()}
+        gone = await self._ask({"op": "retire_workers", "close": True, **which}, None)
+        left = {before[address] for address in gone if address in before}
+        owners = {str(member): name for name in list(self.worker_spec) for member in self._names_of(name)}
+        for name in {owners[name] for name in left if name in owners}:
+            self.worker_spec.pop(name, None)
+            surplus -= 1
+        if "count" in which:
+            # The scheduler does not have them: they have just died, or are about to come up.
+            known = {str(worker["name"]) for worker in self._info["workers"].values()}
+            absent = [name for name in self.worker_spec if str(name) not in known]
+            for name in absent[: max(surplus, 0)]:
+                del self.worker_spec[name]
+        self._log(f"{len(left)} workers were let go")
+        self._change()
+
+    def adapt(
+        self,
+        Adaptive: type[Adaptive] = Adaptive,
+        minimum: float = 0,
+        maximum: float = math.inf,
+        minimum_cores: int | None = None,
+        maximum_cores: int | None = None,
+        minimum_memory: str | None = None,
+        maximum_memory: str | None = None,
+        **kwargs: Any,
+    ) -> Adaptive:
+        """Have as many workers as the work asks for, from now on.
+
+        Parameters
+        ----------
+        Adaptive : type, default Adaptive
+            Who decides.
+        minimum, maximum : int, default 0 and no limit
+            Bounds of the number of workers.
+        minimum_cores, maximum_cores : int, optional
+            Bounds of their threads together.
+        minimum_memory, maximum_memory : int or str, optional
+            Bounds of their memory together.
+        **kwargs
+            `interval`, `wait_count` and `target_duration`.
+
+        Examples
+        --------
+        >>> from raskr.distributed import LocalCluster
+        >>> with LocalCluster(n_workers=0) as cluster:  # doctest: +SKIP
+        ...     cluster.adapt(minimum=0, maximum=4)
+        """
+        if minimum_cores is not None:
+            minimum = max(minimum, math.ceil(minimum_cores / self._threads_per_worker()))
+        if maximum_cores is not None:
+            maximum = min(maximum, maximum_cores // self._threads_per_worker())
+        if minimum_memory is not None:
+            minimum = max(minimum, math.ceil(parse_bytes(minimum_memory) / self._memory_per_worker()))
+        if maximum_memory is not None:
+            maximum = min(maximum, parse_bytes(maximum_memory) // self._memory_per_worker())
+        return super().adapt(Adaptive=Adaptive, minimum=minimum, maximum=maximum, **kwargs)
+
+
+def _class_of(spec: Mapping[str, Any]) -> Any:
+    try:
+        cls = spec["cls"]
+    except (KeyError, TypeError):
+        raise TypeError(f'expected a spec {{"cls": ..., "options": ...}}, not {spec!r}') from None
+    if isinstance(cls, str):
+        module, _, name = cls.rpartition(".")
+        cls = getattr(import_required(module, f"a spec names {cls}, and there is no module {module}"), name)
+    return cls
+
+
+def _made(spec: Mapping[str, Any]) -> Any:
+    return _class_of(spec)(**spec.get("options", {}))
+
+
+async def _begun(worker: Any) -> None:
+    await worker
+
+
+async def _closed(worker: Any) -> None:
+    result = worker.close()
+    if isawaitable(result):
+        await result
+
+
+def _tells(worker: Any) -> bool:
+    """Does it say by itself when it has ended?"""
+    return hasattr(worker, "finished") and getattr(worker, "status", None) not in (Status.closed, Status.failed)
+
+
+def close_all() -> None:
+    """End the clusters that are still open; the interpreter's end does."""
+    for cluster in list(SpecCluster._opened):
+        if cluster.shutdown_on_close:
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError, OSError, RuntimeError):
+                _loop.wait(_loop.start(cluster._close()), _EXIT_TIME)
+
+
+_loop.at_exit(close_all)
