@@ -1,5 +1,7 @@
 """The cluster: schedulers, workers, and the clients that use them."""
 
+from raskr.distributed import _joblib, _worker_logs, diagnostics, utils
+from raskr.distributed.actor import Actor, ActorFuture, BaseActorFuture
 from raskr.distributed.core import Status
 from raskr.distributed.deploy import (
     Adaptive,
@@ -11,17 +13,77 @@ from raskr.distributed.deploy import (
     SpecCluster,
     Worker,
 )
+from raskr.distributed.diagnostics.plugin import (
+    CondaInstall,
+    Environ,
+    ForwardOutput,
+    InstallPlugin,
+    NannyPlugin,
+    PipInstall,
+    SchedulerPlugin,
+    UploadDirectory,
+    UploadFile,
+    WorkerPlugin,
+)
+from raskr.distributed.diagnostics.progressbar import progress
+from raskr.distributed.diagnostics.task_stream import get_task_metadata, get_task_stream, performance_report
+from raskr.distributed.event import Event
+from raskr.distributed.exceptions import CancelledError, KilledWorker, Reschedule, TimeoutError
+from raskr.distributed.lock import Lock
+from raskr.distributed.multi_lock import MultiLock
+from raskr.distributed.queues import Queue
 from raskr.distributed.security import Security
+from raskr.distributed.semaphore import Semaphore
+from raskr.distributed.variable import Variable
+from raskr.distributed.worker import get_worker, print, rejoin, secede, warn, worker_client
 
 __all__ = [
+    "Actor",
+    "ActorFuture",
     "Adaptive",
+    "BaseActorFuture",
+    "CancelledError",
     "Cluster",
+    "CondaInstall",
+    "Environ",
+    "Event",
+    "ForwardOutput",
+    "InstallPlugin",
+    "KilledWorker",
     "LocalCluster",
+    "Lock",
+    "MultiLock",
     "Nanny",
+    "NannyPlugin",
+    "PipInstall",
     "ProcessInterface",
+    "Queue",
+    "Reschedule",
     "Scheduler",
+    "SchedulerPlugin",
     "Security",
+    "Semaphore",
     "SpecCluster",
     "Status",
+    "TimeoutError",
+    "UploadDirectory",
+    "UploadFile",
+    "Variable",
     "Worker",
+    "WorkerPlugin",
+    "diagnostics",
+    "get_task_metadata",
+    "get_task_stream",
+    "get_worker",
+    "performance_report",
+    "print",
+    "progress",
+    "rejoin",
+    "secede",
+    "utils",
+    "warn",
+    "worker_client",
 ]
+
+_joblib.watch()
+_worker_logs.keep()
