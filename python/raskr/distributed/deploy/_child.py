@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import site
 import socket
@@ -81,8 +82,9 @@ def _surroundings() -> dict[str, Any]:
 class WorkerChild:
     """A process `python -m raskr worker`; made by `start`."""
 
-    def __init__(self, process: subprocess.Popen, here: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen, here: socket.socket, folder: str) -> None:
         self.process = process
+        self._folder = folder
         self.pid = process.pid
         self.began = time.monotonic()
         self.address: str | None = None
@@ -93,7 +95,9 @@ class WorkerChild:
         self.ended: asyncio.Task[Ended] = asyncio.ensure_future(self._follow())
 
     @classmethod
-    async def start(cls, shown: list[str], options: dict[str, Any], variables: dict[str, str]) -> WorkerChild:
+    async def start(
+        cls, shown: list[str], options: dict[str, Any], variables: dict[str, str], folder: str
+    ) -> WorkerChild:
         """Start one.
 
         Parameters
@@ -104,6 +108,8 @@ class WorkerChild:
             What `worker_process.main` takes.
         variables : dict
             The environment.
+        folder : str
+            The worker's own folder, which is removed after its end: a process that is killed can't do that itself.
         """
         here, there = socket.socketpair()
         program = os.fsdecode(spawn.get_executable() or sys.executable)
@@ -118,11 +124,12 @@ class WorkerChild:
             raise
         except BaseException:
             here.close()
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             there.close()
         here.setblocking(False)
-        child = cls(process, here)
+        child = cls(process, here, folder)
         await child._say({"options": options, **_surroundings()})
         return child
 
@@ -145,6 +152,7 @@ class WorkerChild:
         if code is None:
             self.kill()
             code = await self._wait(None)
+        await _loop.call_in_thread(shutil.rmtree, self._folder, True)
         ended = Ended(code, reason)
         if not self.started.done():
             self.started.set_exception(RuntimeError(ended.words))

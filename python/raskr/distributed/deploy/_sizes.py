@@ -1,7 +1,6 @@
 """How large workers are: processes and threads, memory, resources."""
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,12 +105,3 @@ def resources(given: Any) -> dict[str, float]:
             raise ValueError(f"resources: {name}={amount}: expected NAME=AMOUNT with an amount of 0 or more")
         found[str(name)] = number
     return found
-
-
-def scratch_folder(given: str | None) -> str:
-    """The folder in which a worker's own folder is made."""
-    import tempfile
-
-    from raskr import config
-
-    return os.path.abspath(given or config.get("temporary-directory", None) or tempfile.gettempdir())

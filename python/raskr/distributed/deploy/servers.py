@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -314,16 +313,14 @@ class Worker(ProcessInterface):
 
     async def _begin(self) -> None:
         values = self._given.values
-        base = _sizes.scratch_folder(values.get("local_directory"))
-        os.makedirs(base, exist_ok=True)
-        self.local_directory = tempfile.mkdtemp(prefix="raskr-worker-", dir=base)
+        self.local_directory = worker_process.make_folder(values.get("local_directory"))
         options = {**worker_process.native_options(values), "local_directory": self.local_directory}
         if self._given.token is not None:
             options["token"] = self._given.token
         try:
             self.handle = await _loop.call_in_thread(core.start_worker, options)
         except BaseException:
-            self._tidy()
+            await self._tidy()
             raise
         self.address = self.handle.address
         worker_process.register(self.handle.address, self)
@@ -332,7 +329,7 @@ class Worker(ProcessInterface):
     async def _follow(self, handle: Any) -> None:
         while (reason := await _loop.call_in_thread(handle.wait, 3600.0)) is None:
             pass
-        self._tidy()
+        await self._tidy()
         if self.reason == "restart":
             self.reason = None
             await self._begin()
@@ -341,8 +338,8 @@ class Worker(ProcessInterface):
         self.status = Status.closed if reason in worker_process.MEANT else Status.failed
         self._event_finished.set()
 
-    def _tidy(self) -> None:
-        shutil.rmtree(self.local_directory, ignore_errors=True)
+    async def _tidy(self) -> None:
+        await _loop.call_in_thread(shutil.rmtree, self.local_directory, True)
 
     def restart(self) -> None:
         """End it without ceremony and start it anew."""
@@ -421,7 +418,9 @@ class Nanny(ProcessInterface):
         shown = [values["scheduler_address"]] if "scheduler_address" in values else []
         if self.name is not None:
             shown += ["--name", str(self.name)]
-        return await WorkerChild.start(shown, values, environment(self._given.token, self.env))
+        folder = await _loop.call_in_thread(worker_process.make_folder, values.get("local_directory"))
+        variables = environment(self._given.token, self.env)
+        return await WorkerChild.start(shown, {**values, "folder": folder}, variables, folder)
 
     async def start(self) -> None:
         self.status = Status.starting

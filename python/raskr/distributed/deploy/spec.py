@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from inspect import isawaitable
 from typing import Any
 
+from raskr import config
 from raskr.distributed.core import Status
 from raskr.distributed.deploy import _loop
 from raskr.distributed.deploy.adaptive import Adaptive
@@ -21,13 +22,15 @@ from raskr.distributed.deploy.cluster import Cluster
 from raskr.distributed.deploy.interface import ProcessInterface
 from raskr.distributed.deploy.servers import Scheduler, restart_delay
 from raskr.distributed.security import Security
-from raskr.utils import import_required, parse_bytes
+from raskr.utils import import_required, parse_bytes, parse_timedelta
 
 __all__ = ["ProcessInterface", "SpecCluster"]
 
 _log = logging.getLogger("raskr.distributed.deploy")
 #: At the interpreter's end clusters that are still open have this long to end what they started.
 _EXIT_TIME = 10.0
+#: A worker that the scheduler has lost may come back within this time.
+_PATIENCE = 15.0
 
 
 class SpecCluster(Cluster):
@@ -99,7 +102,9 @@ class SpecCluster(Cluster):
         self._reconciler: asyncio.Task | None = None
         self._wake: asyncio.Event | None = None
         self._correcting: asyncio.Lock | None = None
-        self._retiring: dict[Any, int] = {}
+        self._looked = 0.0
+        #: Since when workers with a process have been unknown to the scheduler.
+        self._unseen: dict[str, float] = {}
         self.workers = {}
         super().__init__(
             asynchronous=asynchronous, loop=loop, name=name, scheduler_sync_interval=scheduler_sync_interval
@@ -181,6 +186,7 @@ class SpecCluster(Cluster):
         assert self._correcting is not None
         async with self._correcting:
             self._take_ended()
+            await self._replace_lost()
             surplus = [self.workers.pop(name) for name in list(self.workers) if name not in self.worker_spec]
             for worker in surplus:
                 self._end(worker)
@@ -231,6 +237,23 @@ class SpecCluster(Cluster):
                 self._log(f"worker {name} has left")
             elif name in self.worker_spec:
                 self._note_death(name, getattr(worker, "reason", None) or status.name)
+
+    async def _replace_lost(self) -> None:
+        """Ends processes of workers that the scheduler has lost and that don't come back: frozen ones, for example."""
+        patience = parse_timedelta(config.get("distributed.deploy.lost-worker-timeout", _PATIENCE))
+        now = time.monotonic()
+        able = {str(name): worker for name, worker in self.workers.items() if hasattr(worker, "is_alive")}
+        if not able or now < self._looked + patience / 4:
+            return
+        self._looked = now
+        seen = {str(worker["name"]) for worker in (await self._look())["workers"].values()}
+        for name, worker in able.items():
+            if name in seen or not worker.is_alive():
+                self._unseen.pop(name, None)
+            elif now - self._unseen.setdefault(name, now) > patience:
+                del self._unseen[name]
+                self._log(f"worker {name} was lost for {patience:g} s: its process is ended")
+                await worker.kill(reason="lost")
 
     def _note_death(self, name: Any, why: str) -> None:
         deaths, _ = self._deaths.get(name, (0, 0.0))

@@ -20,11 +20,10 @@ from typing import Any, NoReturn
 
 from raskr import config
 from raskr._bridge import core
-from raskr.distributed.deploy import _sizes
 from raskr.distributed.deploy._child import SUPERVISED
 from raskr.distributed.deploy.preloading import Preloads
 
-__all__ = ["WorkerProcess", "native_options", "restart", "wait_for_file"]
+__all__ = ["WorkerProcess", "make_folder", "native_options", "restart", "wait_for_file"]
 
 _log = logging.getLogger("raskr.distributed.worker")
 
@@ -81,6 +80,19 @@ def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in _PASSED_ON if options.get(name) is not None}
 
 
+def make_folder(local_directory: str | None) -> str:
+    """A new folder for one worker, which only this user can enter.
+
+    Parameters
+    ----------
+    local_directory : str, optional
+        Where; the setting `temporary-directory`, or the system's folder for such things, by default.
+    """
+    base = os.path.abspath(local_directory or config.get("temporary-directory", None) or tempfile.gettempdir())
+    os.makedirs(base, exist_ok=True)
+    return tempfile.mkdtemp(prefix="raskr-worker-", dir=base)
+
+
 def wait_for_file(path: str, timeout: float) -> None:
     """Wait until a scheduler has written its file."""
     waiting = threading.Event()
@@ -101,7 +113,7 @@ class WorkerProcess:
     Parameters
     ----------
     options : mapping
-        The engine's, and `local_directory`, `preload`, `preload_argv`, `lifetime`, `lifetime_stagger`, `lifetime_restart`.
+        The engine's, and `folder` (which a launcher has made, and removes if this process can't) or `local_directory`, `preload`, `preload_argv`, `lifetime`, `lifetime_stagger`, `lifetime_restart`.
     launcher : socket, optional
         Leads to who started this process.
     """
@@ -128,11 +140,9 @@ class WorkerProcess:
             signal.signal(number, lambda *_, what=what: self.events.put(("do", what)))
         if self.launcher is not None:
             self.launcher.listen(self.events)
-        base = _sizes.scratch_folder(self.options.get("local_directory"))
         reason = ""
         try:
-            os.makedirs(base, exist_ok=True)
-            self.local_directory = tempfile.mkdtemp(prefix="raskr-worker-", dir=base)
+            self.local_directory = self.options.get("folder") or make_folder(self.options.get("local_directory"))
             preloads = Preloads(self.options.get("preload"), self.options.get("preload_argv"))
             while True:
                 reason = self._live(preloads)
