@@ -225,7 +225,14 @@ def _forward_no_more(worker: Worker, name: str | None) -> None:
             target.removeHandler(handler)
 
 
+def _preload(worker: Worker, modules: list[str], argv: list) -> None:
+    from raskr.distributed.deploy.preloading import Preloads
+
+    Preloads(modules, argv).set_up(worker)
+
+
 _IN_CHILDREN: dict[str, Callable] = {
+    "preload": _preload,
     "set_up": _set_up,
     "tear_down": _tear_down,
     "forward": _forward,

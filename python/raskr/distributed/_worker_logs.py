@@ -1,6 +1,7 @@
 """What a process of the cluster logged of late."""
 
 import logging
+import sys
 from collections import deque
 
 from raskr import config
@@ -37,11 +38,24 @@ class RecentLogs(logging.Handler):
         return entries if count is None else entries[:count]
 
 
+class Terminal(logging.Handler):
+    """Shows warnings where a program has not set up logging itself: Python's own way ends where there is any handler."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not logging.getLogger().handlers and sys.stderr is not None:
+            print(f"raskr: {self.format(record)}", file=sys.stderr, flush=True)
+
+
 LOGS = RecentLogs()
+_TERMINAL = Terminal()
 
 
 def keep() -> None:
     """Keep what raskr's loggers log in this process."""
+    logging.getLogger("raskr").addHandler(_TERMINAL)
     for name in ("raskr", "distributed"):
         logger = logging.getLogger(name)
         if LOGS not in logger.handlers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import inspect
 import itertools
 import logging
 import math
@@ -20,7 +21,7 @@ from raskr.distributed.deploy import _loop
 from raskr.distributed.deploy.adaptive import Adaptive
 from raskr.distributed.deploy.cluster import Cluster
 from raskr.distributed.deploy.interface import ProcessInterface
-from raskr.distributed.deploy.servers import Scheduler, restart_delay
+from raskr.distributed.deploy.servers import Nanny, Scheduler, Worker, restart_delay
 from raskr.distributed.security import Security
 from raskr.utils import import_required, parse_bytes, parse_timedelta
 
@@ -215,8 +216,8 @@ class SpecCluster(Cluster):
         spec = self.worker_spec[name]
         cls, options = _class_of(spec), dict(spec.get("options", {}))
         options.setdefault("name", name)
-        if getattr(cls, "__module__", "").startswith("raskr.") and "token" not in options and self.token is not None:
-            options["token"] = self.token
+        if self.token is not None and _takes_token(cls):
+            options.setdefault("token", self.token)
         return cls(self._address_for(cls), **options)
 
     def _address_for(self, cls: type) -> str:
@@ -489,6 +490,14 @@ def _class_of(spec: Mapping[str, Any]) -> Any:
         module, _, name = cls.rpartition(".")
         cls = getattr(import_required(module, f"a spec names {cls}, and there is no module {module}"), name)
     return cls
+
+
+def _takes_token(cls: Any) -> bool:
+    """Workers of other packages hand the token on if they have an argument for it."""
+    try:
+        return issubclass(cls, (Nanny, Worker)) or "token" in inspect.signature(cls).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _made(spec: Mapping[str, Any]) -> Any:

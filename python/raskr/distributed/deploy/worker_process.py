@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import pickle
 import queue
 import random
 import shutil
@@ -138,12 +139,14 @@ class WorkerProcess:
         """Run until the worker has ended; the process' exit code."""
         for number, what in ((signal.SIGTERM, "leave"), (signal.SIGINT, "close")):
             signal.signal(number, lambda *_, what=what: self.events.put(("do", what)))
+        # For those who ask for the worker's log; the terminal shows warnings only.
+        logging.getLogger("raskr.distributed").setLevel(logging.INFO)
         if self.launcher is not None:
             self.launcher.listen(self.events)
         reason = ""
         try:
             self.local_directory = self.options.get("folder") or make_folder(self.options.get("local_directory"))
-            preloads = Preloads(self.options.get("preload"), self.options.get("preload_argv"))
+            preloads = self._preloads()
             while True:
                 reason = self._live(preloads)
                 if reason != "restart" or self.launcher is not None:
@@ -160,16 +163,34 @@ class WorkerProcess:
             print(f"raskr worker: {' '.join(reason.split())}", file=sys.stderr, flush=True)
         return 0 if meant else 1
 
+    def _preloads(self) -> Preloads:
+        from raskr.distributed import _worker_lines
+
+        modules, argv = self.options.get("preload") or [], self.options.get("preload_argv") or []
+        if modules:
+            # What tasks need must be where they run.
+            _worker_lines.tell("preload", pickle.dumps((modules, argv)), lasting="preload")
+        return Preloads(modules, argv)
+
     def _start(self) -> Any:
-        from raskr.distributed import _worker_calls
+        from raskr.distributed import _worker_lines
 
         options = native_options(self.options)
         file = options.get("scheduler_file")
         if file is not None:
             wait_for_file(file, options.get("death_timeout", 60.0))
-        if not self.options.get("threads_only"):
-            options["children"] = _worker_calls.children(self.local_directory)
+        told = ("nthreads", "memory_limit", "resources", "scheduler_address")
+        about = {name: options[name] for name in told if name in options}
+        options["children"] = _worker_lines.children(self.local_directory, **about)
         return core.start_worker({**options, "local_directory": self.local_directory})
+
+    def _as_tasks_see_it(self) -> Any:
+        """The worker as functions that users give are handed it."""
+        from raskr.distributed.worker import worker_of
+
+        about = ("nthreads", "memory_limit", "resources", "scheduler_address")
+        known = {name: self.options[name] for name in about if name in self.options}
+        return worker_of({"address": self.address, "name": self.name, "local_directory": self.local_directory, **known})
 
     def _live(self, preloads: Preloads) -> str:
         """One life of the worker; why it ended."""
@@ -201,14 +222,14 @@ class WorkerProcess:
                     print(f"raskr worker {about.name} at {about.address}", flush=True)
                 else:
                     self.launcher.say({"started": about.address})
-                preloads.set_up(self)
+                preloads.set_up(self._as_tasks_see_it())
                 if why is not None:
                     self.events.put(("do", why))
             elif what == "ended":
                 for timer in (lifetime, ending):
                     if timer is not None:
                         timer.cancel()
-                preloads.tear_down(self)
+                preloads.tear_down(self._as_tasks_see_it())
                 self.handle = None
                 return why if why in ("restart", "lifetime") else about
             elif what == "too long":

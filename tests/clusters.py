@@ -1,0 +1,71 @@
+"""What tests of real clusters share: processes of a cluster are found, waited for, and never left behind."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from children import alive
+
+
+def wait_for(condition, what, seconds=30):
+    """Waits until something is so, and gives what the condition gave."""
+    limit = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < limit, f"not within {seconds} s: {what() if callable(what) else what}"
+        threading.Event().wait(0.02)
+    return found
+
+
+def descendants(pid=None):
+    """Process ids of all that stand under a process, this one by default."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if fields[0] not in "ZX":
+                parents.setdefault(int(fields[1]), []).append(int(entry))
+    found, waiting = [], [os.getpid() if pid is None else pid]
+    while waiting:
+        below = parents.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def wait_until_gone(pids, seconds=20):
+    """Waits for the end of processes."""
+    wait_for(lambda: not any(map(alive, pids)), lambda: f"the end of {[p for p in pids if alive(p)]}", seconds)
+
+
+def command(*arguments, **options):
+    """Starts a command of raskr's."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-m", "raskr", *arguments], stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def finished(process, seconds=30):
+    """What a command has said, once it has ended: exit code, output, errors."""
+    output, errors = process.communicate(timeout=seconds)
+    return process.returncode, output, errors
+
+
+def end(*processes):
+    """Ends what a test has started, whatever became of it."""
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+# Runs tasks that take long enough for something to happen meanwhile; by value, so that workers need no tests.
+def slow(x, seconds=0.01):
+    import time
+
+    time.sleep(seconds)
+    return x
