@@ -8,11 +8,15 @@ import threading
 from typing import Any
 
 from raskr.distributed import _worker_child
+from raskr.distributed._conversation import current_client
 from raskr.distributed._worker_child import ask_worker
 
 __all__ = ["call", "create", "drop", "keys", "make"]
 
 _TURN_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
+# States of a key whose value is there, or will be.
+_WANTED = ("memory", "processing", "queued", "waiting", "no-worker")
 
 
 class Resident:
@@ -74,6 +78,35 @@ def create(key: str, data: bytes) -> None:
     """Make an actor in this process."""
     kind, args, kwargs = pickle.loads(data)
     _residents[key] = Resident(kind(*args, **kwargs))
+    _watch_keys()
+
+
+_watching = threading.Lock()
+_watcher: threading.Thread | None = None
+
+
+def _watch_keys() -> None:
+    """From now on actors end when nobody has their futures any more."""
+    global _watcher
+    with _watching:
+        if _watcher is None or not _watcher.is_alive():
+            _watcher = threading.Thread(target=_drop_unwanted, name="raskr-actors", daemon=True)
+            _watcher.start()
+
+
+def _drop_unwanted() -> None:
+    pause = threading.Event()
+    while not pause.wait(_LOOK_SECONDS):
+        # What came meanwhile may not be known to the scheduler as a value yet.
+        held = keys()
+        try:
+            states, _ = current_client()._ask({"op": "task_states", "keys": held}, timeout=_LOOK_SECONDS)
+        except Exception:
+            # The scheduler is not reached now: it says later who is wanted.
+            continue
+        for key in held:
+            if states.get(key) not in _WANTED:
+                drop(key)
 
 
 def drop(key: str) -> None:

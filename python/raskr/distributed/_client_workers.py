@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -501,8 +502,12 @@ class ClientWorkers:
             for size, duration in sizes:
                 data = pack((kind, size, duration))
                 filler = [bytes(_benchmarks.size_of(size))] if kind == "network" else []
+                begin = time.perf_counter()
                 answers = yield from self._worker_answers({"op": "benchmark"}, [data, *filler])
+                elapsed = time.perf_counter() - begin
                 rates = [answer.value() for answer in answers.values()]
+                if filler:
+                    rates = [len(filler[0]) * len(rates) / elapsed]
                 found[kind][size] = sum(rates) / len(rates) if rates else 0.0
         return found
 

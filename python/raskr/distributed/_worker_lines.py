@@ -15,7 +15,7 @@ from raskr import config, multiprocessing
 from raskr.distributed import _worker_child
 from raskr.distributed._worker_child import Line, receive_frame, send_frame
 
-__all__ = ["ask_all", "children", "forget", "pids", "profile_interval", "tell"]
+__all__ = ["ask_all", "children", "forget", "listens", "pids", "profile_interval", "tell"]
 
 _HELLO_SECONDS = 20.0
 _ASK_SECONDS = 10.0
@@ -144,6 +144,11 @@ def ask_all(name: str, data: bytes = b"") -> dict[int, Any]:
 def _open_lines() -> dict[int, Line]:
     with _changing:
         return {pid: line for pid, line in _lines.items() if not line.closed}
+
+
+def listens() -> bool:
+    """Whether this process is a worker's own, with children."""
+    return bool(_listen.cache_info().currsize)
 
 
 def pids() -> list[int]:

@@ -313,9 +313,16 @@ class ForwardingHandler(logging.Handler):
         self.topic, self.worker = topic, worker
 
     def emit(self, record: logging.LogRecord) -> None:
+        from raskr.distributed import _worker_lines
+
+        if getattr(record, "raskr_forwarded", False) or not (_worker_lines.listens() or _inside() is self.worker):
+            # It came from a worker, or is of the client whose process the worker lives in.
+            return
         # Arguments may be anything: the text is made here.
         plain = {name: value for name, value in vars(record).items() if name not in ("args", "exc_info", "msg")}
-        plain.update(msg=record.getMessage(), args=None, exc_info=None, worker=self.worker.address)
+        plain.update(
+            msg=record.getMessage(), args=None, exc_info=None, worker=self.worker.address, raskr_forwarded=True
+        )
         if record.exc_info and not plain.get("exc_text"):
             plain["exc_text"] = (self.formatter or logging.Formatter()).formatException(record.exc_info)
         try:
