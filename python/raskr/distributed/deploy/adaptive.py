@@ -121,19 +121,20 @@ class Adaptive:
         """The names of the workers that the scheduler has."""
         return self.cluster.observed
 
-    async def _decision(self, minimum: int, maximum: float, wait_count: int) -> dict[str, Any]:
+    async def _decision(self, minimum: int, maximum: float) -> dict[str, Any]:
+        # How often in a row is counted here, since a subclass may decide otherwise.
         question = {
             "op": "adaptive",
             "minimum": minimum,
             "maximum": int(min(maximum, _ANY)),
             "target_duration": self.target_duration,
-            "wait_count": wait_count,
+            "wait_count": 1,
         }
         return await self.cluster._ask(question)
 
     async def target(self) -> int:
         """How many workers the work asks for, within the bounds."""
-        return (await self._decision(self.minimum, self.maximum, _ANY))["target"]
+        return (await self._decision(self.minimum, self.maximum))["target"]
 
     async def safe_target(self) -> int:
         """What `target` says, within the bounds whatever it says."""
@@ -147,7 +148,7 @@ class Adaptive:
         ----------
         target : int
         """
-        return (await self._decision(target, target, 1)).get("retire", [])
+        return (await self._decision(target, target)).get("retire", [])
 
     async def recommendations(self, target: int) -> dict[str, Any]:
         """What to do so that there are this many workers.

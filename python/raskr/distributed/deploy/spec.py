@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from inspect import isawaitable
 from typing import Any
 
@@ -100,9 +100,12 @@ class SpecCluster(Cluster):
         self._counter = itertools.count()
         self._deaths: dict[Any, tuple[int, float]] = {}
         self._leaving: set[asyncio.Task] = set()
+        self._retirements: set[asyncio.Task] = set()
         self._reconciler: asyncio.Task | None = None
         self._wake: asyncio.Event | None = None
         self._correcting: asyncio.Lock | None = None
+        #: Those that are not wanted any more and give their values away.
+        self._going: set = set()
         self._looked = 0.0
         #: Since when workers with a process have been unknown to the scheduler.
         self._unseen: dict[str, float] = {}
@@ -188,7 +191,8 @@ class SpecCluster(Cluster):
         async with self._correcting:
             self._take_ended()
             await self._replace_lost()
-            surplus = [self.workers.pop(name) for name in list(self.workers) if name not in self.worker_spec]
+            wanted = {*self.worker_spec, *self._going}
+            surplus = [self.workers.pop(name) for name in list(self.workers) if name not in wanted]
             for worker in surplus:
                 self._end(worker)
             now = time.monotonic()
@@ -211,6 +215,17 @@ class SpecCluster(Cluster):
             if starting and errors:
                 self.worker_spec.clear()
                 raise errors[0]
+            if starting:
+                await self._registered(
+                    {str(name) for name, worker in made.items() if isinstance(worker, (Nanny, Worker))}
+                )
+
+    async def _registered(self, names: set[str]) -> None:
+        """Waits until the scheduler has workers of these names."""
+        while names - {str(worker["name"]) for worker in (await self._look())["workers"].values()}:
+            self._take_ended()
+            names &= {str(name) for name in self.workers}
+            await asyncio.sleep(0.01)
 
     def _make(self, name: Any) -> Any:
         spec = self.worker_spec[name]
@@ -287,12 +302,15 @@ class SpecCluster(Cluster):
             self._adaptive.stop()
         if self._reconciler is not None and self._reconciler is not asyncio.current_task():
             self._reconciler.cancel()
+        for task in self._retirements:
+            task.cancel()
         if began and self.shutdown_on_close:
-            # Those that are about to start are in `workers` as well.
-            await asyncio.gather(*map(_closed, self.workers.values()), *self._leaving, return_exceptions=True)
+            # The scheduler tells clients and workers; what of these doesn't end by itself then is ended.
             if self.scheduler is not None and self.shutdown_scheduler:
                 with contextlib.suppress(OSError, RuntimeError):
                     await self.scheduler.close()
+            # Those that are about to start are in `workers` as well.
+            await asyncio.gather(*map(_closed, self.workers.values()), *self._leaving, return_exceptions=True)
         self.workers.clear()
         self.worker_spec.clear()
         SpecCluster._opened.discard(self)
@@ -381,14 +399,29 @@ class SpecCluster(Cluster):
                 self.worker_spec.update(self.new_worker_spec())
             self._change()
             return None
+        return self._begun_now(self._shrink(count))
+
+    def _begun_now(self, coroutine: Coroutine) -> Any:
+        """Runs a coroutine whether or not anybody awaits it; waits for it unless the cluster is asynchronous."""
+        future = _loop.start(coroutine)
+        if self.asynchronous:
+            return asyncio.wrap_future(future)
+        return _loop.wait(future)
+
+    async def _shrink(self, count: int) -> None:
         surplus = len(self.worker_spec) - count
         for name in [name for name in self.worker_spec if name not in self.workers][:surplus]:
             del self.worker_spec[name]
             surplus -= 1
-        if surplus and self.status == Status.running:
-            return self.sync(self._retire, {"count": surplus}, surplus)
+        if surplus > 0 and self.status == Status.running:
+            # The scheduler knows whose end costs least; those that it has not yet, or no longer, cost nothing.
+            there = {str(worker["name"]) for worker in (await self._look())["workers"].values()}
+            absent = [name for name in self.worker_spec if not self._members(name) & there][:surplus]
+            remaining = len(there) - (surplus - len(absent))
+            question = {"op": "adaptive", "minimum": remaining, "maximum": remaining, "wait_count": 1}
+            answer = await self._ask(question) if len(absent) < surplus else {}
+            self._let_go([*absent, *self._owners(answer.get("retire", []))][:surplus])
         self._change()
-        return None
 
     async def scale_up(self, n: int = 0, memory: Any = None, cores: float | None = None) -> None:
         """Have this many workers, as `scale` does."""
@@ -403,40 +436,46 @@ class SpecCluster(Cluster):
         ----------
         workers : iterable of names
         """
-        wanted = list(workers)
-        whole = {member: name for name in list(self.worker_spec) for member in self._names_of(name)}
-        names = {str(member): name for member, name in whole.items()} | {str(n): n for n in self.worker_spec}
-        return self.sync(self._scale_down, {names[str(name)] for name in wanted if str(name) in names})
+        return self._begun_now(self._scale_down(list(workers)))
 
-    async def _scale_down(self, names: set) -> None:
-        await self._look()
-        there = {str(name) for name in self.observed}
-        members = [str(member) for name in names for member in self._names_of(name) if str(member) in there]
+    async def _scale_down(self, workers: list) -> None:
+        self._let_go(self._owners(workers))
+        self._change()
+
+    def _members(self, name: Any) -> set[str]:
+        return {str(member) for member in self._names_of(name)}
+
+    def _owners(self, workers: Iterable) -> list:
+        """The specs that workers belong to, by the workers' names."""
+        owners = {member: name for name in list(self.worker_spec) for member in self._members(name)}
+        owners.update((str(name), name) for name in list(self.worker_spec))
+        return list(dict.fromkeys(owners[str(worker)] for worker in workers if str(worker) in owners))
+
+    def _let_go(self, names: list) -> None:
+        """Has workers give their values away and end; they are wanted no longer from now on."""
+        members = [member for name in names for member in self._names_of(name)]
         for name in names:
-            if not any(str(member) in there for member in self._names_of(name)):
-                self.worker_spec.pop(name, None)
-        if members:
-            await self._retire({"names": members}, len(names))
-        self._change()
+            del self.worker_spec[name]
+        if not names:
+            return
+        self._going.update(names)
+        self._log(f"workers {', '.join(map(str, names))} are let go")
+        task = asyncio.ensure_future(self._retire(names, [str(member) for member in members]))
+        self._retirements.add(task)
+        task.add_done_callback(self._retirements.discard)
 
-    async def _retire(self, which: dict[str, Any], surplus: int) -> None:
-        """Has the scheduler let workers go; they end by themselves and are then wanted no longer."""
-        await self._look()
-        before = {address: str(worker["name"]) for address, worker in self._info["workers"].items()}
-        gone = await self._ask({"op": "retire_workers", "close": True, **which}, None)
-        left = {before[address] for address in gone if address in before}
-        owners = {str(member): name for name in list(self.worker_spec) for member in self._names_of(name)}
-        for name in {owners[name] for name in left if name in owners}:
-            self.worker_spec.pop(name, None)
-            surplus -= 1
-        if "count" in which:
-            # The scheduler does not have them: they have just died, or are about to come up.
-            known = {str(worker["name"]) for worker in self._info["workers"].values()}
-            absent = [name for name in self.worker_spec if str(name) not in known]
-            for name in absent[: max(surplus, 0)]:
-                del self.worker_spec[name]
-        self._log(f"{len(left)} workers were let go")
-        self._change()
+    async def _retire(self, names: list, members: list[str]) -> None:
+        try:
+            there = {str(worker["name"]) for worker in (await self._look())["workers"].values()}
+            known = [member for member in members if member in there]
+            if known:
+                await self._ask({"op": "retire_workers", "names": known, "close": True}, None)
+        except (OSError, RuntimeError, asyncio.TimeoutError, ValueError, KeyError) as error:
+            # They have just died, for example; what is left of them is ended all the same.
+            self._log(f"letting workers go: {error}")
+        finally:
+            self._going.difference_update(names)
+            self._change()
 
     def adapt(
         self,
