@@ -1,11 +1,15 @@
 """What tests of real clusters share: processes of a cluster are found, waited for, and never left behind."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
+import cloudpickle
+import pytest
 from children import alive
 
 
@@ -69,3 +73,30 @@ def slow(x, seconds=0.01):
 
     time.sleep(seconds)
     return x
+
+
+def by_value(module):
+    """Classes of a module of tests travel as they are: workers can't import it."""
+    cloudpickle.register_pickle_by_value(sys.modules[module])
+
+
+@contextlib.contextmanager
+def running(n_workers=2, threads_per_worker=1, processes=True, **options):
+    """A client of a cluster on this machine; every process that it started must be gone afterwards."""
+    from raskr.distributed import Client, LocalCluster
+
+    before = set(descendants())
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", folder)
+        with LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=threads_per_worker,
+            processes=processes,
+            dashboard_address=None,
+            **options,
+        ) as cluster:
+            started = set(descendants()) - before
+            with Client(cluster, timeout="20 s") as client:
+                client.wait_for_workers(n_workers, timeout=20)
+                yield client
+        wait_until_gone(started)

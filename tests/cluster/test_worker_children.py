@@ -1,0 +1,139 @@
+"""A worker's own process and its children: what one is asked the others do as well."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+from clusters import by_value, wait_for
+
+from raskr.distributed import Environ, WorkerPlugin, _worker_calls, _worker_child, _worker_lines
+from raskr.distributed._conversation import pack
+
+by_value(__name__)
+
+# What the program of a child does, without the engine: a task that never ends.
+PROGRAM = """
+import sys, importlib.util as u
+name, file = sys.argv[1:]
+s = u.spec_from_file_location(name, file)
+m = sys.modules[name] = u.module_from_spec(s)
+s.loader.exec_module(m)
+m.begin()
+print([name for name in sys.modules if name.startswith("raskr")], flush=True)
+def task():
+    while True:
+        sum(range(100))
+task()
+"""
+
+
+class Worker:
+    def __init__(self, folder):
+        self.about = {
+            "address": f"tcp://127.0.0.1:{os.getpid()}",
+            "name": "one",
+            "local_directory": folder,
+            "nthreads": 2,
+        }
+        self.children = []
+        _, _, variables, _, _ = _worker_calls.children(folder, nthreads=2)
+        self.environment = {**os.environ, **dict(variables), "RASKR_WORKER_ADDRESS": self.about["address"]}
+
+    def start_child(self):
+        arguments = [sys.executable, "-c", PROGRAM, _worker_child.__name__, _worker_child.__file__]
+        child = subprocess.Popen(arguments, env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.children.append(child)
+        self.loaded = child.stdout.readline()
+        return child.pid
+
+    def ask(self, operation, *buffers, **more):
+        answer, data = _worker_calls.handle(
+            json.dumps({"op": operation, **more}), list(buffers), json.dumps(self.about)
+        )
+        value = pickle.loads(data[0])
+        if json.loads(answer)["status"] == "error":
+            raise value[0]
+        return value
+
+
+@pytest.fixture
+def worker(tmp_path):
+    worker = Worker(str(tmp_path))
+    yield worker
+    for child in worker.children:
+        child.kill()
+        child.communicate()
+    _worker_lines._lasting.clear()
+
+
+class Note(WorkerPlugin):
+    def setup(self, worker):
+        with open(os.path.join(worker.local_directory, f"up-{os.getpid()}"), "w"):
+            pass
+
+    def teardown(self, worker):
+        os.remove(os.path.join(worker.local_directory, f"up-{os.getpid()}"))
+
+
+def noted(worker):
+    return {int(name[3:]) for name in os.listdir(worker.about["local_directory"]) if name.startswith("up-")}
+
+
+def test_a_plugin_is_set_up_in_children_that_are_there_and_in_later_ones(worker):
+    first = worker.start_child()
+    worker.ask("plugin_add", pack(Note()), name="note")
+    assert noted(worker) == {os.getpid(), first}
+    later = worker.start_child()
+    assert noted(worker) == {os.getpid(), first, later}
+    worker.ask("plugin_remove", name="note")
+    assert noted(worker) == set()
+    worker.start_child()
+    assert noted(worker) == set()
+
+
+def test_a_child_without_plugins_does_not_load_the_package(worker):
+    worker.start_child()
+    assert worker.loaded == "['raskr.distributed._worker_child']\n"
+
+
+def test_a_child_that_died_keeps_nobody_waiting(worker):
+    worker.start_child()
+    worker.children[0].kill()
+    worker.children[0].wait()
+    worker.ask("plugin_add", pack(Environ({"RASKR_TEST_CHILD": None})), name="environment")
+    wait_for(lambda: not _worker_lines.pids(), "the child is still listed")
+
+
+def test_stacks_and_profiles_come_from_children(worker):
+    pid = worker.start_child()
+    assert worker.ask("call_stack")[f"process {pid}"][0][2] == "task"
+    counts = wait_for(lambda: worker.ask("profile"), "nothing was seen")
+    assert any(function == "task" for stack in counts for _, _, function in stack)
+
+
+def test_nobody_else_gets_in(worker):
+    address = worker.environment[_worker_child.VARIABLE].rpartition("#")[0]
+    stream = _worker_child.connect(address, bytes(32))
+    with pytest.raises((EOFError, ConnectionError)):
+        _worker_child.receive_frame(stream)
+    stream.close()
+
+
+def test_what_a_worker_does_not_know_is_an_error(worker):
+    with pytest.raises(ValueError, match="is asked 'nothing'"):
+        worker.ask("nothing")
+
+
+def test_an_exception_that_can_not_be_pickled_keeps_its_class(worker):
+    class Odd(LookupError):
+        def __init__(self, left, right):
+            super().__init__(f"{left} {right}")
+
+    def fail():
+        raise Odd(1, 2)
+
+    with pytest.raises(LookupError, match="1 2"):
+        worker.ask("run", pack((fail, (), {})))
