@@ -281,3 +281,13 @@ def test_a_cluster_ends_with_its_scheduler():
 def test_what_is_no_spec(spec):
     with pytest.raises(TypeError, match="expected a spec"):
         SpecCluster({"a": spec}, {"cls": Hub, "options": {}})
+
+
+def test_fault_5_a_cluster_without_workers_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(spec_module, "restart_delay", lambda deaths: 1000.0)
+    monkeypatch.setattr(spec_module, "_EMPTY_TIME", 0.05)
+    with cluster_of(2, scheduler_sync_interval=0.05) as cluster:
+        for worker in list(Hub.latest.there.values()):
+            worker.process.kill()
+        wait_for(lambda: "0 of 2 workers, restarting" in caplog.text, "the warning")
+        assert "0 of 2 workers" in repr(cluster) and cluster.plan == {0, 1}

@@ -30,6 +30,8 @@ __all__ = ["ProcessInterface", "SpecCluster"]
 _log = logging.getLogger("raskr.distributed.deploy")
 #: At the interpreter's end clusters that are still open have this long to end what they started.
 _EXIT_TIME = 10.0
+#: After so long without any worker that is said, and then every now and then.
+_EMPTY_TIME = 3.0
 #: A worker that the scheduler has lost may come back within this time.
 _PATIENCE = 15.0
 
@@ -107,6 +109,7 @@ class SpecCluster(Cluster):
         #: Those that are not wanted any more and give their values away.
         self._going: set = set()
         self._looked = 0.0
+        self._empty_since = time.monotonic()
         #: Since when workers with a process have been unknown to the scheduler.
         self._unseen: dict[str, float] = {}
         self.workers = {}
@@ -174,6 +177,7 @@ class SpecCluster(Cluster):
                 self._closer = asyncio.ensure_future(self._close())
                 return
             await self._correct_state()
+            self._tell_when_empty()
             watched = [asyncio.ensure_future(self._wake.wait())]
             watched += [asyncio.ensure_future(worker.finished()) for worker in self.workers.values() if _tells(worker)]
             ends = [] if scheduler is None else [scheduler]
@@ -219,6 +223,16 @@ class SpecCluster(Cluster):
                 await self._registered(
                     {str(name) for name, worker in made.items() if isinstance(worker, (Nanny, Worker))}
                 )
+
+    def _tell_when_empty(self) -> None:
+        """Says that no worker is there where some ought to be: work waits then, and does not say why."""
+        able = [worker for worker in self.workers.values() if hasattr(worker, "is_alive")]
+        now = time.monotonic()
+        if not self.worker_spec or len(able) < len(self.workers) or any(worker.is_alive() for worker in able):
+            self._empty_since = now
+        elif now - self._empty_since > _EMPTY_TIME:
+            self._empty_since = now + _EMPTY_TIME
+            _log.warning("%s: 0 of %d workers, restarting", self._name_of_class, len(self.plan))
 
     async def _registered(self, names: set[str]) -> None:
         """Waits until the scheduler has workers of these names."""
