@@ -33,6 +33,13 @@ pub(crate) fn is_alive(pid: u32, began: Option<u64>) -> bool {
     !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
+/// The same for a process that has not ended: one that nobody has waited for yet still exists, and does not run.
+pub(crate) fn is_running(pid: u32, began: Option<u64>) -> bool {
+    let ended = fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])));
+    !ended && is_alive(pid, began)
+}
+
 /// Which process listens on a TCP port, as far as the system tells this user: `pid 123 (raskr scheduler)`.
 pub(crate) fn listens_on(port: u16) -> Option<String> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]

@@ -3,7 +3,9 @@
 
 mod faults;
 mod limits;
+mod players;
 mod processes;
+mod scheduler;
 mod strangers;
 mod support;
 mod tls;

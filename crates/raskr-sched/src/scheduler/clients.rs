@@ -106,7 +106,20 @@ impl Scheduler {
         }
     }
 
-    fn unpublish(&mut self, name: &str) {
+    pub(super) fn on_emptied(&mut self) {
+        let all = |(client, record): (&ClientId, &super::ClientRecord)| {
+            let client = *client;
+            record.futures.keys().map(move |future| (client, *future)).collect::<Vec<_>>()
+        };
+        let wants: Vec<(ClientId, FutureId)> = self.clients.iter().flat_map(all).collect();
+        for (client, future) in wants {
+            self.unwant(client, future);
+            self.say_to_client(client, ToClient::Cancelled { future, reason: CancelReason::Asked });
+        }
+        self.published.clear();
+    }
+
+    pub(super) fn unpublish(&mut self, name: &str) {
         for future in self.published.remove(name).unwrap_or_default() {
             self.unwant(PUBLISHER, future);
         }
@@ -297,6 +310,7 @@ impl Scheduler {
             awaits_put: false,
         });
         self.counts[State::Released as usize] += 1;
+        self.classes[class.0 as usize].counts[State::Released as usize] += 1;
         self.keys.insert(key, self.tasks.id(slot));
         slot
     }

@@ -12,6 +12,7 @@ mod steal;
 mod task;
 mod transitions;
 mod validate;
+mod view;
 mod why;
 mod workers;
 
@@ -30,6 +31,7 @@ use task::{ClassId, ConstraintId, Tasks};
 use workers::WorkerRecord;
 
 pub use task::State;
+pub use view::TaskView;
 pub use why::Reason;
 pub use workers::{WorkerStatus, WorkerView};
 
@@ -66,6 +68,12 @@ pub enum Event {
         workers: Vec<WorkerId>,
         deadline: Option<Duration>,
     },
+    /// What was published under this name is wanted for its sake no longer.
+    Unpublished {
+        name: Arc<str>,
+    },
+    /// Everything is given up, for all clients.
+    Emptied,
     /// Time went by: at least twice within `SchedulerOptions::suspect_after`.
     Ticked,
 }
@@ -122,6 +130,7 @@ pub enum Notice {
     },
     /// `running` were blamed, `assigned` were not, `values` were the only ones.
     WorkerLost {
+        worker: WorkerId,
         name: Arc<str>,
         how: Gone,
         running: usize,
@@ -129,6 +138,7 @@ pub enum Notice {
         values: usize,
     },
     WorkerRetired {
+        worker: WorkerId,
         name: Arc<str>,
     },
 }
@@ -141,6 +151,8 @@ struct Class {
     /// Moving averages.
     micros: u64,
     bytes: u64,
+    /// How many of its tasks are in a state.
+    counts: [u64; State::ALL.len()],
 }
 
 #[derive(Debug)]
@@ -297,6 +309,8 @@ impl Scheduler {
                     self.retire(worker, deadline);
                 }
             }
+            Event::Unpublished { name } => self.unpublish(&name),
+            Event::Emptied => self.on_emptied(),
             Event::Ticked => self.on_ticked(),
         }
         self.settle_all();

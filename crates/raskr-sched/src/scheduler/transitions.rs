@@ -25,6 +25,9 @@ impl Scheduler {
         self.leave(slot, from);
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;
+        let counts = &mut self.classes[self.tasks[slot].class.0 as usize].counts;
+        counts[from as usize] -= 1;
+        counts[to as usize] += 1;
         self.tasks[slot].state = to;
         if from.needs_inputs() != to.needs_inputs() {
             self.count_waiter(slot, to.needs_inputs());

@@ -15,10 +15,12 @@ impl Scheduler {
             return Err(violation.clone());
         }
         let mut counts = [0; State::ALL.len()];
+        let mut by_class = vec![[0; State::ALL.len()]; self.classes.len()];
         let mut dependents: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
         for slot in 0..self.tasks.slots() {
             let task = &self.tasks[slot];
             counts[task.state as usize] += 1;
+            by_class[task.class.0 as usize][task.state as usize] += 1;
             if task.state == State::Forgotten {
                 continue;
             }
@@ -30,6 +32,10 @@ impl Scheduler {
         }
         counts[State::Forgotten as usize] = self.counts[State::Forgotten as usize];
         self.whole("tasks", "counts by state", counts, self.counts)?;
+        for (class, mut counts) in self.classes.iter().zip(by_class) {
+            counts[State::Forgotten as usize] = class.counts[State::Forgotten as usize];
+            self.whole(&class.name, "counts by state", counts, class.counts)?;
+        }
         for slot in 0..self.tasks.slots() {
             if self.tasks[slot].state != State::Forgotten {
                 self.validate_task(slot, dependents.get(&slot).copied().unwrap_or_default())?;

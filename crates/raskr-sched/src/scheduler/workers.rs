@@ -28,9 +28,12 @@ pub struct WorkerView {
     pub incarnation: Incarnation,
     pub name: Arc<str>,
     pub address: Arc<str>,
+    pub host: Arc<str>,
     pub status: WorkerStatus,
     pub threads: u32,
     pub memory_limit: u64,
+    /// In millionths.
+    pub resources: Vec<(Arc<str>, u64)>,
     pub memory: MemoryReport,
     /// Tasks that it has, and how many of them it is known to run.
     pub processing: usize,
@@ -351,8 +354,8 @@ impl Scheduler {
             self.say_to_client(client, ToClient::WorkersLeft(vec![worker]));
         }
         self.workers[worker.0 as usize].bodies.clear();
-        let lost = Notice::WorkerLost { name: name.clone(), how, running, assigned, values };
-        let notice = if how == Gone::Closed { Notice::WorkerRetired { name } } else { lost };
+        let lost = Notice::WorkerLost { worker, name: name.clone(), how, running, assigned, values };
+        let notice = if how == Gone::Closed { Notice::WorkerRetired { worker, name } } else { lost };
         self.actions.push(Action::Tell(notice));
         self.keep_due = true;
         self.steal_due = true;
@@ -370,9 +373,11 @@ impl Scheduler {
             incarnation: record.incarnation,
             name: record.name.clone(),
             address: record.address.clone(),
+            host: record.host.clone(),
             status: record.status(),
             threads: record.threads,
             memory_limit: record.memory_limit,
+            resources: record.resources.iter().map(|(name, (total, _))| (name.clone(), *total)).collect(),
             memory: record.memory,
             processing: record.processing.len(),
             running: record.processing.iter().filter(|(_, slot)| self.tasks[*slot].started).count(),

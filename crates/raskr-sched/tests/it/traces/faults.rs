@@ -18,8 +18,14 @@ fn only_what_ran_on_a_lost_worker_is_blamed() {
     trace.submit(&[("ran", &[]), ("waited", &[])], &["ran", "waited"]);
     trace.start("ran");
     trace.lose(a);
-    let lost =
-        Notice::WorkerLost { name: Arc::from("a"), how: raskr_sched::Gone::Died, running: 1, assigned: 1, values: 0 };
+    let lost = Notice::WorkerLost {
+        worker: a,
+        name: Arc::from("a"),
+        how: raskr_sched::Gone::Died,
+        running: 1,
+        assigned: 1,
+        values: 0,
+    };
     assert!(trace.notices.contains(&lost), "{:?}", trace.notices);
     let attempts = |trace: &Trace, key| {
         trace.scheduler.why(key).into_iter().find_map(|reason| match reason {

@@ -1,0 +1,95 @@
+//! Tasks and workers for those who look on: what shells answer questions from. Changes nothing.
+
+use std::sync::Arc;
+
+use super::task::State;
+use super::{Class, Scheduler};
+use crate::ids::{ClientId, Key, TaskId, WorkerId};
+
+/// A task for those who look on.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskView<'a> {
+    pub task: TaskId,
+    pub key: &'a Key,
+    pub state: State,
+    /// Of the value, as last seen.
+    pub bytes: u64,
+    /// Who has the value.
+    pub holders: &'a [WorkerId],
+    /// Who has the task, while it is processing.
+    pub worker: Option<WorkerId>,
+    /// The worker said that it runs.
+    pub started: bool,
+    pub class: &'a Arc<str>,
+    /// How many futures of clients are of it.
+    pub wants: usize,
+}
+
+impl Scheduler {
+    fn view(&self, slot: u32) -> TaskView<'_> {
+        let task = &self.tasks[slot];
+        TaskView {
+            task: self.tasks.id(slot),
+            key: &task.key,
+            state: task.state,
+            bytes: task.bytes,
+            holders: &task.replicas,
+            worker: (task.state == State::Processing).then_some(task.worker),
+            started: task.started && task.state == State::Processing,
+            class: &self.classes[task.class.0 as usize].name,
+            wants: task.wants.len(),
+        }
+    }
+
+    /// The task of a key.
+    pub fn task_view(&self, key: &str) -> Option<TaskView<'_>> {
+        Some(self.view(self.task(key)?.slot))
+    }
+
+    /// A task that is not forgotten.
+    pub fn task_view_of(&self, task: TaskId) -> Option<TaskView<'_>> {
+        Some(self.view(self.tasks.find(task)?))
+    }
+
+    /// All tasks that are not forgotten.
+    pub fn task_views(&self) -> impl Iterator<Item = TaskView<'_>> {
+        (0..self.tasks.slots()).filter(|slot| self.tasks[*slot].state != State::Forgotten).map(|slot| self.view(slot))
+    }
+
+    /// Tasks that a worker has, those that it is to begin first before the others.
+    pub fn processing(&self, worker: WorkerId) -> impl Iterator<Item = TaskView<'_>> {
+        let records = self.workers.get(worker.0 as usize).into_iter();
+        records.flat_map(|record| record.processing.iter()).map(|(_, slot)| self.view(*slot))
+    }
+
+    /// Values that a worker has.
+    pub fn held(&self, worker: WorkerId) -> impl Iterator<Item = TaskView<'_>> {
+        let records = self.workers.get(worker.0 as usize).into_iter();
+        records.flat_map(|record| record.holds.iter()).map(|slot| self.view(*slot))
+    }
+
+    /// Workers that are there.
+    pub fn alive(&self) -> impl Iterator<Item = WorkerId> {
+        self.alive.iter().copied()
+    }
+
+    /// Names of those classes of tasks that cost alike of which there are tasks, with how many are in each state.
+    pub fn class_counts(&self) -> impl Iterator<Item = (&Arc<str>, &[u64; State::ALL.len()])> {
+        let counts = self.classes.iter().map(|Class { name, counts, .. }| (name, counts));
+        counts.filter(|(_, counts)| counts[..State::Forgotten as usize].iter().any(|count| *count > 0))
+    }
+
+    /// Clients that are there.
+    pub fn clients(&self) -> impl Iterator<Item = ClientId> {
+        self.clients.keys().copied().filter(|client| *client != super::PUBLISHER)
+    }
+
+    /// Clients that have a future of a key, each once.
+    pub fn wanted_by(&self, key: &str) -> Vec<ClientId> {
+        let Some(task) = self.task(key) else { return Vec::new() };
+        let mut clients: Vec<ClientId> = self.tasks[task.slot].wants.iter().map(|want| want.client).collect();
+        clients.sort_unstable();
+        clients.dedup();
+        clients
+    }
+}
