@@ -34,6 +34,7 @@ from raskr.distributed.multi_lock import MultiLock
 from raskr.distributed.queues import Queue
 from raskr.distributed.security import Security
 from raskr.distributed.semaphore import Semaphore
+from raskr.distributed.spans import span
 from raskr.distributed.variable import Variable
 from raskr.distributed.worker import get_worker, print, rejoin, secede, warn, worker_client
 
@@ -80,6 +81,7 @@ __all__ = [
     "progress",
     "rejoin",
     "secede",
+    "span",
     "utils",
     "warn",
     "worker_client",

@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import json
+import logging
 import os
 import pickle
 import platform
@@ -21,7 +22,9 @@ from raskr.distributed._conversation import pack
 from raskr.distributed._worker_logs import LOGS
 from raskr.distributed.worker import ForwardingHandler, Worker, called_on, worker_of
 
-__all__ = ["children", "handle", "in_child"]
+__all__ = ["children", "end", "handle", "in_child"]
+
+logger = logging.getLogger("raskr.distributed.plugins")
 
 children = _worker_lines.children
 
@@ -145,6 +148,16 @@ def _tear_down(worker: Worker, name: str) -> None:
         _finish(worker, plugin)
 
 
+def end(worker: Worker) -> None:
+    """Tear down all plugins of a worker that closes."""
+    while worker.plugins:
+        _, plugin = worker.plugins.popitem()
+        try:
+            _finish(worker, plugin)
+        except Exception:
+            logger.exception("the teardown of the plugin %r failed", plugin)
+
+
 def _finish(worker: Worker, plugin: Any) -> None:
     _call_plugin(plugin, "teardown", worker)
 
@@ -210,15 +223,11 @@ def _reload(names: Any) -> None:
 
 
 def _forward(worker: Worker, name: str | None, topic: str, level: Any) -> None:
-    import logging
-
     _forward_no_more(worker, name)
     logging.getLogger(name).addHandler(ForwardingHandler(topic, worker, level))
 
 
 def _forward_no_more(worker: Worker, name: str | None) -> None:
-    import logging
-
     target = logging.getLogger(name)
     for handler in list(target.handlers):
         if isinstance(handler, ForwardingHandler) and handler.worker is worker:

@@ -57,10 +57,13 @@ class Line:
         with self._sending:
             number = self._next = self._next + 1
             self._waiting[number] = waiting
-        if self.closed:
+        try:
+            if self.closed:
+                raise LineClosed("the process is gone")
+            self._send(("ask", number, name, data))
+        except OSError as error:
             self._waiting.pop(number, None)
-            raise LineClosed("the process is gone")
-        self._send(("ask", number, name, data))
+            raise LineClosed("the process is gone") from error
         if not waiting[0].wait(timeout):
             self._waiting.pop(number, None)
             raise TimeoutError(f"no answer to {name!r} within {timeout} s")

@@ -108,6 +108,12 @@ def worker_of(about: dict[str, Any]) -> Worker:
     address = about.get("address") or ""
     worker = _workers.get(address)
     if worker is None:
+        from raskr.distributed.deploy import worker_process
+
+        # Of a worker within this process its launcher knows more than its tasks.
+        launched = worker_process._workers.get(address)
+        for name in ("name", "local_directory", "nthreads"):
+            about = {name: getattr(launched, name, None), **about}
         worker = _workers.setdefault(address, Worker(about))
     return worker
 

@@ -194,6 +194,7 @@ class WorkerProcess:
 
     def _live(self, preloads: Preloads) -> str:
         """One life of the worker; why it ended."""
+        from raskr.distributed import _worker_calls
 
         def live() -> None:
             try:
@@ -230,6 +231,7 @@ class WorkerProcess:
                     if timer is not None:
                         timer.cancel()
                 preloads.tear_down(self._as_tasks_see_it())
+                _worker_calls.end(self._as_tasks_see_it())
                 self.handle = None
                 return why if why in ("restart", "lifetime") else about
             elif what == "too long":
