@@ -109,7 +109,8 @@ def test_a_child_that_died_keeps_nobody_waiting(worker):
 
 def test_stacks_and_profiles_come_from_children(worker):
     pid = worker.start_child()
-    assert worker.ask("call_stack")[f"process {pid}"][0][2] == "task"
+    stack = wait_for(lambda: worker.ask("call_stack").get(f"process {pid}"), "the task is not seen")
+    assert stack[0][2] == "task"
     counts = wait_for(lambda: worker.ask("profile"), "nothing was seen")
     assert any(function == "task" for stack in counts for _, _, function in stack)
 

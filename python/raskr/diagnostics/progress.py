@@ -19,10 +19,11 @@ def format_time(t: float) -> str:
         FutureWarning,
         stacklevel=2,
     )
-    return _clock(t)
+    return clock(t)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds, as bars show them."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -112,7 +113,7 @@ class ProgressBar(Callback):
 
     def _draw(self, share: float, elapsed: float) -> None:
         bar = "#" * int(self._width * share)
-        self._write(f"\r[{bar:<{self._width}}] | {int(100 * share)}% Completed | {_clock(elapsed)}")
+        self._write(f"\r[{bar:<{self._width}}] | {int(100 * share)}% Completed | {clock(elapsed)}")
 
     def _write(self, text: str) -> None:
         out = sys.stdout if self._file is None else self._file

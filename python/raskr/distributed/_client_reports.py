@@ -1,5 +1,6 @@
 """What clients tell of the cluster as a whole: the tasks that ran, stories, dumps, executors."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -227,8 +228,19 @@ class ClientReports:
         os.replace(file.name, scheduler_file)
 
     def _scheduler_file_text(self, identity: dict[str, Any]) -> str:
-        about = {name: identity[name] for name in ("type", "id", "address", "services", "started")}
-        return json.dumps({**about, "token": self._token()}, indent=2)
+        folder = os.path.join(
+            os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "raskr", "clusters"
+        )
+        with contextlib.suppress(FileNotFoundError):
+            for name in sorted(os.listdir(folder)):
+                with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, name)) as file:
+                    text = file.read()
+                    if json.loads(text)["address"] == identity["address"]:
+                        # The scheduler's own, which says all that there is to know.
+                        return text
+        about = {"id": identity["id"], "address": identity["address"], "version": identity.get("version") or ""}
+        plain = not identity["address"].startswith("tls://")
+        return json.dumps({**about, "token": self._token(), "ca": "", "insecure": plain, "pid": 0}, indent=2)
 
 
 def _without(value: Any, exclude: set[str]) -> Any:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from raskr.utils import format_time, key_split
+from raskr.diagnostics.progress import clock
+from raskr.utils import key_split
 
 __all__ = ["NotebookProgress", "TextProgressBar", "progress"]
 
@@ -110,7 +111,7 @@ class TextProgressBar:
 
     def _draw(self, out: Any, share: float) -> None:
         bar = "#" * int(self._width * share)
-        elapsed = format_time(time.monotonic() - self._begin)
+        elapsed = clock(time.monotonic() - self._begin)
         out.write(f"\r[{bar:<{self._width}}] | {int(100 * share)}% Completed | {elapsed}")
         out.flush()
 
@@ -144,7 +145,7 @@ class NotebookProgress:
             f"<td>{done} / {total}{f', {failed} failed' if failed else ''}</td></tr>"
             for name, (total, done, failed) in bars.items()
         )
-        return f"<table>{rows}</table><div>{format_time(time.monotonic() - self._begin)}</div>"
+        return f"<table>{rows}</table><div>{clock(time.monotonic() - self._begin)}</div>"
 
     def _ipython_display_(self, **kwargs: Any) -> None:
         from IPython.display import HTML, display
