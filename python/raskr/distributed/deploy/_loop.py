@@ -55,6 +55,12 @@ def wait(future: concurrent.futures.Future, timeout: float | None = None) -> Any
     """What comes of it; when the wait is given up, by Ctrl-C or the time, it is too."""
     try:
         return future.result(timeout)
+    except concurrent.futures.TimeoutError as error:
+        if future.done():
+            raise
+        future.cancel()
+        # Before Python 3.11 it is another class.
+        raise TimeoutError(f"not done within {timeout:g} s") from error
     except BaseException:
         future.cancel()
         raise
