@@ -56,6 +56,9 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interface", help="the network interface to listen at, such as eth0 or ib0")
     parser.add_argument("--protocol", help="tcp or tls; tls beyond this machine, unless said")
     add_certificates(parser)
+    parser.add_argument(
+        "--insecure", action="store_true", help="don't encrypt beyond this machine: who can read along can take part"
+    )
     parser.add_argument("--pid-file", metavar="PATH", help="a file for the process' id; removed at the end")
     parser.add_argument("--scheduler-file", metavar="PATH", help="the file by which others find the scheduler")
 

@@ -31,9 +31,6 @@ def parser() -> _options.Parser:
     made.add_argument("--show", "--no-show", "--no-jupyter", action="store_true", help="of no effect")
     made.add_argument("--use-xheaders", metavar="BOOL", help="of no effect")
     made.add_argument("--idle-timeout", type=_options.duration, metavar="TIME", help="end after so long without work")
-    made.add_argument(
-        "--insecure", action="store_true", help="don't encrypt beyond this machine: who can read along can take part"
-    )
     _options.add_preload(made)
     made.add_argument("preload_words", nargs="*", metavar="PRELOAD_ARGV", help="more arguments of dask_setup")
     return made

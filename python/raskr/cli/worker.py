@@ -103,6 +103,7 @@ def _described(options: Any) -> list[_Described]:
         "host": options.host,
         "interface": options.interface,
         "protocol": options.protocol,
+        "insecure": options.insecure,
         "death_timeout": options.death_timeout,
         "security": _options.security_of(options, "worker"),
         "preload": options.preload,

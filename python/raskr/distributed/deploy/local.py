@@ -114,6 +114,9 @@ class LocalCluster(SpecCluster):
         security = _as_security(security)
         n_workers, threads_per_worker = _divided(n_workers, threads_per_worker, self.processes)
         protocol = _protocol(protocol, security)
+        if protocol is None and not (self.processes or host or interface or scheduler_port):
+            # All is in this process; programs elsewhere can't join.
+            protocol = "inproc"
         if protocol == "inproc" and self.processes:
             raise ValueError("protocol='inproc://' is for workers in this process: it needs processes=False")
         limit = _sizes.memory_limit(worker_kwargs.pop("memory_limit", "auto"), 1 / max(n_workers, 1))

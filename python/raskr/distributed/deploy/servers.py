@@ -223,6 +223,7 @@ class _WorkerOptions:
         lifetime_stagger: float | str | None = None,
         lifetime_restart: bool | None = None,
         token: str | None = None,
+        insecure: bool = False,
         **options: Any,
     ) -> None:
         unknown = sorted(set(options) - self._ignored)
@@ -251,6 +252,7 @@ class _WorkerOptions:
             port=int(worker_port or port or 0) or None,
             interface=interface,
             protocol=_protocol(protocol, self.security),
+            insecure=insecure or None,
             death_timeout=_seconds("death_timeout", death_timeout, "distributed.worker.death-timeout"),
             preload=[preload] if isinstance(preload, str) else list(preload or ()) or None,
             preload_argv=list(preload_argv or ()) or None,

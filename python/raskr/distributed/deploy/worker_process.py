@@ -38,6 +38,7 @@ MEANT = ("closed", "left", "stopped")
 _PASSED_ON = (
     "death_timeout",
     "host",
+    "insecure",
     "interface",
     "memory_limit",
     "name",
