@@ -41,7 +41,7 @@ pub(crate) fn is_running(pid: u32, began: Option<u64>) -> bool {
 }
 
 /// Which process listens on a TCP port, as far as the system tells this user: `pid 123 (raskr scheduler)`.
-pub(crate) fn listens_on(port: u16) -> Option<String> {
+pub fn listens_on(port: u16) -> Option<String> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())

@@ -69,6 +69,11 @@ impl Token {
         hex(&self.0)
     }
 
+    /// Text that only those who have the token can make, for something that is shown more freely; it tells nothing of the token.
+    pub fn derived(&self, purpose: &str) -> String {
+        hex(&self.derive(purpose))
+    }
+
     /// A secret of its own for one purpose; it tells nothing of the token.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; TOKEN_BYTES] {
         let mut secret = [0; TOKEN_BYTES];
@@ -136,5 +141,6 @@ mod tests {
         assert!(!one.verify(&[b"ab", b"d"], &proof) && !two.verify(&[b"ab", b"c"], &proof));
         assert!(!one.verify(&[b"ab", b"c"], &proof[..31]));
         assert_ne!(one.derive("x"), one.derive("y"));
+        assert!(one.derived("x") == hex(&one.derive("x")) && one.derived("x") != two.derived("x"));
     }
 }

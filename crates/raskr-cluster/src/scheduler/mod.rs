@@ -22,4 +22,5 @@ mod waits;
 
 pub use observed::{Lag, Line as LogLine, Ran};
 pub use options::ServerOptions;
+pub use server::ClassSeen;
 pub use server::{SchedulerServer, View, WorkerSeen};

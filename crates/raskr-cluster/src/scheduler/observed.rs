@@ -93,6 +93,8 @@ pub(super) struct Log {
     /// The second of the last line, and how many there were in it.
     second: u64,
     count: u32,
+    /// Workers that were lost, since the start.
+    pub lost: u64,
 }
 
 impl Log {
@@ -123,6 +125,7 @@ impl Log {
     }
 
     pub fn notice(&mut self, notice: &Notice, at: f64) {
+        self.lost += u64::from(matches!(notice, Notice::WorkerLost { .. }));
         let (level, text) = match notice {
             Notice::WorkerJoined { name, incarnation, values } if incarnation.0 > 1 => {
                 ("info", format!("worker '{name}' is back, with {values} values"))

@@ -27,6 +27,8 @@ use crate::wire::{Answer, Refusal};
 
 /// How long threads that are still at work may hold up the end.
 const STOP: Duration = Duration::from_millis(500);
+/// Lines of the log that a view has.
+const LINES_SEEN: usize = 200;
 
 pub(super) enum Command {
     Ask { question: String, buffers: Vec<Bytes>, answer: channel::Sender<(Answer, Vec<Bytes>)> },
@@ -61,6 +63,16 @@ pub struct WorkerSeen {
     pub silent: Duration,
 }
 
+/// Tasks that cost alike: those of one function.
+#[derive(Clone, Debug)]
+pub struct ClassSeen {
+    pub name: Arc<str>,
+    /// How many are in each state, in the order of [`State::ALL`].
+    pub counts: [u64; State::ALL.len()],
+    /// How long one takes; nothing before one ended.
+    pub mean: Duration,
+}
+
 /// The state of things in short: what a page shows.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -71,12 +83,14 @@ pub struct View {
     pub now: f64,
     /// Tasks by state, in the order of [`State::ALL`], in all and by class.
     pub counts: [u64; State::ALL.len()],
-    pub classes: Vec<(Arc<str>, [u64; State::ALL.len()])>,
+    pub classes: Vec<ClassSeen>,
     pub workers: Vec<WorkerSeen>,
     pub clients: usize,
     /// Tasks that finished and failed since the start.
     pub finished: u64,
     pub failed: u64,
+    /// Workers that were lost since the start.
+    pub lost: u64,
     /// What the scheduler took since it was looked at last.
     pub lag: Lag,
     /// The last tasks that ran.
@@ -170,7 +184,7 @@ impl SchedulerServer {
         }
     }
 
-    /// The state of things, with at most `most` of the tasks that ran after that of number `since`, and lines of the log.
+    /// The state of things, with at most `most` of the tasks that ran after that of number `since`, and the last lines of the log.
     pub fn view(&self, since: u64, most: usize) -> Option<View> {
         self.look(move |core| core.view(since, most))
     }
@@ -285,20 +299,23 @@ impl Core {
             let silent = now.since(view.last_heard);
             Some(WorkerSeen { view, about: line.about.clone(), metrics: Core::parse(&line.metrics), silent })
         });
+        let classes = self.machine.class_counts();
+        let classes = classes.map(|(name, counts, mean)| ClassSeen { name: name.clone(), counts: *counts, mean });
         View {
             id: self.about.id.clone(),
             address: self.about.address.clone(),
             started: self.about.started,
             now: self.seconds(now),
             counts: State::ALL.map(|state| self.machine.count(state)),
-            classes: self.machine.class_counts().map(|(name, counts)| (name.clone(), *counts)).collect(),
+            classes: classes.collect(),
             workers: workers.collect(),
             clients: self.machine.clients().count(),
             finished: self.stream.finished,
             failed: self.stream.failed,
+            lost: self.log.lost,
             lag: std::mem::take(&mut self.lag),
             ran: self.stream.since(since, most).cloned().collect(),
-            lines: self.log.last(most).cloned().collect(),
+            lines: self.log.last(LINES_SEEN).cloned().collect(),
         }
     }
 }

@@ -4,6 +4,7 @@ import * as stream from "./stream.js";
 import { byId, bytes, canvas, colour, duration, figure, ink, isDark, make, number, say } from "./words.js";
 
 const HISTORY = 240;
+const HISTORY_MIN = 40;
 const ROWS_MAX = 200;
 const GROUPS_MAX = 40;
 const STATES = ["memory", "released", "processing", "queued", "no_worker", "waiting", "erred"];
@@ -122,7 +123,7 @@ function tiles(totals) {
 function chart(element, series, most) {
   const { context, width, height } = canvas(element);
   const top = Math.max(most, ...series.map(([field]) => Math.max(...history.map((entry) => entry[field])))) || 1;
-  const x = (index) => width - ((history.length - 1 - index) * width) / (HISTORY - 1);
+  const x = (index) => width - ((history.length - 1 - index) * width) / Math.max(history.length - 1, HISTORY_MIN);
   for (const [field, tint] of series) {
     context.beginPath();
     context.moveTo(x(0), height);

@@ -1,6 +1,7 @@
 //! Tasks and workers for those who look on: what shells answer questions from. Changes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::task::State;
 use super::{Class, Scheduler};
@@ -73,10 +74,13 @@ impl Scheduler {
         self.alive.iter().copied()
     }
 
-    /// Names of those classes of tasks that cost alike of which there are tasks, with how many are in each state.
-    pub fn class_counts(&self) -> impl Iterator<Item = (&Arc<str>, &[u64; State::ALL.len()])> {
-        let counts = self.classes.iter().map(|Class { name, counts, .. }| (name, counts));
-        counts.filter(|(_, counts)| counts[..State::Forgotten as usize].iter().any(|count| *count > 0))
+    /// Names of those classes of tasks that cost alike of which there are tasks, with how many are in each state, and how long
+    /// one takes: nothing as long as none has ended.
+    pub fn class_counts(&self) -> impl Iterator<Item = (&Arc<str>, &[u64; State::ALL.len()], Duration)> {
+        let counts = self.classes.iter().map(|Class { name, counts, seen, micros, .. }| {
+            (name, counts, Duration::from_micros(if *seen > 0 { *micros } else { 0 }))
+        });
+        counts.filter(|(_, counts, _)| counts[..State::Forgotten as usize].iter().any(|count| *count > 0))
     }
 
     /// Clients that are there.
