@@ -240,7 +240,7 @@ class ClientReports:
                         return text
         about = {"id": identity["id"], "address": identity["address"], "version": identity.get("version") or ""}
         plain = not identity["address"].startswith("tls://")
-        return json.dumps({**about, "token": self._token(), "ca": "", "insecure": plain, "pid": 0}, indent=2)
+        return json.dumps({**about, "token": self._native.token(), "ca": "", "insecure": plain, "pid": 0}, indent=2)
 
 
 def _without(value: Any, exclude: set[str]) -> Any:
