@@ -625,3 +625,42 @@ class KilledWorker(Exception):
     """A process that ran a task was ended from outside."""
 
 __version__: str
+
+# --- the cluster: schedulers --------------------------------------------------------------------------------------------
+
+@final
+class SchedulerHandle:
+    """A scheduler that runs in this process, on threads of its own; it ends when it is closed or nobody holds it."""
+
+    @property
+    def address(self) -> str:
+        """Where workers and clients reach it."""
+    @property
+    def id(self) -> str:
+        """Unique among clusters."""
+    @property
+    def token(self) -> str:
+        """What those who join have to show; 64 hexadecimal digits."""
+    @property
+    def dashboard_link(self) -> str | None: ...
+    def ask(
+        self, question: str, buffers: Sequence[bytes] = ..., timeout: float | None = None
+    ) -> tuple[str, list[bytes]]:
+        """The answer to a question, JSON as the question is, with buffers.
+
+        A question that is refused raises the exception that the scheduler names.
+        """
+    def wait(self, timeout: float | None = None) -> bool:
+        """Has it ended? Waits for that as long as `timeout` says."""
+    def close(self, reason: str = ...) -> None:
+        """Close all workers, tell clients, and end; returns when nothing is left of it."""
+
+def start_scheduler(options: dict[str, Any]) -> SchedulerHandle:
+    """Start a scheduler in this process; it listens when this returns.
+
+    Options, all of which may be absent or None: `host`, `port` (0: the system's choice), `interface`, `protocol`
+    ("tcp", "tls", "inproc"; by default TLS beyond this machine), `insecure`, `tls_ca_file`, `tls_cert`, `tls_key`,
+    `token`, `scheduler_file`, `publish` (whether this user's processes find it by themselves), `idle_timeout`,
+    `dashboard_address`; times in seconds: `suspect_after`, `lost_after`, `resume_within`, `drain`, `latency`,
+    `unknown_duration`; `kills_max`, `losses_max`, `bandwidth`, `admission`, `admission_spilling`, `story_len`.
+    """

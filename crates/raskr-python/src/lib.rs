@@ -7,6 +7,7 @@
 mod allocator;
 mod array;
 mod call;
+mod cluster;
 mod delayed;
 mod dictgraph;
 mod enter;
@@ -47,6 +48,7 @@ mod _core {
         text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;
+        cluster::register(module)?;
         frame::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)
     }

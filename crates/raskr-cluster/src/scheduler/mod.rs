@@ -22,5 +22,4 @@ mod waits;
 
 pub use observed::{Lag, Line as LogLine, Ran};
 pub use options::ServerOptions;
-pub use server::ClassSeen;
-pub use server::{SchedulerServer, View, WorkerSeen};
+pub use server::{Asked, ClassSeen, SchedulerServer, View, WorkerSeen};

@@ -98,6 +98,23 @@ pub struct View {
     pub lines: Vec<Line>,
 }
 
+/// A question that was asked.
+pub struct Asked(Mutex<channel::Receiver<(Answer, Vec<Bytes>)>>);
+
+impl Asked {
+    /// The answer, if it comes in time.
+    pub fn wait(&self, timeout: Duration) -> Option<(Answer, Vec<Bytes>)> {
+        match self.0.lock().recv_timeout(timeout) {
+            Ok(told) => Some(told),
+            Err(channel::RecvTimeoutError::Timeout) => None,
+            Err(channel::RecvTimeoutError::Disconnected) => {
+                let message = "the scheduler has ended".to_owned();
+                Some((Err(Refusal { class: "OSError".into(), message }), Vec::new()))
+            }
+        }
+    }
+}
+
 fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
@@ -163,25 +180,12 @@ impl SchedulerServer {
         answer.recv().ok()
     }
 
-    /// Asks a question as a client would; waits for the answer for as long as `timeout` says.
-    pub fn ask(&self, question: &str, buffers: Vec<Bytes>, timeout: Option<Duration>) -> (Answer, Vec<Bytes>) {
+    /// Asks a question as a client would.
+    pub fn ask(&self, question: &str, buffers: Vec<Bytes>) -> Asked {
         let (answer, told) = channel::channel();
-        let refusal = |class: &str, message: String| (Err(Refusal { class: class.into(), message }), Vec::new());
-        let ask = Command::Ask { question: question.to_owned(), buffers, answer };
-        if self.commands.send(ask).is_err() {
-            return refusal("OSError", "the scheduler has ended".into());
-        }
-        let told = match timeout {
-            Some(timeout) => told.recv_timeout(timeout),
-            None => told.recv().map_err(|_| channel::RecvTimeoutError::Disconnected),
-        };
-        match told {
-            Ok(told) => told,
-            Err(channel::RecvTimeoutError::Timeout) => {
-                refusal("TimeoutError", format!("no answer within {:?}", timeout.unwrap_or_default()))
-            }
-            Err(channel::RecvTimeoutError::Disconnected) => refusal("OSError", "the scheduler has ended".into()),
-        }
+        // That nobody is there to answer is told by the answer.
+        let _ = self.commands.send(Command::Ask { question: question.to_owned(), buffers, answer });
+        Asked(Mutex::new(told))
     }
 
     /// The state of things, with at most `most` of the tasks that ran after that of number `since`, and the last lines of the log.

@@ -41,6 +41,7 @@ pub(super) enum Otherwise {
     Say(Answer),
     /// What has come so far.
     Calls(u64),
+    Restarts(u64),
 }
 
 impl Otherwise {
@@ -154,6 +155,7 @@ impl Core {
         match wait.otherwise {
             Otherwise::Say(answer) => self.answer(&wait.asker, answer, Vec::new()),
             Otherwise::Calls(group) => self.give_up_calls(group, &wait.asker),
+            Otherwise::Restarts(number) => self.give_up_restart(number, &wait.asker),
         }
     }
 }

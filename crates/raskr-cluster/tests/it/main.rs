@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 mod players;
 mod processes;
+mod questions;
 mod scheduler;
 mod strangers;
 mod support;

@@ -270,12 +270,16 @@ impl FakeClient {
         }
     }
 
-    /// Waits until so many futures are finished, and says how many were told of in vain.
+    /// Waits until so many futures are finished.
     pub async fn finished(&mut self, count: usize) {
-        let done = |heard: &[ToClient]| {
-            heard.iter().filter(|message| matches!(message, ToClient::Finished { .. })).count() >= count
-        };
-        while !done(&self.heard) {
+        let (mut seen, mut done) = (0, 0);
+        loop {
+            let new = &self.heard[seen..];
+            done += new.iter().filter(|message| matches!(message, ToClient::Finished { .. })).count();
+            seen = self.heard.len();
+            if done >= count {
+                return;
+            }
             self.step().await;
         }
     }

@@ -119,7 +119,7 @@ impl Scheduler {
         self.published.clear();
     }
 
-    pub(super) fn unpublish(&mut self, name: &str) {
+    fn unpublish(&mut self, name: &str) {
         for future in self.published.remove(name).unwrap_or_default() {
             self.unwant(PUBLISHER, future);
         }

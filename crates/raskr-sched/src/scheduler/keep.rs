@@ -24,6 +24,8 @@ impl Scheduler {
             now.since(*asked) < FETCH_EXPECTED
                 && tasks.find(*task).is_some_and(|slot| tasks[slot].state == State::Memory)
         });
+        let fetching = &self.fetching;
+        self.moving.retain(|copy, _| fetching.contains_key(copy));
         self.replenish();
         self.evacuate();
         self.thin_out();
@@ -55,7 +57,7 @@ impl Scheduler {
         workers.into_iter().map(|(_, worker)| worker).collect()
     }
 
-    fn fetch(&mut self, slot: u32, target: WorkerId) {
+    pub(super) fn fetch(&mut self, slot: u32, target: WorkerId) {
         let key = (self.tasks.id(slot), target);
         if !self.fetching.contains_key(&key) {
             self.fetching.insert(key, self.now);
@@ -167,13 +169,7 @@ impl Scheduler {
             for worker in self.tasks[slot].replicas.clone() {
                 // Copies on workers that leave, or are not heard, do not count as kept.
                 let safe = self.tasks[slot].replicas.iter().filter(|w| self.workers[w.0 as usize].is_there()).count();
-                let needed = || {
-                    let dependents = self.tasks[slot].dependents.iter().filter_map(|id| self.tasks.find(*id));
-                    dependents
-                        .map(|slot| &self.tasks[slot])
-                        .any(|task| task.state == State::Processing && task.worker == worker)
-                };
-                if safe > kept && short(self, worker) && !needed() {
+                if safe > kept && short(self, worker) && !self.is_used_at(slot, worker) {
                     self.free(slot, worker);
                     self.remove_replica(slot, worker);
                 }

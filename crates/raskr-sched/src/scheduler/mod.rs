@@ -7,6 +7,7 @@ mod clients;
 mod constraints;
 mod keep;
 mod place;
+mod rebalance;
 mod results;
 mod steal;
 mod task;
@@ -68,9 +69,10 @@ pub enum Event {
         workers: Vec<WorkerId>,
         deadline: Option<Duration>,
     },
-    /// What was published under this name is wanted for its sake no longer.
-    Unpublished {
-        name: Arc<str>,
+    /// Moves values from workers that hold most to those that hold least; of all tasks, and of all workers, for `None`.
+    RebalanceAsked {
+        tasks: Option<Vec<TaskId>>,
+        workers: Option<Vec<WorkerId>>,
     },
     /// Everything is given up, for all clients.
     Emptied,
@@ -220,6 +222,8 @@ pub struct Scheduler {
     puts: BTreeMap<u32, Put>,
     /// Copies that workers were told to fetch, and when.
     fetching: BTreeMap<(TaskId, WorkerId), Instant>,
+    /// Of those, which are to replace the copy of whom.
+    moving: BTreeMap<(TaskId, WorkerId), WorkerId>,
     /// Microseconds that queued tasks are expected to take.
     queued_micros: u64,
     /// Where to go on looking at them.
@@ -272,6 +276,7 @@ impl Scheduler {
             scarce: BTreeSet::new(),
             puts: BTreeMap::new(),
             fetching: BTreeMap::new(),
+            moving: BTreeMap::new(),
             queued_micros: 0,
             spare_next: 0,
             steal_turn: 0,
@@ -309,7 +314,7 @@ impl Scheduler {
                     self.retire(worker, deadline);
                 }
             }
-            Event::Unpublished { name } => self.unpublish(&name),
+            Event::RebalanceAsked { tasks, workers } => self.rebalance(tasks.as_deref(), workers.as_deref()),
             Event::Emptied => self.on_emptied(),
             Event::Ticked => self.on_ticked(),
         }

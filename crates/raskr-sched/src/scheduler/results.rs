@@ -187,6 +187,7 @@ impl Scheduler {
         if !self.accept(worker, &Held { task, bytes }) {
             self.say_to_worker(worker, ToWorker::Free { task, answer: true });
         }
+        self.finish_move(task, worker);
     }
 
     /// A worker cannot get an input: holders that have it not are none, and the worker is told of the others.

@@ -118,6 +118,12 @@ fn finish(core: &mut Core, group: u64) {
 }
 
 impl Core {
+    /// Asks a worker something whose answer nobody waits for.
+    pub fn call_beside(&mut self, worker: WorkerId, question: &Value) {
+        let call = self.services.calls.number();
+        self.say_beside(worker, WorkerHears::Call { call, question: question.to_string() }, Vec::new());
+    }
+
     pub fn on_reply(&mut self, call: u64, answer: Answer, buffers: Vec<Bytes>) {
         let calls = &mut self.services.calls;
         // A call whose answer nobody waits for is not listed.

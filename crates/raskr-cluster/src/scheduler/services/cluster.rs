@@ -3,11 +3,11 @@
 use raskr_sched::{WorkerStatus, WorkerView};
 use serde_json::{Map, Value, json};
 
-use super::super::asked::{Ask, Said, now};
+use super::super::asked::{Ask, Said, Told, now};
 use super::super::core::Core;
 use super::super::lines::Line;
 use super::nothing;
-use super::tasks::{address, by_worker};
+use super::tasks::{address, by_worker, name_of};
 
 fn status(status: WorkerStatus) -> &'static str {
     match status {
@@ -114,10 +114,40 @@ pub(super) fn task_stream(core: &mut Core, ask: Ask) -> Said {
 }
 
 pub(super) fn logs(core: &mut Core, ask: Ask) -> Said {
-    let most = ask.number("count")?.map_or(usize::MAX, |count| count as usize);
-    let lines: Vec<Value> =
-        core.log.last(most).map(|line| json!({ "at": line.at, "level": line.level, "text": line.text })).collect();
+    let most = ask.number("n")?.map_or(usize::MAX, |count| count as usize);
+    let mut lines: Vec<Value> = core.log.last(most).map(|line| json!([line.level, line.text])).collect();
+    lines.reverse();
     now(lines)
+}
+
+/// Everything, for people who look into what went wrong.
+pub(super) fn state(core: &mut Core, ask: Ask) -> Said {
+    let tasks = core.machine.task_views().map(|task| {
+        let holders: Vec<String> = task.holders.iter().map(|worker| address(core, *worker)).collect();
+        let told = json!({
+            "state": name_of(task.state),
+            "nbytes": task.bytes,
+            "who_has": holders,
+            "processing_on": task.worker.map(|worker| address(core, worker)),
+            "prefix": &**task.class,
+            "wants": task.wants,
+        });
+        (task.key.to_string(), told)
+    });
+    let tasks: Map<String, Value> = tasks.collect();
+    let clients: Map<String, Value> = core
+        .clients
+        .values()
+        .filter_map(|end| Some((end.name.as_ref()?.to_string(), json!({ "address": end.peer.address.to_string() }))))
+        .collect();
+    let load = core.machine.load();
+    let memory = json!({ "values": load.bytes, "limit": load.memory });
+    let logs: Vec<Value> = core.log.last(usize::MAX).map(|line| json!([line.at, line.level, line.text])).collect();
+    let identity = match identity(core, ask)? {
+        Told::Now(identity, _) => identity,
+        Told::Later => Value::Null,
+    };
+    now(json!({ "scheduler": identity, "tasks": tasks, "clients": clients, "memory": memory, "logs": logs }))
 }
 
 pub(super) fn shutdown(core: &mut Core, _: Ask) -> Said {

@@ -73,6 +73,8 @@ pub(super) struct Services {
     calls: calls::Calls,
     events: events::Events,
     leaving: workers::Leaving,
+    moving: workers::Moving,
+    restarting: workers::Restarting,
     locks: locks::Locks,
     queues: queues::Queues,
     semaphores: semaphores::Semaphores,
@@ -95,6 +97,7 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
     ("ncores", cluster::nthreads),
     ("nthreads", cluster::nthreads),
     ("shutdown", cluster::shutdown),
+    ("state", cluster::state),
     ("task_stream", cluster::task_stream),
     ("event_clear", events::event_clear),
     ("event_is_set", events::event_is_set),
@@ -133,6 +136,7 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
     ("variable_delete", variables::variable_delete),
     ("variable_get", variables::variable_get),
     ("variable_set", variables::variable_set),
+    ("rebalance", workers::rebalance),
     ("restart", workers::restart),
     ("restart_workers", workers::restart_workers),
     ("retire_workers", workers::retire_workers),
@@ -141,6 +145,7 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
 impl Core {
     pub fn services_tick(&mut self) {
         semaphores::expire(self);
+        workers::look_after_moves(self);
     }
 
     pub fn services_client_gone(&mut self, client: ClientId) {
@@ -150,6 +155,7 @@ impl Core {
 
     pub fn on_worker_joined(&mut self, worker: WorkerId) {
         calls::worker_joined(self, worker);
+        workers::worker_joined(self, worker);
     }
 
     pub fn on_worker_left(&mut self, worker: WorkerId) {

@@ -1,10 +1,8 @@
 //! What clients leave at the scheduler for others: metadata, and datasets under names.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use raskr_sched::Event;
 
 use super::super::asked::{Ask, Said, Told, now, refusal};
 use super::super::core::Core;
@@ -41,9 +39,7 @@ pub(super) fn publish(core: &mut Core, ask: Ask) -> Said {
 }
 
 pub(super) fn unpublish(core: &mut Core, ask: Ask) -> Said {
-    let name = ask.text("name")?;
-    core.services.store.datasets.remove(name);
-    core.feed(Event::Unpublished { name: Arc::from(format!("dataset:{name}")) });
+    core.services.store.datasets.remove(ask.text("name")?);
     nothing()
 }
 

@@ -1,10 +1,8 @@
 //! Variables: values under names, which clients set and wait for.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use raskr_sched::Event;
 use serde_json::{Value, json};
 
 use super::super::asked::{Ask, Said, Told};
@@ -41,8 +39,6 @@ pub(super) fn variable_get(core: &mut Core, ask: Ask) -> Said {
 }
 
 pub(super) fn variable_delete(core: &mut Core, ask: Ask) -> Said {
-    let name = ask.text("name")?;
-    core.services.variables.values.remove(name);
-    core.feed(Event::Unpublished { name: Arc::from(format!("variable:{name}")) });
+    core.services.variables.values.remove(ask.text("name")?);
     nothing()
 }

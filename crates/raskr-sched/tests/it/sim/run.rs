@@ -184,7 +184,8 @@ fn fault(world: &mut World) -> Checked {
             let deadline = world.random.chance(50).then(|| std::time::Duration::from_micros(while_));
             world.schedule(Event::RetireAsked { workers: worker.into_iter().collect(), deadline })?;
         }
-        88..92 => world.work(host, WorkerEvent::LeaveAsked)?,
+        88..90 => world.work(host, WorkerEvent::LeaveAsked)?,
+        90..92 => world.schedule(Event::RebalanceAsked { tasks: None, workers: None })?,
         92..96 => {
             // A value is lost in the store of a worker.
             let held: Vec<_> = world.hosts[host].worker.iter().flat_map(|worker| worker.holds()).collect();
@@ -226,7 +227,7 @@ fn make_peace(world: &mut World) -> Checked {
     Ok(())
 }
 
-/// Nothing is under way, nobody waits, and every host has a worker that takes tasks.
+/// Nothing is under way, nobody waits, everybody has heard what was said, and every host has a worker that takes tasks.
 pub fn is_settled(world: &World) -> bool {
     let views = world.scheduler.workers();
     let running = views.iter().filter(|view| view.status == WorkerStatus::Running).count();
@@ -241,6 +242,7 @@ pub fn is_settled(world: &World) -> bool {
         && !leaving
         && busy.iter().all(|state| world.scheduler.count(*state) == 0)
         && world.clients.iter().all(|client| client.is_settled() && client.link.unheard() == 0)
+        && world.client_links.values().all(|link| link.unheard() == 0)
         && world.hosts.iter().all(|host| host.worker.as_ref().is_some_and(|worker| worker.executing() == 0))
 }
 

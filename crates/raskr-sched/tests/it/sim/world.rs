@@ -63,7 +63,7 @@ pub struct World {
     /// How often each task was begun.
     pub tries: BTreeMap<Key, u32>,
     worker_links: BTreeMap<WorkerId, (Incarnation, Link<ToWorker, FromWorker>)>,
-    client_links: BTreeMap<ClientId, Link<ToClient, FromClient>>,
+    pub client_links: BTreeMap<ClientId, Link<ToClient, FromClient>>,
     /// Which host a worker is on.
     places: BTreeMap<WorkerId, usize>,
     /// What frozen processes have not heard yet.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raskr_sched::{Adaptive, Annotations, Change, Event, FromWorker, Reason, Registration, State, ToWorker, WorkerId};
+use raskr_sched::{
+    Adaptive, Annotations, Change, Event, FromClient, FromWorker, Reason, Registration, State, ToWorker, WorkerId,
+};
 
 use super::{Trace, gpu, note, on};
 
@@ -278,4 +280,55 @@ fn as_many_workers_are_asked_for_as_there_is_work_and_the_idlest_leave_after_a_w
     let values = |worker: &WorkerId| trace.scheduler.worker(*worker).unwrap().values_bytes;
     let stays = workers.iter().find(|worker| !leaving.contains(worker)).unwrap();
     assert!(leaving.iter().all(|worker| values(worker) <= values(stays)));
+}
+
+#[test]
+fn values_move_from_workers_that_hold_most_and_are_dropped_there_once_they_have_come() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 4);
+    let keys = ["w", "x", "y", "z"];
+    trace.submit(&keys.map(|key| (key, &[][..])), &keys);
+    for key in keys {
+        trace.finish(key, 1000);
+    }
+    let b = trace.worker("b", 4);
+    trace.said_to(b);
+    trace.on(Event::RebalanceAsked { tasks: None, workers: None });
+    let fetched: Vec<_> = trace
+        .said_to(b)
+        .into_iter()
+        .filter_map(|message| match message {
+            ToWorker::Fetch(input) => Some(input.task),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((fetched.len(), trace.scheduler.moving()), (2, 2));
+    trace.said_to(a);
+    for &task in &fetched {
+        trace.hear(b, FromWorker::Acquired { task, bytes: 1000 });
+    }
+    let freed: Vec<_> = fetched.iter().map(|&task| ToWorker::Free { task, answer: false }).collect();
+    assert_eq!((trace.said_to(a), trace.scheduler.moving()), (freed, 0));
+    let bytes = |worker| trace.scheduler.worker(worker).map(|view| view.values_bytes);
+    assert_eq!((bytes(a), bytes(b)), (Some(2000), Some(2000)));
+    // What is even stays as it is.
+    trace.on(Event::RebalanceAsked { tasks: None, workers: None });
+    assert_eq!(trace.scheduler.moving(), 0);
+}
+
+#[test]
+fn all_is_given_up_for_everybody() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    trace.submit(&[("done", &[]), ("runs", &["done"]), ("waits", &["runs"])], &["done", "waits"]);
+    trace.finish("done", 10);
+    trace.say(FromClient::Publish { name: Arc::from("kept"), futures: vec![trace.future("done")] });
+    trace.told();
+    trace.said_to(a);
+    trace.on(Event::Emptied);
+    assert_eq!((trace.scheduler.tasks(), trace.scheduler.published_names().len()), (0, 0));
+    assert_eq!(trace.told().len(), 2);
+    let said = trace.said_to(a);
+    assert!(said.iter().any(|message| matches!(message, ToWorker::Cancel { .. })), "{said:?}");
+    assert!(said.iter().any(|message| matches!(message, ToWorker::Free { .. })), "{said:?}");
 }
