@@ -181,10 +181,12 @@ class SpecCluster(Cluster):
             watched = [asyncio.ensure_future(self._wake.wait())]
             watched += [asyncio.ensure_future(worker.finished()) for worker in self.workers.values() if _tells(worker)]
             ends = [] if scheduler is None else [scheduler]
-            await asyncio.wait([*watched, *ends], timeout=self._sync_interval, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait([*watched, *ends], timeout=self._sync_interval, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in watched:
+                    task.cancel()
             self._wake.clear()
-            for task in watched:
-                task.cancel()
 
     async def _correct_state(self, starting: bool = False) -> None:
         """Starts the workers that are missing and ends those that are too many.
