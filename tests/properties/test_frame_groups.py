@@ -1,5 +1,6 @@
 """Groups of frames equal pandas', whatever the keys: aggregations, running results, functions of whole groups."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -105,6 +106,50 @@ def test_groups_without_order(folder, table, way, keys, program, split_out):
     options = {"split_out": split_out}
     same(df.groupby(keys).n.sum(**options), expected.groupby(keys).n.sum(), ordered=False)
     same(df.groupby(keys, sort=True).n.sum(**options), expected.groupby(keys, sort=True).n.sum())
+
+
+#: Types that the engine groups by as numbers: alone, and several that fit 128 bits or do not.
+NUMBERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "datetime64[ns]", "datetime64[s]"]
+
+
+@cases(20)
+@given(
+    kinds=st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=4),
+    rows=st.sampled_from([0, 1, 7, 300, 5000]),
+    few=st.booleans(),
+    npartitions=st.sampled_from([1, 3]),
+    seed=st.integers(0, 2**32),
+)
+def test_groups_by_whole_numbers(kinds, rows, few, npartitions, seed):
+    random = np.random.default_rng(seed)
+    columns = {}
+    for number, kind in enumerate(kinds):
+        if kind.startswith("datetime"):
+            counts = random.integers(0, 3 if few else 2000, rows) * 86_400
+            columns[f"k{number}"] = pd.Series(counts.astype("datetime64[s]")).astype(kind)
+        else:
+            limits = np.iinfo(kind)
+            some = np.array([limits.min, limits.max, 0, 1, limits.max - 1], dtype=kind)
+            wide = random.integers(limits.min, limits.max, rows, dtype=kind, endpoint=True)
+            columns[f"k{number}"] = random.choice(some, rows) if few else wide
+    values = {
+        "wide": random.integers(-(2**63), 2**63, rows),
+        "unsigned": random.integers(0, 2**64, rows, dtype="uint64"),
+        "small": random.integers(-100, 100, rows).astype("int16"),
+        "x": np.where(random.random(rows) < 0.2, np.nan, random.integers(-1000, 1000, rows) / 8),
+    }
+    table = pd.DataFrame(columns | values)
+    how = {
+        "wide": ["sum", "min", "max", "count"],
+        "unsigned": ["sum", "max"],
+        "small": ["sum", "mean", "var"],
+        "x": ["sum", "mean", "std", "min", "count", "median"],
+    }
+    keys = list(columns)
+    if rows:
+        same(dd.from_pandas(table, npartitions=npartitions).groupby(keys).agg(how), table.groupby(keys).agg(how))
+    fewer = {"wide": "sum", "x": "mean"}
+    same(dd.from_pandas(table, npartitions=npartitions).groupby(keys).agg(fewer), table.groupby(keys).agg(fewer))
 
 
 @cases(10)

@@ -8,11 +8,14 @@
 
 mod columns;
 mod condition;
+mod deal;
 mod error;
 mod evaluate;
 mod expr;
 mod gather;
+mod groups;
 mod lower;
+mod narrow;
 mod operators;
 mod order;
 mod ordered;

@@ -13,7 +13,7 @@ use raskr_base::Op;
 use raskr_graph::{Call, Input};
 
 use crate::error::FrameError;
-use crate::expr::Expr;
+use crate::groups::suits;
 use crate::operators::Node;
 use crate::plan::{JoinKind, Measure, Operation, Plan, SortKey};
 use crate::rewrite::{keys_only, parents_first, pruned, uses};
@@ -23,6 +23,10 @@ use crate::table::Table;
 /// Bytes of rows that one task of an exchange should get.
 const PIECE_BYTES: u64 = 64 << 20;
 const PIECES_MAX: u64 = 512;
+/// The same where groups are made of the rows by tables of our own, which are fast as long as they fit a cache.
+const GROUPS_BYTES: u64 = 8 << 20;
+/// The same where rows are joined: a task holds the rows of one side, and a table of them that is as large.
+const JOIN_BYTES: u64 = 12 << 20;
 /// A side of a join that is no larger goes whole to every partition of the other one.
 const SMALL_SIDE_BYTES: u64 = 16 << 20;
 
@@ -153,8 +157,7 @@ impl Lowering {
             }
             Operation::Aggregate { input, keys, measures, drop_missing } => {
                 let below = self.pipeline(input)?;
-                let made = self.aggregate(below, input.estimate(), keys, measures, schema)?;
-                if *drop_missing && !keys.is_empty() { with_keys(made, keys) } else { made }
+                self.aggregate(below, input.estimate(), keys, measures, *drop_missing, schema)?
             }
             Operation::Join { left, right, on, kind } => self.join(left, right, on, *kind, schema)?,
             Operation::Sort { input, keys, bounds } => self.sort(input, keys, bounds.as_ref())?,
@@ -196,10 +199,10 @@ impl Lowering {
         self.of_tables(calls, plan)
     }
 
-    /// How many pieces rows of so many bytes are cut in.
-    fn pieces(&self, bytes: u64, partitions: u32) -> usize {
+    /// How many pieces of no more than `piece` bytes rows of so many bytes are cut in.
+    fn pieces(&self, bytes: u64, piece: u64, partitions: u32) -> usize {
         let limit = self.options.memory_limit.unwrap_or(u64::MAX);
-        let piece = PIECE_BYTES.min(limit / 32 / self.options.threads.max(1) as u64).max(1 << 20);
+        let piece = piece.min(limit / 32 / self.options.threads.max(1) as u64).max(1 << 20);
         let parallel = u64::from(partitions).min(self.options.threads as u64);
         bytes.div_ceil(piece).clamp(parallel.max(1), PIECES_MAX) as usize
     }
@@ -210,6 +213,7 @@ impl Lowering {
         bytes: u64,
         keys: &[String],
         measures: &[Measure],
+        drop_missing: bool,
         schema: SchemaRef,
     ) -> Result<Pipeline, FrameError> {
         let rows = Arc::clone(&below.schema);
@@ -218,13 +222,18 @@ impl Lowering {
             mode,
             keys: keys.to_vec(),
             measures: measures.to_vec(),
+            drop_missing,
             rows: Arc::clone(&rows),
         };
         if below.partitions == 1 {
             let node = over(below.node, AggregateMode::Single);
             return Ok(Pipeline { node, schema, cheap: false, ..below });
         }
-        let count = if keys.is_empty() { 1 } else { self.pieces(bytes, below.partitions) };
+        let count = match keys.is_empty() {
+            true => 1,
+            false if suits(keys, measures, &rows)? => self.pieces(bytes, GROUPS_BYTES, below.partitions),
+            false => self.pieces(bytes, PIECE_BYTES, below.partitions),
+        };
         let whole = measures.iter().any(|measure| measure.statistic.needs_whole_groups());
         let (first, last) = match whole {
             true => (below.node, AggregateMode::Single),
@@ -276,7 +285,7 @@ impl Lowering {
         if small(left_bytes, &own) && (matches!(kind, JoinKind::Inner | JoinKind::Right) || other.partitions == 1) {
             return Ok(self.join_beside(other, own, true, on, kind, schema));
         }
-        let count = self.pieces(left_bytes + right_bytes, own.partitions.max(other.partitions));
+        let count = self.pieces(left_bytes + right_bytes, JOIN_BYTES, own.partitions.max(other.partitions));
         let estimate = (left_bytes + right_bytes) / count as u64;
         let (own_keys, other_keys): (Vec<String>, Vec<String>) = on.iter().cloned().unzip();
         let slots = vec![
@@ -319,7 +328,7 @@ impl Lowering {
         let mut below = self.pipeline(input)?;
         let count = match bounds {
             Some(bounds) => bounds.num_rows() + 1,
-            None => self.pieces(bytes, below.partitions),
+            None => self.pieces(bytes, PIECE_BYTES, below.partitions),
         };
         if count == 1 || below.partitions == 1 && bounds.is_none() {
             let parts = self.finished(below, Ending::Collect, "sort-input".to_owned());
@@ -422,19 +431,6 @@ fn picked(calls: &[Arc<Call>], count: usize) -> Vec<Vec<Input>> {
             .collect()
     };
     picks.iter().map(of).collect()
-}
-
-/// Only the groups of which every key is there.
-fn with_keys(pipeline: Pipeline, keys: &[String]) -> Pipeline {
-    let there = keys.iter().map(|key| Expr::Not(Box::new(Expr::IsMissing(Box::new(Expr::column(key))))));
-    let all = there.reduce(|all, next| Expr::binary(crate::expr::Binary::And, all, next));
-    match all {
-        Some(predicate) => {
-            let node = Node::Filter { input: Box::new(pipeline.node), predicate };
-            Pipeline { node, ..pipeline }
-        }
-        None => pipeline,
-    }
 }
 
 /// The columns that a node gives, for rows of a schema below it.

@@ -21,7 +21,8 @@ use datafusion_physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
 use crate::error::{FrameError, place_of};
 use crate::evaluate::physical;
-use crate::expr::Expr;
+use crate::expr::{Binary, Expr};
+use crate::groups::GroupsExec;
 use crate::plan::{JoinKind, Measure, Statistic};
 use crate::reader::PartitionReader;
 
@@ -51,6 +52,8 @@ pub enum Node {
         mode: AggregateMode,
         keys: Vec<String>,
         measures: Vec<Measure>,
+        /// Groups without a key are left out.
+        drop_missing: bool,
         rows: SchemaRef,
     },
     /// Which side is held in memory while the other passes is told by `hold_left`.
@@ -80,13 +83,16 @@ impl Node {
                     .collect::<Result<Vec<_>, FrameError>>()?;
                 Arc::new(ProjectionExec::try_new(columns, input).map_err(FrameError::datafusion("a projection"))?)
             }
-            Node::Filter { input, predicate } => {
+            Node::Filter { input, predicate } => filter(input.physical(leaf)?, predicate)?,
+            Node::Aggregate { input, mode, keys, measures, drop_missing, rows } => {
                 let input = input.physical(leaf)?;
-                let predicate = physical(predicate, &input.schema())?;
-                Arc::new(FilterExec::try_new(predicate, input).map_err(FrameError::datafusion("a filter"))?)
-            }
-            Node::Aggregate { input, mode, keys, measures, rows } => {
-                aggregate(input.physical(leaf)?, *mode, keys, measures, rows)?
+                match GroupsExec::planned(&input, *mode, keys, measures, *drop_missing, rows)? {
+                    Some(own) => own,
+                    None if *drop_missing && *mode != AggregateMode::Partial => {
+                        with_keys(aggregate(input, *mode, keys, measures, rows)?, keys)?
+                    }
+                    None => aggregate(input, *mode, keys, measures, rows)?,
+                }
             }
             Node::Join { left, right, on, kind, hold_left } => {
                 let (left, right) = (left.physical(leaf)?, right.physical(leaf)?);
@@ -133,6 +139,20 @@ fn aggregate(
         columns.push(ProjectionExpr { expr, alias: field.name().clone() });
     }
     Ok(Arc::new(ProjectionExec::try_new(columns, Arc::new(made)).map_err(failed())?))
+}
+
+fn filter(input: Arc<dyn ExecutionPlan>, predicate: &Expr) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+    let predicate = physical(predicate, &input.schema())?;
+    Ok(Arc::new(FilterExec::try_new(predicate, input).map_err(FrameError::datafusion("a filter"))?))
+}
+
+/// Only the groups of which every key is there.
+fn with_keys(groups: Arc<dyn ExecutionPlan>, keys: &[String]) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+    let there = keys.iter().map(|key| Expr::Not(Box::new(Expr::IsMissing(Box::new(Expr::column(key))))));
+    match there.reduce(|all, next| Expr::binary(Binary::And, all, next)) {
+        Some(predicate) => filter(groups, &predicate),
+        None => Ok(groups),
+    }
 }
 
 fn figure(measure: &Measure, rows: &SchemaRef) -> Result<Arc<AggregateFunctionExpr>, FrameError> {

@@ -5,8 +5,10 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion_common::hash_utils::{RandomState, create_hashes};
 
+use crate::deal::Dealt;
 use crate::error::{FrameError, place_of};
-use crate::gather::{Places, bits_for};
+use crate::gather::bits_for;
+use crate::narrow::{Narrow, resized};
 use crate::order::{Limits, Order};
 use crate::ordered::Ordered;
 use crate::plan::SortKey;
@@ -17,7 +19,8 @@ pub const ROWS_AT_ONCE: usize = 1 << 18;
 /// Other than the seeds that tables of groups use, whose buckets would otherwise be filled unevenly.
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Batches in `count` pieces; rows of equal keys are in the same piece, whatever the batches are.
+/// Batches in `count` pieces, in which whole numbers take as few bytes as they need; rows of equal keys are in the same piece,
+/// whatever the batches are.
 pub fn by_hash(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
@@ -26,7 +29,7 @@ pub fn by_hash(
 ) -> Result<Vec<Table>, FrameError> {
     let places = keys.iter().map(|key| place_of(schema, key)).collect::<Result<Vec<_>, _>>()?;
     let state = RandomState::with_seed(SEED);
-    cut(schema, batches, count, |batch| {
+    cut(schema, batches, count, Some(Narrow::new(schema)), |batch| {
         let columns: Vec<&ArrayRef> = places.iter().map(|&place| batch.column(place)).collect();
         let mut hashes = vec![0; batch.num_rows()];
         create_hashes(columns, &state, &mut hashes).map_err(FrameError::datafusion("cutting rows by key"))?;
@@ -43,17 +46,21 @@ pub fn by_range(
     bounds: &RecordBatch,
 ) -> Result<Vec<Table>, FrameError> {
     let limits = Limits::new(schema, keys, bounds)?;
-    cut(schema, batches, bounds.num_rows() + 1, |batch| limits.ranges(batch))
+    cut(schema, batches, bounds.num_rows() + 1, None, |batch| limits.ranges(batch))
 }
 
 fn cut(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
     count: usize,
+    mut narrow: Option<Narrow>,
     piece_of: impl Fn(&RecordBatch) -> Result<Vec<u32>, FrameError>,
 ) -> Result<Vec<Table>, FrameError> {
     let mut pieces: Vec<Vec<RecordBatch>> = vec![Vec::new(); count];
     let mut flush = |waiting: &[RecordBatch]| -> Result<(), FrameError> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let together;
         let (waiting, bits) = match bits_for(waiting) {
             Some(bits) => (waiting, bits),
@@ -63,27 +70,22 @@ fn cut(
             }
         };
         let numbers = waiting.iter().map(&piece_of).collect::<Result<Vec<_>, _>>()?;
-        let mut ends = vec![0; count + 1];
-        for &number in numbers.iter().flatten() {
-            ends[number as usize + 1] += 1;
-        }
-        for place in 1..=count {
-            ends[place] += ends[place - 1];
-        }
-        let starts = ends.clone();
-        let mut order = vec![0; starts[count]];
-        for (batch, numbers) in numbers.iter().enumerate() {
-            for (row, &number) in numbers.iter().enumerate() {
-                let end: &mut usize = &mut ends[number as usize];
-                order[*end] = ((batch as u64) << bits) as u32 | row as u32;
-                *end += 1;
+        let small;
+        let (schema, waiting) = match &mut narrow {
+            Some(narrow) => {
+                if narrow.widen(waiting) {
+                    for batch in pieces.iter_mut().flatten() {
+                        *batch = resized(batch, narrow.schema())?;
+                    }
+                }
+                small = waiting.iter().map(|batch| resized(batch, narrow.schema())).collect::<Result<Vec<_>, _>>()?;
+                (narrow.schema(), &small[..])
             }
-        }
-        let order = Places::new(order, bits);
-        for (number, piece) in pieces.iter_mut().enumerate() {
-            let (start, end) = (starts[number], starts[number + 1]);
-            if end > start {
-                piece.push(compacted(&order.between(start, end).batch(schema, waiting)?)?);
+            None => (schema, waiting),
+        };
+        for (piece, batch) in pieces.iter_mut().zip(Dealt::new(numbers, count, bits).batches(schema, waiting)?) {
+            if batch.num_rows() > 0 {
+                piece.push(compacted(&batch)?);
             }
         }
         Ok(())
@@ -101,6 +103,7 @@ fn cut(
         }
     }
     flush(&waiting)?;
+    let schema = narrow.as_ref().map_or(schema, Narrow::schema);
     Ok(pieces.into_iter().map(|batches| Table::new(SchemaRef::clone(schema), batches)).collect())
 }
 

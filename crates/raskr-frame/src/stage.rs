@@ -17,6 +17,8 @@ use raskr_graph::{Call, Input};
 
 use crate::error::{FrameError, place_of};
 use crate::expr::Expr;
+use crate::groups::{PROBED_RATIO, PROBED_ROWS};
+use crate::narrow::resized;
 use crate::operators::Node;
 use crate::ordered::{Ordered, table_of};
 use crate::pieces::{bounds, by_hash, by_range, sample, sorted};
@@ -27,10 +29,6 @@ use crate::table::Table;
 
 /// Rows of a batch within a stage.
 const BATCH_ROWS: usize = 8192;
-/// States of groups are not worth while, and rows are handed on as they are, where so many rows have nearly as many groups:
-/// some 300 thousand in all.
-const PROBED_ROWS: usize = 30_000;
-const PROBED_RATIO: f64 = 0.95;
 /// Keys of a partition that tell where ranges begin.
 const SAMPLE_ROWS: usize = 2000;
 
@@ -99,9 +97,11 @@ impl StageOp {
                     let before: usize = self.slots[..*slot].iter().sum();
                     let mut batches = Vec::new();
                     for value in &inputs[before..before + self.slots[*slot]] {
-                        batches.extend(table_of(value)?.batches().iter().cloned().map(Ok));
+                        batches.extend(table_of(value)?.batches().iter().cloned());
                     }
-                    Ok(SourceExec::new("input", Arc::clone(schema), Box::new(batches.into_iter())))
+                    let wide = Arc::clone(schema);
+                    let batches = batches.into_iter().map(move |batch| resized(&batch, &wide));
+                    Ok(SourceExec::new("input", Arc::clone(schema), Box::new(batches)))
                 }
                 _ => Err(not_a_leaf()),
             }

@@ -8,6 +8,7 @@ except ImportError as error:
     ) from error
 
 from raskr.base import compute
+from raskr.dataframe._memory import return_freed_memory as _return_freed_memory
 from raskr.dataframe.collection import DataFrame, Index, Series
 from raskr.dataframe.concatenation import concat
 from raskr.dataframe.conversion import to_datetime, to_numeric, to_timedelta
@@ -40,6 +41,8 @@ from raskr.dataframe.overlapping import map_overlap
 from raskr.dataframe.repartitioning import repartition
 from raskr.dataframe.reshape import get_dummies, melt, pivot_table
 from raskr.dataframe.sources import from_array, from_dask_array, from_delayed, from_map, from_pandas
+
+_return_freed_memory()
 
 __all__ = [
     "Aggregation",

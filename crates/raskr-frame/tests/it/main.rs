@@ -1,6 +1,7 @@
 //! Plans over tables in memory, run on the calling thread and compared with what is written down or found naively.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod groups;
 mod run;
 
 use std::sync::Arc;
