@@ -49,6 +49,7 @@ mod security;
 mod stream;
 mod token;
 mod wire;
+mod worker;
 mod write;
 
 pub use address::{Address, DEFAULT_PORT, Host};
@@ -69,3 +70,4 @@ pub use scheduler::{Asked, ClassSeen, Lag, LogLine, Ran, SchedulerServer, Server
 pub use security::{PemFiles, Security};
 pub use token::{TOKEN_VARIABLE, Token};
 pub use wire::{Answer, ClientHears, ClientSays, DataHears, DataSays, Refusal, WorkerHears, WorkerSays};
+pub use worker::{Contact, End, WorkerServer, WorkerSettings};

@@ -27,7 +27,9 @@ pub struct Work {
     pub index: u32,
     pub arguments: Option<Blob>,
     /// In the order of the submission.
-    pub inputs: Vec<Stored>,
+    pub inputs: Vec<(TaskId, Stored)>,
+    /// Tasks of its body take next to no time: it may wait behind others of the kind.
+    pub short: bool,
 }
 
 /// How a task ended.
@@ -42,13 +44,17 @@ pub enum Ended {
     },
     /// The process in which it ran died under it.
     Died(Death),
-    /// The process in which it waited for its turn died; it had not begun.
+    /// It had not begun when its process died, or when what it waited for proved to take long.
     Untouched,
 }
 
 /// What became of tasks, told to the shell. Never blocks; may be called from any thread.
 pub trait Progress: Send + Sync {
     fn ended(&self, task: TaskId, attempt: Attempt, ended: Ended);
+    /// A task that was expected to be short, or that others wait behind, has been running for a while.
+    fn began(&self, task: TaskId, attempt: Attempt);
+    /// An input in a form that had better be kept in place of the one that was given: in memory that children can map.
+    fn replaced(&self, task: TaskId, value: Packed);
     /// The task waits for others and needs no thread until it ends (`secede`), or wants one again (`rejoin`).
     fn seceded(&self, task: TaskId, attempt: Attempt, away: bool);
     /// Something for those who listen to a topic at the scheduler.
@@ -63,7 +69,8 @@ pub trait Runner: Send + Sync + 'static {
     fn start(&self, progress: Arc<dyn Progress>, threads: usize);
     fn keep_body(&self, body: BodyId, code: Blob);
     fn forget_body(&self, body: BodyId);
-    /// Begins tasks; more than `threads` may be under way, of which those above wait their turn in the same order.
+    /// Begins tasks; more than `threads` may be under way, of which those above wait their turn in the same order. Those
+    /// that would wait behind one that takes long are given back as [`Ended::Untouched`].
     fn execute(&self, work: Vec<Work>);
     /// Stops a task if that is possible; its end is told all the same.
     fn interrupt(&self, task: TaskId, attempt: Attempt);

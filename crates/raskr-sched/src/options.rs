@@ -60,6 +60,9 @@ pub struct WorkerOptions {
     pub scheduler_lost_after: Duration,
     /// How long values are kept without a scheduler.
     pub keep_without_scheduler: Duration,
+    /// How much work that takes next to no time is handed over ahead of its turn, and how many tasks of it, per thread.
+    pub ahead: Duration,
+    pub ahead_tasks_max: usize,
     /// Bytes that are on their way from peers at most, unless it is one value.
     pub gather_bytes_max: u64,
     /// Bytes asked of one peer at once, unless it is one value.
@@ -85,6 +88,8 @@ impl Default for WorkerOptions {
             register_every: Duration::from_secs(1),
             scheduler_lost_after: Duration::from_secs(15),
             keep_without_scheduler: Duration::from_secs(60),
+            ahead: Duration::from_millis(4),
+            ahead_tasks_max: 128,
             gather_bytes_max: 256 << 20,
             gather_batch_bytes: 64 << 20,
             gathers_max: 32,

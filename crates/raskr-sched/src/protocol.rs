@@ -388,6 +388,12 @@ pub enum FromWorker {
         absent: SmallVec<[WorkerId; 2]>,
     },
     Paused(bool),
+    /// A task that runs waits for others and needs no thread (`away`), or has one again.
+    Seceded {
+        task: TaskId,
+        attempt: Attempt,
+        away: bool,
+    },
     /// Asked from outside to end: move what is unique here away, then say so.
     Leaving,
 }

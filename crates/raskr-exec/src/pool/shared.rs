@@ -42,6 +42,14 @@ impl SharedBuffer {
         Ok(SharedBuffer { id, file: Some(file), map, start: 0, len: bytes.len() })
     }
 
+    /// The next `len` bytes of a reader.
+    pub fn read_from(from: &mut dyn io::Read, len: usize) -> io::Result<Arc<SharedBuffer>> {
+        let (file, map) = blank(len)?;
+        // SAFETY: mapped with this length, zeroed, and nobody else has it yet.
+        from.read_exact(unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), len) })?;
+        Ok(Arc::new(SharedBuffer { id: fresh_id(), file: Some(file), map, start: 0, len }))
+    }
+
     /// The bytes moved to a memory file whose pages then stand in their place, so that they are in memory only once.
     /// What is written there later is seen by nobody else. Memory without whole pages is copied.
     ///
@@ -220,6 +228,15 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
             assert_eq!(SharedBuffer::copy_of(&bytes).expect("a copy").as_slice(), bytes);
         }
+    }
+
+    #[test]
+    fn what_a_reader_has_can_be_read_straight_to_a_buffer() {
+        let bytes: Vec<u8> = (0..70_000).map(|i| (i % 251) as u8).collect();
+        let mut from = &bytes[..];
+        let first = SharedBuffer::read_from(&mut from, 69_000).expect("read");
+        assert_eq!((first.as_slice(), from.len()), (&bytes[..69_000], 1000));
+        assert!(SharedBuffer::read_from(&mut from, 1001).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod run;
 
 use pyo3::prelude::*;
 
-pub use pickle::{PACKED_KIND, Packed};
+pub use pickle::{PACKED_KIND, Packed, pickle};
 pub use run::{Conditions, Processes};
 
 /// Ends the child processes and the threads that wait for work.

@@ -304,6 +304,7 @@ impl Scheduler {
             losses: 0,
             state: State::Released,
             started: false,
+            seceded: false,
             retracting: false,
             resend: false,
             arrived: false,

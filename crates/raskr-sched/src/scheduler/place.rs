@@ -175,6 +175,7 @@ impl Scheduler {
     /// What an owner's books say of a task is taken back; the state says what becomes of it.
     pub(super) fn unassign(&mut self, slot: u32) {
         let resources = self.constraint(slot).resources.clone();
+        self.set_seceded(slot, false);
         let task = &mut self.tasks[slot];
         (task.started, task.retracting) = (false, false);
         let worker = task.worker;

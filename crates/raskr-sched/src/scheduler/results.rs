@@ -46,6 +46,12 @@ impl Scheduler {
                 }
                 FromWorker::Missing { task, absent } => self.on_missing(worker, task, &absent),
                 FromWorker::Paused(paused) => self.on_paused(worker, paused),
+                FromWorker::Seceded { task, attempt, away } => {
+                    if let Some(slot) = self.owned(worker, task, attempt) {
+                        self.set_seceded(slot, away);
+                        self.refresh(worker);
+                    }
+                }
                 FromWorker::Leaving => self.retire(worker, Some(self.options.drain)),
             }
         }
@@ -67,6 +73,24 @@ impl Scheduler {
         if let Some(slot) = self.owned(worker, task, attempt) {
             self.tasks[slot].started = true;
             self.tell(slot, What::Started { worker, attempt });
+        }
+    }
+
+    /// A task that waits for others takes no thread of its worker: the worker counts as having one more.
+    pub(super) fn set_seceded(&mut self, slot: u32, away: bool) {
+        let task = &mut self.tasks[slot];
+        if std::mem::replace(&mut task.seceded, away) == away {
+            return;
+        }
+        let record = &mut self.workers[task.worker.0 as usize];
+        if away {
+            (record.away, record.threads) = (record.away + 1, record.threads + 1);
+            self.threads += 1;
+            self.steal_due = true;
+        } else {
+            (record.away, record.threads) = (record.away - 1, record.threads - 1);
+            // Who is gone has been taken from the sum with all its threads.
+            self.threads -= u64::from(!record.gone);
         }
     }
 

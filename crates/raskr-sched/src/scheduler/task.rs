@@ -120,6 +120,8 @@ pub(crate) struct Task {
     pub state: State,
     /// The worker said that it runs.
     pub started: bool,
+    /// It runs, waits for others and takes no thread.
+    pub seceded: bool,
     /// It was asked back, and the answer is under way.
     pub retracting: bool,
     /// A value that clients sent and can send again.

@@ -162,6 +162,8 @@ impl Scheduler {
         for &slot in &record.holds {
             self.of_task(slot, "a holder is listed", true, self.tasks[slot].replicas.contains(&worker))?;
         }
+        let away = record.processing.iter().filter(|(_, slot)| self.tasks[*slot].seceded).count();
+        self.whole(&name, "tasks that have seceded are counted", away, record.away as usize)?;
         if record.gone {
             self.whole(&name, "who is gone has nothing", (0, 0), (record.processing.len(), record.holds.len()))?;
         }

@@ -63,7 +63,10 @@ pub(super) struct WorkerRecord {
     pub paused: bool,
     pub suspect: bool,
     pub retirement: Option<Retirement>,
+    /// Tasks that it can run at once, those that have seceded among them.
     pub threads: u32,
+    /// Tasks that have seceded.
+    pub away: u32,
     pub memory_limit: u64,
     /// In all, and taken by tasks that it has.
     pub resources: BTreeMap<Arc<str>, (u64, u64)>,
@@ -175,6 +178,7 @@ impl Scheduler {
             suspect: false,
             retirement: None,
             threads: threads.max(1),
+            away: 0,
             memory_limit,
             resources: resources.into_iter().map(|(name, total)| (name, (total, 0))).collect(),
             processing: BTreeSet::new(),
@@ -375,7 +379,7 @@ impl Scheduler {
             address: record.address.clone(),
             host: record.host.clone(),
             status: record.status(),
-            threads: record.threads,
+            threads: record.threads - record.away,
             memory_limit: record.memory_limit,
             resources: record.resources.iter().map(|(name, (total, _))| (name.clone(), *total)).collect(),
             memory: record.memory,

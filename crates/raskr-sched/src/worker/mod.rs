@@ -17,7 +17,7 @@ use crate::options::WorkerOptions;
 use crate::protocol::{Blob, Death, FromWorker, Held, MemoryReport, Peer, Raised, Registration, ToWorker, Welcome};
 
 use data::{Datum, DatumState, Gather, PeerRecord};
-use runs::{Execution, Run};
+use runs::{Execution, Load, Run};
 use session::Session;
 
 /// How the execution of a task ended.
@@ -33,6 +33,8 @@ pub enum Executed {
     },
     /// The process in which it ran died under it.
     Died(Death),
+    /// It was not begun, and has to wait for its turn again.
+    Untouched,
 }
 
 /// What happened.
@@ -78,6 +80,17 @@ pub enum WorkerEvent {
         task: TaskId,
         attempt: Attempt,
         executed: Executed,
+    },
+    /// A task has been running for longer than those that are handed over ahead of their turn ought to.
+    Began {
+        task: TaskId,
+        attempt: Attempt,
+    },
+    /// A task that runs waits for others and needs no thread (`away`), or wants one again.
+    Seceded {
+        task: TaskId,
+        attempt: Attempt,
+        away: bool,
     },
     /// The store lost a value.
     ValueLost {
@@ -160,6 +173,8 @@ pub struct Execute {
     pub index: u32,
     pub arguments: Option<Blob>,
     pub inputs: Vec<TaskId>,
+    /// Tasks of its body take next to no time: it may wait behind others of the kind.
+    pub short: bool,
 }
 
 #[derive(Debug)]
@@ -174,6 +189,10 @@ pub struct Worker {
     runs: BTreeMap<TaskId, Run>,
     ready: BTreeSet<(Priority, TaskId)>,
     executing: BTreeMap<(TaskId, Attempt), Execution>,
+    /// What is under way, by what it asks of threads.
+    load: Load,
+    /// What tasks of a body took lately.
+    body_micros: BTreeMap<BodyId, u64>,
     /// In all, and taken by what is executing.
     resources: BTreeMap<Arc<str>, (u64, u64)>,
     data: BTreeMap<TaskId, Datum>,
@@ -205,6 +224,8 @@ impl Worker {
             runs: BTreeMap::new(),
             ready: BTreeSet::new(),
             executing: BTreeMap::new(),
+            load: Load::default(),
+            body_micros: BTreeMap::new(),
             resources,
             data: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -252,6 +273,8 @@ impl Worker {
             WorkerEvent::GatherFailed { request } => self.on_gather_failed(request),
             WorkerEvent::Put { request, task, bytes } => self.on_put(request, task, bytes),
             WorkerEvent::Executed { task, attempt, executed } => self.on_executed(task, attempt, executed),
+            WorkerEvent::Began { task, attempt } => self.on_began(task, attempt),
+            WorkerEvent::Seceded { task, attempt, away } => self.on_seceded(task, attempt, away),
             WorkerEvent::ValueLost { task } => self.on_value_lost(task),
             WorkerEvent::MemoryChanged(report) => self.on_memory(report),
             WorkerEvent::LeaveAsked => {
@@ -269,7 +292,10 @@ impl Worker {
     fn on_message(&mut self, message: ToWorker) {
         match message {
             ToWorker::Body { body, code } => self.actions.push(WorkerAction::KeepBody { body, code }),
-            ToWorker::ForgetBody { body } => self.actions.push(WorkerAction::ForgetBody { body }),
+            ToWorker::ForgetBody { body } => {
+                self.body_micros.remove(&body);
+                self.actions.push(WorkerAction::ForgetBody { body });
+            }
             ToWorker::Run(run) => self.on_run(run),
             ToWorker::Retract { task, attempt } => self.on_retract(task, attempt),
             ToWorker::Cancel { task, attempt } => self.on_cancel(task, attempt),

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::data::{Datum, DatumState};
 use super::{Execute, Executed, Worker, WorkerAction};
-use crate::ids::{Attempt, Priority, TaskId};
+use crate::ids::{Attempt, BodyId, Priority, TaskId, micros};
 use crate::protocol::{FromWorker, MemoryReport, RunTask};
+
+/// A new duration counts for one in so many.
+const AVERAGE_OVER: u64 = 8;
 
 /// A task that this worker has.
 #[derive(Debug)]
@@ -16,14 +19,55 @@ pub(super) struct Run {
     pub executing: bool,
 }
 
-/// A body that runs.
+/// A body that runs, or was handed over to run after others.
 #[derive(Debug)]
 pub(super) struct Execution {
+    pub body: BodyId,
     pub resources: Vec<(Arc<str>, u64)>,
+    /// What it is expected to take, when that is next to nothing.
+    pub short: Option<u64>,
+    /// It waits for others and needs no thread.
+    pub away: bool,
+    /// The scheduler was told that it runs.
+    pub told: bool,
     /// The scheduler waits for this attempt.
     pub current: bool,
     /// It was current when the session ended: its value may be of use.
     pub orphan: bool,
+}
+
+/// What executions ask of threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// That take a thread each.
+    pub long: usize,
+    pub short: usize,
+    /// What the short ones are expected to take together.
+    pub short_micros: u64,
+}
+
+impl Load {
+    pub fn add(&mut self, execution: &Execution) {
+        match execution.short {
+            _ if execution.away => {}
+            Some(micros) => {
+                self.short += 1;
+                self.short_micros += micros;
+            }
+            None => self.long += 1,
+        }
+    }
+
+    fn remove(&mut self, execution: &Execution) {
+        match execution.short {
+            _ if execution.away => {}
+            Some(micros) => {
+                self.short -= 1;
+                self.short_micros -= micros;
+            }
+            None => self.long -= 1,
+        }
+    }
 }
 
 impl Worker {
@@ -96,14 +140,62 @@ impl Worker {
     }
 
     pub(super) fn start_runs(&mut self) {
-        while self.executing.len() < self.me.threads.max(1) as usize {
+        loop {
+            let threads = self.me.threads.max(1) as usize;
+            let Load { long, short, .. } = self.load;
+            if long >= threads {
+                return;
+            }
             // Only what ends frees memory: short of it, one thing goes on at a time, unless nothing can be spilled.
             if self.paused && (!self.executing.is_empty() || self.is_stuck()) {
                 return;
             }
             let fits = |task: &TaskId| self.runs.get(task).is_some_and(|run| self.has_resources(&run.spec.resources));
             let Some((_, task)) = self.ready.iter().copied().find(|(_, task)| fits(task)) else { return };
-            self.start(task);
+            if long + short >= threads && !self.may_go_ahead(task, threads - long) {
+                return;
+            }
+            self.start(task, long + short < threads);
+        }
+    }
+
+    /// May a task be handed over although all threads have something to do? Tasks that take next to no time are, so that
+    /// nobody waits between two of them.
+    fn may_go_ahead(&self, task: TaskId, threads: usize) -> bool {
+        let Some(spec) = self.runs.get(&task).map(|run| &run.spec) else { return false };
+        let Some(expected) = self.short_micros(spec.body) else { return false };
+        let ahead = micros(self.options.ahead).saturating_mul(threads as u64);
+        spec.resources.is_empty()
+            && self.load.short < threads * self.options.ahead_tasks_max
+            && self.load.short_micros + expected <= ahead
+    }
+
+    fn short_micros(&self, body: BodyId) -> Option<u64> {
+        let lately = self.body_micros.get(&body).copied()?;
+        (lately < micros(self.options.ahead) / 4).then_some(lately)
+    }
+
+    /// It takes longer than tasks that others can wait behind.
+    pub(super) fn on_began(&mut self, task: TaskId, attempt: Attempt) {
+        let Some(execution) = self.executing.get_mut(&(task, attempt)) else { return };
+        self.load.remove(execution);
+        execution.short = None;
+        self.load.add(execution);
+        if !std::mem::replace(&mut execution.told, true) && execution.current {
+            self.say(FromWorker::Started { task, attempt });
+        }
+    }
+
+    pub(super) fn on_seceded(&mut self, task: TaskId, attempt: Attempt, away: bool) {
+        let Some(execution) = self.executing.get_mut(&(task, attempt)) else { return };
+        if execution.away == away {
+            return;
+        }
+        self.load.remove(execution);
+        (execution.away, execution.short) = (away, None);
+        self.load.add(execution);
+        if execution.current {
+            self.say(FromWorker::Seceded { task, attempt, away });
         }
     }
 
@@ -113,7 +205,8 @@ impl Worker {
         })
     }
 
-    fn start(&mut self, task: TaskId) {
+    fn start(&mut self, task: TaskId, at_once: bool) {
+        let short = self.runs.get(&task).and_then(|run| self.short_micros(run.spec.body));
         let Some(run) = self.runs.get_mut(&task) else { return };
         run.executing = true;
         let spec = &run.spec;
@@ -124,7 +217,16 @@ impl Worker {
                 *used += amount;
             }
         }
-        let execution = Execution { resources: spec.resources.clone(), current: true, orphan: false };
+        let execution = Execution {
+            body: spec.body,
+            resources: spec.resources.clone(),
+            short,
+            away: false,
+            told: at_once,
+            current: true,
+            orphan: false,
+        };
+        self.load.add(&execution);
         self.executing.insert((task, attempt), execution);
         self.actions.push(WorkerAction::Execute(Execute {
             task,
@@ -134,8 +236,11 @@ impl Worker {
             index: spec.index,
             arguments: spec.arguments.clone(),
             inputs: spec.inputs.iter().map(|input| input.task).collect(),
+            short: short.is_some(),
         }));
-        self.say(FromWorker::Started { task, attempt });
+        if at_once {
+            self.say(FromWorker::Started { task, attempt });
+        }
     }
 
     pub(super) fn on_executed(&mut self, task: TaskId, attempt: Attempt, executed: Executed) {
@@ -144,6 +249,11 @@ impl Worker {
             if let Some((_, used)) = self.resources.get_mut(name) {
                 *used -= amount;
             }
+        }
+        self.load.remove(&execution);
+        if let Executed::Done { micros, .. } | Executed::Raised { micros, .. } = executed {
+            let lately = self.body_micros.entry(execution.body).or_insert(micros);
+            *lately = (*lately * (AVERAGE_OVER - 1) + micros) / AVERAGE_OVER;
         }
         if !execution.current {
             if let Executed::Done { bytes, .. } = executed {
@@ -156,6 +266,9 @@ impl Worker {
                 }
             }
             return;
+        }
+        if executed == Executed::Untouched {
+            return self.wait_again(task);
         }
         if let Some(run) = self.runs.remove(&task) {
             for input in &run.spec.inputs {
@@ -181,7 +294,22 @@ impl Worker {
             }
             Executed::Raised { error, micros } => self.say(FromWorker::Failed { task, attempt, error, micros }),
             Executed::Died(death) => self.say(FromWorker::Killed { task, attempt, death }),
+            Executed::Untouched => {}
         }
+    }
+
+    /// A task that was handed over and not begun is ready again, unless it lost an input meanwhile.
+    fn wait_again(&mut self, task: TaskId) {
+        let Some(run) = self.runs.remove(&task) else { return };
+        let spec = run.spec;
+        let mut absent = 0;
+        for input in &spec.inputs {
+            absent += usize::from(!self.need(input.task, input.bytes, &input.holders, Some((spec.priority, task))));
+        }
+        if absent == 0 {
+            self.ready.insert((spec.priority, task));
+        }
+        self.runs.insert(task, Run { spec, absent, executing: false });
     }
 
     pub(super) fn on_memory(&mut self, report: MemoryReport) {

@@ -5,13 +5,19 @@ use std::fmt::Debug;
 
 use super::Worker;
 use super::data::DatumState;
+use super::runs::Load;
 use super::session::Session;
 use crate::error::Violation;
 
 impl Worker {
     /// The first thing found wrong.
     pub fn validate(&self) -> Result<(), Violation> {
-        self.rule("threads are not exceeded", true, self.executing.len() <= self.me.threads.max(1) as usize)?;
+        let threads = self.me.threads.max(1) as usize;
+        let mut load = Load::default();
+        self.executing.values().for_each(|execution| load.add(execution));
+        self.rule("what threads have to do is summed", load, self.load)?;
+        let ahead = self.executing.values().filter(|execution| !execution.told && execution.short.is_some()).count();
+        self.rule("little is handed over ahead", true, ahead <= threads * self.options.ahead_tasks_max)?;
         let mut used: BTreeMap<_, u64> = BTreeMap::new();
         for execution in self.executing.values() {
             for (name, amount) in &execution.resources {

@@ -15,6 +15,9 @@ const ME: WorkerId = WorkerId(0);
 const PEER: WorkerId = WorkerId(1);
 const OTHER: WorkerId = WorkerId(2);
 
+/// What a task takes that others can't wait behind.
+const LONG: u64 = 100_000;
+
 struct Host {
     worker: Worker,
     now: Instant,
@@ -86,7 +89,7 @@ impl Host {
     }
 
     fn done(&mut self, slot: u32, bytes: u64) -> Vec<WorkerAction> {
-        let executed = Executed::Done { bytes, micros: 1 };
+        let executed = Executed::Done { bytes, micros: LONG };
         self.on(WorkerEvent::Executed { task: id(slot), attempt: Attempt(1), executed })
     }
 
@@ -133,7 +136,7 @@ fn tasks_run_by_priority_as_threads_become_free() {
     assert_eq!(executed(&actions), [1, 2]);
     let actions = host.done(2, 7);
     assert_eq!(executed(&actions), [3]);
-    let finished = FromWorker::Finished { task: id(2), attempt: Attempt(1), bytes: 7, micros: 1 };
+    let finished = FromWorker::Finished { task: id(2), attempt: Attempt(1), bytes: 7, micros: LONG };
     let started = FromWorker::Started { task: id(3), attempt: Attempt(1) };
     assert_eq!(said(&actions), [finished, started]);
 }
@@ -375,4 +378,48 @@ fn a_value_that_a_client_sends_again_stays_though_it_was_to_go() {
     assert_eq!(said(&actions), [FromWorker::Acquired { task: id(1), bytes: 10 }]);
     host.done(2, 1);
     assert!(!host.done(3, 1).contains(&WorkerAction::Drop { task: id(1) }));
+}
+
+/// The slots that were said to have begun.
+fn begun(actions: &[WorkerAction]) -> Vec<u32> {
+    let said = said(actions);
+    let begun = said.iter().filter_map(|message| match message {
+        FromWorker::Started { task, .. } => Some(task.slot),
+        _ => None,
+    });
+    begun.collect()
+}
+
+#[test]
+fn short_tasks_are_handed_over_ahead_and_come_back_when_one_proves_long() {
+    let mut host = Host::new(1);
+    host.run(vec![run(1, &[])]);
+    let short = Executed::Done { bytes: 1, micros: 500 };
+    host.on(WorkerEvent::Executed { task: id(1), attempt: Attempt(1), executed: short });
+    let actions = host.run((2..30).map(|slot| run(slot, &[])).collect());
+    // 4 ms of them at 500 us each; only the first is known to run.
+    assert_eq!(executed(&actions), (2..10).collect::<Vec<_>>());
+    assert_eq!(begun(&actions), [2]);
+    let began = WorkerEvent::Began { task: id(2), attempt: Attempt(1) };
+    assert_eq!(host.on(began), []);
+    for slot in (3..10).rev() {
+        let executed = Executed::Untouched;
+        assert_eq!(host.on(WorkerEvent::Executed { task: id(slot), attempt: Attempt(1), executed }), []);
+    }
+    let retract = vec![ToWorker::Retract { task: id(3), attempt: Attempt(1) }];
+    assert_eq!(said(&host.told(retract)), [FromWorker::Retracted { task: id(3), attempt: Attempt(1), given: true }]);
+    assert_eq!(executed(&host.done(2, 1)), [4]);
+}
+
+#[test]
+fn a_task_that_secedes_leaves_its_thread_to_others() {
+    let mut host = Host::new(1);
+    host.run(vec![run(1, &[]), run(2, &[]), run(3, &[])]);
+    let seceded = |away| WorkerEvent::Seceded { task: id(1), attempt: Attempt(1), away };
+    let actions = host.on(seceded(true));
+    assert_eq!(said(&actions)[0], FromWorker::Seceded { task: id(1), attempt: Attempt(1), away: true });
+    assert_eq!(executed(&actions), [2]);
+    assert_eq!(executed(&host.on(seceded(false))), [] as [u32; 0]);
+    assert_eq!(executed(&host.done(2, 1)), [] as [u32; 0]);
+    assert_eq!(executed(&host.done(1, 1)), [3]);
 }

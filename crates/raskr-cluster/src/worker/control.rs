@@ -1,0 +1,669 @@
+//! The task that drives a worker's machine: everything that happens comes to it, everything that is to be done leaves from it.
+//!
+//! What has arrived is handled together: messages to the scheduler of one round go in one packet, tasks to the runner in one
+//! call. Nothing here waits for a disk, for bulk data, or for Python.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raskr_sched::{
+    Attempt, Execute, Executed, FromWorker, Held, Incarnation, Instant, Key, Link, MemoryReport, Registration,
+    RequestId, TaskId, ToWorker, Worker, WorkerAction, WorkerEvent, WorkerId,
+};
+use serde_json::{Value as Json, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::data::{Peers, Server, local_path};
+use super::memory::{Processor, open_files, process_bytes};
+use super::spill::SpillFolder;
+use super::store::Store;
+use super::{Contact, End, WorkerSettings};
+use crate::address::Address;
+use crate::connection::{Connection, Message, Receiver, Sender};
+use crate::endpoint::Endpoint;
+use crate::error::CommError;
+use crate::handshake::Role;
+use crate::packed::Packed;
+use crate::runner::{Ended, Progress, Runner, Stored, Work};
+use crate::security::Security;
+use crate::wire::{Answer, WorkerHears, WorkerSays};
+
+const TICK: Duration = Duration::from_millis(200);
+/// Every so many ticks people are told how the process does.
+const METRICS_TICKS: u32 = 5;
+/// Packets that the scheduler did not acknowledge are sent again after this long.
+const RESEND_AFTER: Duration = Duration::from_secs(3);
+/// Between attempts to reach the scheduler, at first and at last.
+const RETRY: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// How long the last messages may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Things that happened are taken this many at a time.
+const INPUTS_MAX: usize = 4096;
+
+/// What happened elsewhere in this process.
+pub(super) enum Input {
+    Ended { task: TaskId, attempt: Attempt, ended: Ended },
+    Began { task: TaskId, attempt: Attempt },
+    Seceded { task: TaskId, attempt: Attempt, away: bool },
+    Topic { topic: Arc<str>, event: Bytes },
+    Answered { call: u64, answer: Answer, buffers: Vec<Bytes> },
+    /// Inputs of a task came from disk.
+    Loaded(Work),
+    NotLoaded { task: TaskId, attempt: Attempt, lost: TaskId },
+    Lost { task: TaskId },
+    Asked { request: RequestId, tasks: Vec<TaskId>, reply: oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)> },
+    Put { request: RequestId, task: TaskId, value: Packed, reply: oneshot::Sender<()> },
+    Gathered { request: RequestId, values: Vec<(TaskId, Packed)>, absent: Vec<TaskId> },
+    GatherProgressed { request: RequestId },
+    GatherFailed { request: RequestId },
+    StoreChanged,
+    Leave,
+    Close,
+}
+
+/// What the runner tells goes to the control task.
+struct Told {
+    inputs: mpsc::UnboundedSender<Input>,
+    store: Arc<Store>,
+}
+
+impl Told {
+    fn tell(&self, input: Input) {
+        // Nobody listens any more once the worker has ended.
+        let _ = self.inputs.send(input);
+    }
+}
+
+impl Progress for Told {
+    fn ended(&self, task: TaskId, attempt: Attempt, ended: Ended) {
+        self.tell(Input::Ended { task, attempt, ended });
+    }
+
+    fn began(&self, task: TaskId, attempt: Attempt) {
+        self.tell(Input::Began { task, attempt });
+    }
+
+    fn replaced(&self, task: TaskId, value: Packed) {
+        self.store.replace(task, Stored::Packed(value));
+    }
+
+    fn seceded(&self, task: TaskId, attempt: Attempt, away: bool) {
+        self.tell(Input::Seceded { task, attempt, away });
+    }
+
+    fn event(&self, topic: Arc<str>, event: Bytes) {
+        self.tell(Input::Topic { topic, event });
+    }
+
+    fn answered(&self, call: u64, answer: Answer, buffers: Vec<Bytes>) {
+        self.tell(Input::Answered { call, answer, buffers });
+    }
+}
+
+/// With which incarnation the scheduler counts.
+struct Linked {
+    worker: WorkerId,
+    incarnation: Incarnation,
+    link: Link<FromWorker, ToWorker>,
+}
+
+type Line = (Sender<WorkerSays>, Receiver<WorkerHears>);
+
+pub(super) struct Control {
+    machine: Worker,
+    began: std::time::Instant,
+    settings: WorkerSettings,
+    about: String,
+    address: Address,
+    store: Arc<Store>,
+    runner: Arc<dyn Runner>,
+    peers: Arc<Peers>,
+    inputs: mpsc::UnboundedSender<Input>,
+    arrived: mpsc::UnboundedReceiver<Input>,
+    sender: Option<Sender<WorkerSays>>,
+    linked: Option<Linked>,
+    /// What was said last and not answered.
+    registration: Option<Registration>,
+    /// Messages and tasks of this round.
+    outgoing: Vec<FromWorker>,
+    executes: Vec<Work>,
+    processor: Processor,
+    ticks: u32,
+    reported: MemoryReport,
+    connect_error: Option<CommError>,
+    leaving: bool,
+    end: Option<End>,
+}
+
+impl Control {
+    /// Listens; within a runtime.
+    pub async fn new(
+        settings: WorkerSettings,
+        security: Security,
+        runner: Arc<dyn Runner>,
+    ) -> Result<Control, CommError> {
+        let endpoint = Endpoint::new(Role::Worker, security).with_options(settings.connections);
+        let listener = endpoint.listen(&settings.listen).await?;
+        let mut address = listener.contact();
+        if let Some(host) = &settings.contact_host {
+            address = address.with_host(host);
+        }
+        let target = (settings.memory_limit > 0 && settings.target > 0.0)
+            .then_some((settings.memory_limit as f64 * settings.target) as u64);
+        let folder = SpillFolder::new(&settings.local_directory, settings.spill_limit);
+        let store = Store::new(folder, target, Arc::clone(&runner));
+        let (inputs, arrived) = mpsc::unbounded_channel();
+        let server = Server { inputs: inputs.clone(), store: Arc::clone(&store), runner: Arc::clone(&runner) };
+        if let Some(path) = local_path(&address)
+            && let Some(folder) = path.parent()
+        {
+            let mut builder = std::fs::DirBuilder::new();
+            std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+            // Without it, peers of this machine come by the other way.
+            if builder.create(folder).is_ok()
+                && let Ok(local) = endpoint.listen(&Address::Unix(path)).await
+            {
+                tokio::spawn(server.clone().run(local));
+            }
+        }
+        tokio::spawn(server.run(listener));
+        let host: Arc<str> = address.host().map_or("inproc", |host| host.name.as_str()).into();
+        let registration = Registration {
+            name: Arc::clone(&settings.name),
+            address: address.to_string().into(),
+            host: Arc::clone(&host),
+            process: process_number(),
+            nonce: 0,
+            threads: settings.threads.max(1),
+            memory_limit: settings.memory_limit,
+            resources: settings.resources.clone(),
+            epoch: None,
+            inventory: Vec::new(),
+        };
+        let mut about = settings.about.clone();
+        about.insert("pid".into(), json!(std::process::id()));
+        about.insert("local_directory".into(), json!(settings.local_directory.display().to_string()));
+        Ok(Control {
+            machine: Worker::new(registration, settings.machine.clone()),
+            began: std::time::Instant::now(),
+            about: Json::Object(about).to_string(),
+            address,
+            store,
+            runner,
+            peers: Peers::new(endpoint, host),
+            inputs,
+            arrived,
+            sender: None,
+            linked: None,
+            registration: None,
+            outgoing: Vec::new(),
+            executes: Vec::new(),
+            processor: Processor::new(),
+            ticks: 0,
+            reported: MemoryReport::default(),
+            connect_error: None,
+            leaving: false,
+            end: None,
+            settings,
+        })
+    }
+
+    pub fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    pub fn inputs(&self) -> mpsc::UnboundedSender<Input> {
+        self.inputs.clone()
+    }
+
+    /// Until the worker has ended.
+    pub async fn run(mut self) -> End {
+        let spiller = self.spawn_spiller();
+        let progress = Told { inputs: self.inputs.clone(), store: Arc::clone(&self.store) };
+        self.runner.start(Arc::new(progress), self.settings.threads.max(1) as usize);
+        let mut receiver: Option<Receiver<WorkerHears>> = None;
+        let mut connecting = Some(self.connect(Duration::ZERO));
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut taken = Vec::new();
+        let mut failures = 0;
+        while self.end.is_none() {
+            tokio::select! {
+                heard = next(&mut receiver) => match heard {
+                    Ok(message) => {
+                        self.on_heard(message);
+                        failures = 0;
+                        while let Some(ready) = receiver.as_mut().and_then(|line| line.recv_ready().ok().flatten()) {
+                            self.on_heard(ready);
+                        }
+                    }
+                    Err(error) => {
+                        (receiver, self.sender) = (None, None);
+                        self.connect_error = error;
+                        connecting = Some(self.connect(RETRY));
+                    }
+                },
+                _ = self.arrived.recv_many(&mut taken, INPUTS_MAX) => {
+                    for input in taken.drain(..) {
+                        self.on_input(input);
+                    }
+                }
+                made = made(&mut connecting) => {
+                    connecting = None;
+                    match made {
+                        Ok((sender, line)) => {
+                            (self.sender, receiver) = (Some(sender), Some(line));
+                            self.on_connected();
+                        }
+                        Err(error) => {
+                            if self.is_hopeless(&error) {
+                                self.end = Some(Err(error.to_string()));
+                            }
+                            self.connect_error = Some(error);
+                            failures += 1;
+                            connecting = Some(self.connect((RETRY * failures).min(RETRY_MAX)));
+                        }
+                    }
+                }
+                _ = tick.tick() => self.on_tick(),
+            }
+            self.flush();
+        }
+        self.store.stop();
+        self.runner.stop();
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.try_send(&WorkerSays::Farewell, Vec::new());
+            let _ = sender.close(LAST_WORDS).await;
+        }
+        if let Some(spiller) = spiller {
+            let _ = tokio::task::spawn_blocking(move || spiller.join()).await;
+        }
+        self.end.unwrap_or(Ok(()))
+    }
+
+    fn spawn_spiller(&self) -> Option<std::thread::JoinHandle<()>> {
+        let (store, inputs) = (Arc::clone(&self.store), self.inputs.clone());
+        let spill = move || {
+            store.spill(|| {
+                let _ = inputs.send(Input::StoreChanged);
+            });
+        };
+        let spawned = std::thread::Builder::new().name("raskr-spill".to_owned()).spawn(spill);
+        spawned.inspect_err(|error| tracing::warn!("nothing can be spilled: {error}")).ok()
+    }
+
+    /// Begins to connect to the scheduler, after a while.
+    fn connect(&self, after: Duration) -> JoinHandle<Result<Line, CommError>> {
+        let (contact, options): (Contact, _) = (Arc::clone(&self.settings.scheduler), self.settings.connections);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let (address, security) = contact()?;
+            let endpoint = Endpoint::new(Role::Worker, security).with_options(options);
+            let connection: Connection = endpoint.connect(&address).await?;
+            Ok(connection.split())
+        })
+    }
+
+    /// Is there no sense in trying again? What is wrong before the first registration stays wrong.
+    fn is_hopeless(&self, error: &CommError) -> bool {
+        let wrong = matches!(
+            error,
+            CommError::WrongToken { .. }
+                | CommError::NoToken { .. }
+                | CommError::BadToken { .. }
+                | CommError::Version { .. }
+                | CommError::Foreign { .. }
+                | CommError::Tls { .. }
+                | CommError::Insecure { .. }
+                | CommError::Address { .. }
+                | CommError::Content { .. }
+        );
+        wrong && self.linked.is_none()
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn on_connected(&mut self) {
+        self.connect_error = None;
+        let now = self.now();
+        match &mut self.linked {
+            Some(linked) if self.machine.is_attached() => {
+                let (worker, incarnation) = (linked.worker, linked.incarnation);
+                let packets = linked.link.resume(now);
+                self.say(&WorkerSays::Resume { worker, incarnation });
+                packets.into_iter().for_each(|packet| self.say(&WorkerSays::Packet(packet)));
+            }
+            _ => self.register(),
+        }
+    }
+
+    fn register(&mut self) {
+        if let Some(registration) = self.registration.clone() {
+            let about = self.about.clone();
+            self.say(&WorkerSays::Register { registration, about });
+        }
+    }
+
+    /// What can't be queued now is said again: by the link, or by the machine.
+    fn say(&self, message: &WorkerSays) {
+        if let Some(sender) = &self.sender {
+            let _ = sender.try_send(message, Vec::new());
+        }
+    }
+
+    /// Says what nobody repeats, as soon as there is room.
+    fn say_once(&self, message: WorkerSays, buffers: Vec<Bytes>) {
+        let Some(sender) = &self.sender else { return };
+        if let Ok(Err(buffers)) = sender.try_send(&message, buffers) {
+            let sender = sender.clone();
+            tokio::spawn(async move { sender.send(&message, buffers).await });
+        }
+    }
+
+    fn on_heard(&mut self, message: Message<WorkerHears>) {
+        match message.header {
+            WorkerHears::Welcome(welcome) => {
+                let (worker, incarnation) = (welcome.worker, welcome.incarnation);
+                if self.linked.as_ref().is_none_or(|linked| linked.incarnation != incarnation) {
+                    let number = u64::from(worker.0) << 32 | u64::from(incarnation.0);
+                    self.linked = Some(Linked { worker, incarnation, link: Link::new(number, RESEND_AFTER) });
+                }
+                self.registration = None;
+                self.handle(WorkerEvent::Welcomed(welcome), None);
+            }
+            WorkerHears::Reject { incarnation } => self.handle(WorkerEvent::Rejected { incarnation }, None),
+            WorkerHears::Packet(packet) => {
+                let Some(linked) = &mut self.linked else { return };
+                let (incarnation, messages) = (linked.incarnation, linked.link.receive(packet));
+                if !messages.is_empty() {
+                    self.handle(WorkerEvent::FromScheduler { incarnation, messages }, None);
+                }
+            }
+            WorkerHears::Call { call, question } => self.runner.call(call, question, message.buffers),
+        }
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Ended { task, attempt, ended } => self.on_ended(task, attempt, ended),
+            Input::Began { task, attempt } => self.handle(WorkerEvent::Began { task, attempt }, None),
+            Input::Seceded { task, attempt, away } => {
+                self.handle(WorkerEvent::Seceded { task, attempt, away }, None);
+            }
+            Input::Topic { topic, event } => self.say_once(WorkerSays::Event { topic }, vec![event]),
+            Input::Answered { call, answer, buffers } => {
+                self.say_once(WorkerSays::Reply { call, answer }, buffers);
+            }
+            Input::Loaded(work) => self.executes.push(work),
+            Input::NotLoaded { task, attempt, lost } => {
+                self.on_lost(lost);
+                self.on_ended(task, attempt, Ended::Untouched);
+            }
+            Input::Lost { task } => self.on_lost(task),
+            Input::Asked { request, tasks, reply } => {
+                self.handle(WorkerEvent::Asked { from: 0, request, tasks }, Some(Pending::Asked(reply)));
+            }
+            Input::Put { request, task, value, reply } => {
+                let bytes = value.nbytes();
+                let values = HashMap::from([(task, Stored::Packed(value))]);
+                self.handle(WorkerEvent::Put { request, task, bytes }, Some(Pending::Values(values)));
+                if self.machine.is_attached() {
+                    // It waits no longer, or it has ended.
+                    let _ = reply.send(());
+                }
+            }
+            Input::Gathered { request, values, absent } => {
+                let held = values.iter().map(|(task, value)| Held { task: *task, bytes: value.nbytes() }).collect();
+                let values = values.into_iter().map(|(task, value)| (task, Stored::Packed(value))).collect();
+                let event = WorkerEvent::Gathered { request, values: held, absent };
+                self.handle(event, Some(Pending::Values(values)));
+            }
+            Input::GatherProgressed { request } => self.handle(WorkerEvent::GatherProgressed { request }, None),
+            Input::GatherFailed { request } => self.handle(WorkerEvent::GatherFailed { request }, None),
+            Input::StoreChanged => self.report_memory(),
+            Input::Leave => {
+                self.leaving = true;
+                if self.machine.is_attached() {
+                    self.handle(WorkerEvent::LeaveAsked, None);
+                } else {
+                    self.end = Some(Ok(()));
+                }
+            }
+            Input::Close => self.end = Some(Ok(())),
+        }
+    }
+
+    fn on_ended(&mut self, task: TaskId, attempt: Attempt, ended: Ended) {
+        let (executed, value) = match ended {
+            Ended::Done { value, micros } => (Executed::Done { bytes: value.nbytes(), micros }, Some(value)),
+            Ended::Raised { error, micros } => (Executed::Raised { error, micros }, None),
+            Ended::Died(death) => (Executed::Died(death), None),
+            Ended::Untouched => (Executed::Untouched, None),
+        };
+        let pending = value.map(|value| Pending::Values(HashMap::from([(task, value)])));
+        self.handle(WorkerEvent::Executed { task, attempt, executed }, pending);
+    }
+
+    fn on_lost(&mut self, task: TaskId) {
+        self.store.remove(task);
+        self.handle(WorkerEvent::ValueLost { task }, None);
+    }
+
+    fn on_tick(&mut self) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(METRICS_TICKS) {
+            let children = self.runner.children();
+            self.reported.process = process_bytes(&children);
+            let metrics = self.metrics(&children);
+            if self.machine.is_attached() {
+                self.say(&WorkerSays::Metrics(metrics));
+            }
+            self.peers.tidy();
+        }
+        self.report_memory();
+        self.handle(WorkerEvent::Ticked, None);
+        let now = self.now();
+        if let Some(linked) = &mut self.linked {
+            let due = linked.link.due(now);
+            if self.machine.is_attached() {
+                due.into_iter().for_each(|packet| self.say(&WorkerSays::Packet(packet)));
+            }
+        }
+    }
+
+    fn metrics(&mut self, children: &[u32]) -> String {
+        let held = self.store.held();
+        json!({
+            "cpu": self.processor.percent(children),
+            "memory": self.reported.process,
+            "managed_bytes": held.stored,
+            "spilled_bytes": held.spilled,
+            "in_memory": held.values,
+            "executing": self.machine.executing(),
+            "ready": self.machine.waiting(),
+            "paused": self.machine.is_paused(),
+            "num_fds": open_files(),
+            "children": children.len(),
+        })
+        .to_string()
+    }
+
+    /// The machine hears of memory when it is different enough to matter.
+    fn report_memory(&mut self) {
+        let held = self.store.held();
+        let report = MemoryReport {
+            stored: held.stored,
+            spilled: held.spilled,
+            process: self.reported.process,
+            disk_full: held.disk_full,
+        };
+        if report != self.reported {
+            self.reported = report;
+            self.handle(WorkerEvent::MemoryChanged(report), None);
+        }
+    }
+
+    fn handle(&mut self, event: WorkerEvent, mut pending: Option<Pending>) {
+        let now = self.now();
+        for action in self.machine.handle(event, now) {
+            self.perform(action, &mut pending);
+        }
+    }
+
+    fn perform(&mut self, action: WorkerAction, pending: &mut Option<Pending>) {
+        match action {
+            WorkerAction::Register(registration) => {
+                // What was said to the scheduler before is of no use to it any more.
+                self.outgoing.clear();
+                self.registration = Some(registration);
+                self.register();
+            }
+            WorkerAction::ToScheduler { incarnation, messages, .. } => {
+                if self.linked.as_ref().is_some_and(|linked| linked.incarnation == incarnation) {
+                    self.outgoing.extend(messages);
+                }
+            }
+            WorkerAction::KeepBody { body, code } => self.runner.keep_body(body, code),
+            WorkerAction::ForgetBody { body } => self.runner.forget_body(body),
+            WorkerAction::Execute(execute) => self.execute(execute),
+            WorkerAction::Interrupt { task, attempt } => {
+                // It may be among those that are about to be handed over.
+                self.hand_over();
+                self.runner.interrupt(task, attempt);
+            }
+            WorkerAction::Keep { task, .. } => self.keep(task, pending),
+            WorkerAction::Discard { .. } => *pending = None,
+            WorkerAction::Take { tasks, .. } => tasks.into_iter().for_each(|task| self.keep(task, pending)),
+            WorkerAction::Drop { task } => self.store.remove(task),
+            WorkerAction::Gather { request, peer, tasks } => {
+                tokio::spawn(Arc::clone(&self.peers).gather(request, peer, tasks, self.inputs.clone()));
+            }
+            WorkerAction::Serve { present, absent, .. } => {
+                if let Some(Pending::Asked(reply)) = pending.take() {
+                    // Whoever asked may be gone.
+                    let _ = reply.send((present, absent));
+                }
+            }
+            WorkerAction::Close { told } => self.end = Some(self.how_closed(told)),
+        }
+    }
+
+    fn how_closed(&self, told: bool) -> End {
+        if told || self.leaving {
+            return Ok(());
+        }
+        let seconds = self.settings.machine.keep_without_scheduler.as_secs_f64();
+        let reason = self.connect_error.as_ref().map_or_else(
+            || match (self.settings.scheduler)() {
+                Ok((address, _)) => format!("{address} does not answer"),
+                Err(error) => error.to_string(),
+            },
+            ToString::to_string,
+        );
+        let found = if self.linked.is_some() { "the scheduler was lost" } else { "no scheduler was found" };
+        Err(format!("worker '{}': {found} and not reached for {seconds:.0} s: {reason}", self.settings.name))
+    }
+
+    fn keep(&self, task: TaskId, pending: &mut Option<Pending>) {
+        if let Some(Pending::Values(values)) = pending
+            && let Some(value) = values.remove(&task)
+        {
+            self.store.insert(task, value);
+        }
+    }
+
+    fn execute(&mut self, execute: Execute) {
+        let Execute { task, attempt, key, body, index, arguments, inputs, short } = execute;
+        let mut found = Vec::with_capacity(inputs.len());
+        for input in &inputs {
+            match self.store.ready(*input) {
+                Some(value) => found.push((*input, value)),
+                None => break,
+            }
+        }
+        let complete = found.len() == inputs.len();
+        let key: Key = key;
+        let mut work = Work { task, attempt, key, body, index, arguments, inputs: found, short };
+        if complete {
+            return self.executes.push(work);
+        }
+        let (store, told) = (Arc::clone(&self.store), self.inputs.clone());
+        tokio::task::spawn_blocking(move || {
+            for &input in &inputs[work.inputs.len()..] {
+                match store.read(input, true) {
+                    Ok(Some(value)) => work.inputs.push((input, value)),
+                    read => {
+                        if let Err(error) = read {
+                            tracing::warn!("a spilled value can't be read back: {error}");
+                        }
+                        let _ = told.send(Input::NotLoaded { task, attempt, lost: input });
+                        return;
+                    }
+                }
+            }
+            let _ = told.send(Input::Loaded(work));
+        });
+    }
+
+    fn hand_over(&mut self) {
+        if !self.executes.is_empty() {
+            self.runner.execute(std::mem::take(&mut self.executes));
+        }
+    }
+
+    /// What this round came to.
+    fn flush(&mut self) {
+        self.hand_over();
+        if self.outgoing.is_empty() {
+            return;
+        }
+        let now = self.now();
+        if let Some(linked) = &mut self.linked {
+            let packet = linked.link.send(std::mem::take(&mut self.outgoing), now);
+            self.say(&WorkerSays::Packet(packet));
+        }
+    }
+}
+
+/// What an event came with.
+enum Pending {
+    Values(HashMap<TaskId, Stored>),
+    Asked(oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)>),
+}
+
+/// The next message; the error of a connection that ended, if it was one.
+async fn next(receiver: &mut Option<Receiver<WorkerHears>>) -> Result<Message<WorkerHears>, Option<CommError>> {
+    match receiver {
+        Some(receiver) => match receiver.recv().await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(error)),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+async fn made(connecting: &mut Option<JoinHandle<Result<Line, CommError>>>) -> Result<Line, CommError> {
+    match connecting {
+        Some(task) => match task.await {
+            Ok(made) => made,
+            // Only the end of the runtime ends it.
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Unlike that of other processes, and of other workers within this one.
+fn process_number() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
+    let count = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    (u64::from(std::process::id()) << 40) ^ since ^ (count << 56)
+}
