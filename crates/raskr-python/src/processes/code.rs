@@ -33,6 +33,7 @@ enum CalleeCode {
     Function(u64),
     Value(Code),
     Method(String),
+    Identity(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,21 +45,32 @@ struct CallCode {
 }
 
 /// Where the objects of calls go while they are encoded.
-pub trait Sink {
+pub trait Sink<'py> {
     /// An id for a function.
-    fn function(&mut self, function: &Bound<'_, PyAny>) -> PyResult<u64>;
+    fn function(&mut self, function: &Bound<'py, PyAny>) -> PyResult<u64>;
     /// An id for an object, when it is so large that it should travel once; else it becomes a constant of the batch.
-    fn large(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Option<u64>>;
+    fn large(&mut self, object: &Bound<'py, PyAny>) -> PyResult<Option<u64>>;
     /// The place of an object in the list that the batch shares.
-    fn constant(&mut self, object: &Bound<'_, PyAny>) -> PyResult<u32>;
+    fn constant(&mut self, object: &Bound<'py, PyAny>) -> PyResult<u32>;
+
+    /// The number of an input where the call goes to.
+    fn input(&mut self, place: u32) -> u32 {
+        place
+    }
+
+    /// The input that an object becomes, when it should be one.
+    fn as_input(&mut self, _object: &Bound<'py, PyAny>) -> PyResult<Option<u32>> {
+        Ok(None)
+    }
 }
 
 /// Encodes a call; its objects go to `sink`.
-pub fn encode(py: Python<'_>, call: &PyCall, sink: &mut dyn Sink) -> PyResult<Vec<u8>> {
+pub fn encode<'py>(py: Python<'py>, call: &PyCall, sink: &mut dyn Sink<'py>) -> PyResult<Vec<u8>> {
     let callee = match &call.callee {
         Callee::Function(function) => CalleeCode::Function(sink.function(function.object().bind(py))?),
         Callee::Value(value, _) => CalleeCode::Value(code_of(py, value, sink)?),
-        Callee::Method(_, name) | Callee::Identity(name) => CalleeCode::Method(name.clone()),
+        Callee::Method(_, name) => CalleeCode::Method(name.clone()),
+        Callee::Identity(name) => CalleeCode::Identity(name.clone()),
     };
     let args = all(py, &call.args, sink)?;
     let keywords = match &call.keywords {
@@ -69,15 +81,18 @@ pub fn encode(py: Python<'_>, call: &PyCall, sink: &mut dyn Sink) -> PyResult<Ve
         .map_err(|error| PyValueError::new_err(format!("a call can't be encoded: {error}")))
 }
 
-fn all(py: Python<'_>, args: &[Arg], sink: &mut dyn Sink) -> PyResult<Vec<Code>> {
+fn all<'py>(py: Python<'py>, args: &[Arg], sink: &mut dyn Sink<'py>) -> PyResult<Vec<Code>> {
     args.iter().map(|arg| code_of(py, arg, sink)).collect()
 }
 
-fn code_of(py: Python<'_>, arg: &Arg, sink: &mut dyn Sink) -> PyResult<Code> {
+fn code_of<'py>(py: Python<'py>, arg: &Arg, sink: &mut dyn Sink<'py>) -> PyResult<Code> {
     let build = match arg {
-        Arg::Input(place) => return Ok(Code::Input(*place)),
+        Arg::Input(place) => return Ok(Code::Input(sink.input(*place))),
         Arg::Constant(object) => {
             let object = object.bind(py);
+            if let Some(place) = sink.as_input(object)? {
+                return Ok(Code::Input(place));
+            }
             return Ok(match sink.large(object)? {
                 Some(id) => Code::Known(id),
                 None => Code::Constant(sink.constant(object)?),
@@ -180,6 +195,7 @@ pub fn decode(
         CalleeCode::Function(id) => Callee::Function(source.function(py, id)?),
         CalleeCode::Value(value) => Callee::Value(arg_of(py, value, constants, source)?, "apply"),
         CalleeCode::Method(name) => Callee::Method(PyString::intern(py, &name).unbind(), name),
+        CalleeCode::Identity(name) => Callee::Identity(name),
     };
     let mut args = SmallVec::with_capacity(code.args.len());
     for arg in code.args {

@@ -52,19 +52,19 @@ struct Gathering<'a, 'py> {
     known: Vec<u64>,
 }
 
-impl Sink for Gathering<'_, '_> {
-    fn function(&mut self, function: &Bound<'_, PyAny>) -> PyResult<u64> {
+impl<'py> Sink<'py> for Gathering<'_, 'py> {
+    fn function(&mut self, function: &Bound<'py, PyAny>) -> PyResult<u64> {
         self.know(function, true)
     }
 
-    fn large(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    fn large(&mut self, object: &Bound<'py, PyAny>) -> PyResult<Option<u64>> {
         if PyForeign::new(object.clone()).size() < SHARED_BYTES_MIN as u64 {
             return Ok(None);
         }
         self.know(object, false).map(Some)
     }
 
-    fn constant(&mut self, object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    fn constant(&mut self, object: &Bound<'py, PyAny>) -> PyResult<u32> {
         self.constants.append(object)?;
         Ok(self.constants.len() as u32 - 1)
     }
@@ -172,7 +172,7 @@ impl Store {
 }
 
 /// Says which constant of a call can't be pickled.
-fn blamed(py: Python<'_>, call: &PyCall, error: PyErr) -> PyErr {
+pub fn blamed(py: Python<'_>, call: &PyCall, error: PyErr) -> PyErr {
     match code::constants(py, call).into_iter().find(|(_, object)| pickle(object, false).is_err()) {
         Some((place, object)) => explained(&object, error, Some(format!("{}: {place}", call.name()))),
         None => error,

@@ -1,13 +1,15 @@
 //! Python calls in child processes: what travels, who runs it there, and what becomes of it here.
 
 mod child;
-mod code;
+pub mod code;
 mod gather;
 mod pickle;
 mod run;
 
 use pyo3::prelude::*;
 
+pub use child::explained;
+pub use gather::blamed;
 pub use pickle::{PACKED_KIND, Packed, pickle};
 pub use run::{Conditions, Processes};
 
