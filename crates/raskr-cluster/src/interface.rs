@@ -71,7 +71,7 @@ fn is_link_local(ip: IpAddr) -> bool {
 
 /// The address of this machine that others most likely reach: that of the default route, else of the first interface
 /// beyond loopback, else loopback. Sends nothing.
-pub(crate) fn outward_address(v6: bool) -> IpAddr {
+pub fn outward_address(v6: bool) -> IpAddr {
     let routed = || {
         let (any, far) = if v6 { ("[::]:0", "[2001:db8::1]:9") } else { ("0.0.0.0:0", "192.0.2.1:9") };
         let socket = UdpSocket::bind(any)?;

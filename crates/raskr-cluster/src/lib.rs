@@ -60,7 +60,7 @@ pub use error::{CommError, Speaks, Stage};
 pub use files::{ClusterFile, Published, clusters, find, state_folder};
 pub use frame::Limits;
 pub use handshake::{PROTOCOL_VERSIONS, Peer, Role};
-pub use interface::interface_address;
+pub use interface::{interface_address, outward_address};
 pub use listener::Listener;
 pub use options::Options;
 pub use packed::{Buffer, Packed, Sent};

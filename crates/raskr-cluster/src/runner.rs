@@ -65,8 +65,8 @@ pub trait Progress: Send + Sync {
 
 /// Runs tasks. All calls return at once; what comes of them is told to the [`Progress`] that `start` was given.
 pub trait Runner: Send + Sync + 'static {
-    /// Before all else; `threads` tasks run at a time.
-    fn start(&self, progress: Arc<dyn Progress>, threads: usize);
+    /// Before all else; `threads` tasks run at a time, of the worker that others reach at this address.
+    fn start(&self, progress: Arc<dyn Progress>, threads: usize, address: &str);
     fn keep_body(&self, body: BodyId, code: Blob);
     fn forget_body(&self, body: BodyId);
     /// Begins tasks; more than `threads` may be under way, of which those above wait their turn in the same order. Those

@@ -45,6 +45,7 @@ mod _core {
         node::register(module)?;
         picture::register(module)?;
         processes::register(module)?;
+        cluster::register(module)?;
         text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;

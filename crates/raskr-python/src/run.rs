@@ -125,13 +125,20 @@ pub struct Children(PathBuf, Vec<String>, Vec<(String, String)>, Vec<u8>, u64);
 
 impl Children {
     fn conditions(self) -> Conditions {
-        let Children(program, arguments, variables, setup, purpose) = self;
+        let purpose = self.4;
+        let (start, setup) = self.start();
+        Conditions { start, setup, purpose }
+    }
+
+    /// The program, and what it is told first.
+    pub fn start(self) -> (Start, Encoded) {
+        let Children(program, arguments, variables, setup, _) = self;
         let start = Start {
             program: program.into_os_string(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         };
-        Conditions { start, setup: Encoded::new(setup, Vec::new()), purpose }
+        (start, Encoded::new(setup, Vec::new()))
     }
 }
 

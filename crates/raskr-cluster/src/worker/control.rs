@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raskr_base::{ErrorClass, TaskError};
 use raskr_sched::{
     Attempt, Execute, Executed, FromWorker, Held, Incarnation, Instant, Key, Link, MemoryReport, Registration,
     RequestId, TaskId, ToWorker, Worker, WorkerAction, WorkerEvent, WorkerId,
@@ -20,7 +21,7 @@ use super::data::{Peers, Server, local_path};
 use super::memory::{Processor, open_files, process_bytes};
 use super::spill::SpillFolder;
 use super::store::Store;
-use super::{Contact, End, WorkerSettings};
+use super::{Contact, End, Ending, WorkerSettings};
 use crate::address::Address;
 use crate::connection::{Connection, Message, Receiver, Sender};
 use crate::endpoint::Endpoint;
@@ -46,20 +47,61 @@ const INPUTS_MAX: usize = 4096;
 
 /// What happened elsewhere in this process.
 pub(super) enum Input {
-    Ended { task: TaskId, attempt: Attempt, ended: Ended },
-    Began { task: TaskId, attempt: Attempt },
-    Seceded { task: TaskId, attempt: Attempt, away: bool },
-    Topic { topic: Arc<str>, event: Bytes },
-    Answered { call: u64, answer: Answer, buffers: Vec<Bytes> },
+    Ended {
+        task: TaskId,
+        attempt: Attempt,
+        ended: Ended,
+    },
+    Began {
+        task: TaskId,
+        attempt: Attempt,
+    },
+    Seceded {
+        task: TaskId,
+        attempt: Attempt,
+        away: bool,
+    },
+    Topic {
+        topic: Arc<str>,
+        event: Bytes,
+    },
+    Answered {
+        call: u64,
+        answer: Answer,
+        buffers: Vec<Bytes>,
+    },
     /// Inputs of a task came from disk.
     Loaded(Work),
-    NotLoaded { task: TaskId, attempt: Attempt, lost: TaskId },
-    Lost { task: TaskId },
-    Asked { request: RequestId, tasks: Vec<TaskId>, reply: oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)> },
-    Put { request: RequestId, task: TaskId, value: Packed, reply: oneshot::Sender<()> },
-    Gathered { request: RequestId, values: Vec<(TaskId, Packed)>, absent: Vec<TaskId> },
-    GatherProgressed { request: RequestId },
-    GatherFailed { request: RequestId },
+    NotLoaded {
+        task: TaskId,
+        attempt: Attempt,
+        lost: TaskId,
+    },
+    Lost {
+        task: TaskId,
+    },
+    Asked {
+        request: RequestId,
+        tasks: Vec<TaskId>,
+        reply: oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)>,
+    },
+    Put {
+        request: RequestId,
+        task: TaskId,
+        value: Packed,
+        reply: oneshot::Sender<()>,
+    },
+    Gathered {
+        request: RequestId,
+        values: Vec<(TaskId, Packed)>,
+        absent: Vec<TaskId>,
+    },
+    GatherProgressed {
+        request: RequestId,
+    },
+    GatherFailed {
+        request: RequestId,
+    },
     StoreChanged,
     Leave,
     Close,
@@ -136,13 +178,14 @@ pub(super) struct Control {
     reported: MemoryReport,
     connect_error: Option<CommError>,
     leaving: bool,
+    ended: Arc<Ending>,
     end: Option<End>,
 }
 
 impl Control {
     /// Listens; within a runtime.
     pub async fn new(
-        settings: WorkerSettings,
+        mut settings: WorkerSettings,
         security: Security,
         runner: Arc<dyn Runner>,
     ) -> Result<Control, CommError> {
@@ -171,6 +214,9 @@ impl Control {
             }
         }
         tokio::spawn(server.run(listener));
+        if settings.name.is_empty() {
+            settings.name = address.to_string().into();
+        }
         let host: Arc<str> = address.host().map_or("inproc", |host| host.name.as_str()).into();
         let registration = Registration {
             name: Arc::clone(&settings.name),
@@ -207,6 +253,7 @@ impl Control {
             reported: MemoryReport::default(),
             connect_error: None,
             leaving: false,
+            ended: Arc::default(),
             end: None,
             settings,
         })
@@ -214,6 +261,14 @@ impl Control {
 
     pub fn address(&self) -> Address {
         self.address.clone()
+    }
+
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.settings.name)
+    }
+
+    pub fn ending(&self) -> Arc<Ending> {
+        Arc::clone(&self.ended)
     }
 
     pub fn inputs(&self) -> mpsc::UnboundedSender<Input> {
@@ -224,7 +279,7 @@ impl Control {
     pub async fn run(mut self) -> End {
         let spiller = self.spawn_spiller();
         let progress = Told { inputs: self.inputs.clone(), store: Arc::clone(&self.store) };
-        self.runner.start(Arc::new(progress), self.settings.threads.max(1) as usize);
+        self.runner.start(Arc::new(progress), self.settings.threads.max(1) as usize, &self.address.to_string());
         let mut receiver: Option<Receiver<WorkerHears>> = None;
         let mut connecting = Some(self.connect(Duration::ZERO));
         let mut tick = tokio::time::interval(TICK);
@@ -261,7 +316,7 @@ impl Control {
                         }
                         Err(error) => {
                             if self.is_hopeless(&error) {
-                                self.end = Some(Err(error.to_string()));
+                                self.end = Some(End::Failed(error.clone().into()));
                             }
                             self.connect_error = Some(error);
                             failures += 1;
@@ -282,7 +337,7 @@ impl Control {
         if let Some(spiller) = spiller {
             let _ = tokio::task::spawn_blocking(move || spiller.join()).await;
         }
-        self.end.unwrap_or(Ok(()))
+        self.end.unwrap_or(End::Stopped)
     }
 
     fn spawn_spiller(&self) -> Option<std::thread::JoinHandle<()>> {
@@ -376,6 +431,7 @@ impl Control {
                 }
                 self.registration = None;
                 self.handle(WorkerEvent::Welcomed(welcome), None);
+                self.ended.tell_registered();
             }
             WorkerHears::Reject { incarnation } => self.handle(WorkerEvent::Rejected { incarnation }, None),
             WorkerHears::Packet(packet) => {
@@ -432,10 +488,10 @@ impl Control {
                 if self.machine.is_attached() {
                     self.handle(WorkerEvent::LeaveAsked, None);
                 } else {
-                    self.end = Some(Ok(()));
+                    self.end = Some(End::Left);
                 }
             }
-            Input::Close => self.end = Some(Ok(())),
+            Input::Close => self.end = Some(End::Stopped),
         }
     }
 
@@ -555,19 +611,19 @@ impl Control {
     }
 
     fn how_closed(&self, told: bool) -> End {
-        if told || self.leaving {
-            return Ok(());
+        match (self.leaving, told) {
+            (true, _) => return End::Left,
+            (false, true) => return End::Closed,
+            (false, false) => {}
         }
         let seconds = self.settings.machine.keep_without_scheduler.as_secs_f64();
-        let reason = self.connect_error.as_ref().map_or_else(
-            || match (self.settings.scheduler)() {
-                Ok((address, _)) => format!("{address} does not answer"),
-                Err(error) => error.to_string(),
-            },
-            ToString::to_string,
-        );
-        let found = if self.linked.is_some() { "the scheduler was lost" } else { "no scheduler was found" };
-        Err(format!("worker '{}': {found} and not reached for {seconds:.0} s: {reason}", self.settings.name))
+        let place =
+            (self.settings.scheduler)().map_or_else(|error| error.to_string(), |(address, _)| address.to_string());
+        let reason =
+            self.connect_error.as_ref().map_or_else(|| format!("{place} does not answer"), ToString::to_string);
+        let found = if self.linked.is_some() { "the scheduler was not found again" } else { "no scheduler was found" };
+        let message = format!("worker '{}': {found} within {seconds} s: {reason}", self.settings.name);
+        End::Failed(TaskError::new(ErrorClass::Timeout, message))
     }
 
     fn keep(&self, task: TaskId, pending: &mut Option<Pending>) {

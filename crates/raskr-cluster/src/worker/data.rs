@@ -113,12 +113,8 @@ impl Server {
                 packed.buffers = packed.buffers.into_iter().map(copy).collect();
             }
             if bytes > 0 && bytes + packed.nbytes() > MESSAGE_BYTES {
-                let some = DataHears::Values {
-                    request,
-                    values: std::mem::take(&mut values),
-                    absent: Vec::new(),
-                    last: false,
-                };
+                let some =
+                    DataHears::Values { request, values: std::mem::take(&mut values), absent: Vec::new(), last: false };
                 sender.send(&some, std::mem::take(&mut buffers)).await?;
                 bytes = 0;
             }

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use raskr_base::TaskError;
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedSender;
@@ -41,6 +42,7 @@ pub type Contact = Arc<dyn Fn() -> Result<(Address, Security), CommError> + Send
 /// What a worker is told when it starts.
 #[derive(Clone)]
 pub struct WorkerSettings {
+    /// Its address when it is empty.
     pub name: Arc<str>,
     /// Tasks that run at a time.
     pub threads: u32,
@@ -88,13 +90,49 @@ impl WorkerSettings {
     }
 }
 
-/// How a worker came to its end: told to, or with what error.
-pub type End = Result<(), String>;
+/// How a worker came to its end.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// The scheduler said so: it was retired, or the cluster ends.
+    Closed,
+    /// It was asked to leave, here.
+    Left,
+    /// It was closed, here.
+    Stopped,
+    /// There is no scheduler, or none that takes it.
+    Failed(TaskError),
+}
+
+/// What has become of a worker.
+#[derive(Default)]
+struct Ending {
+    state: Mutex<State>,
+    changed: Condvar,
+}
 
 #[derive(Default)]
-struct Ended {
-    end: Mutex<Option<End>>,
-    changed: Condvar,
+struct State {
+    registered: bool,
+    end: Option<End>,
+}
+
+impl Ending {
+    fn tell_registered(&self) {
+        self.state.lock().registered = true;
+        self.changed.notify_all();
+    }
+
+    fn tell_end(&self, end: End) {
+        self.state.lock().end = Some(end);
+        self.changed.notify_all();
+    }
+
+    /// Waits until the state is as it should be, or it has ended.
+    fn wait(&self, deadline: Instant, awaited: impl Fn(&State) -> bool) -> Option<End> {
+        let mut state = self.state.lock();
+        while state.end.is_none() && !awaited(&state) && !self.changed.wait_until(&mut state, deadline).timed_out() {}
+        state.end.clone()
+    }
 }
 
 /// A worker that runs on threads of its own. It ends when it is told to, here or by the scheduler, or dropped.
@@ -102,7 +140,7 @@ pub struct WorkerServer {
     name: Arc<str>,
     address: Address,
     inputs: UnboundedSender<Input>,
-    ended: Arc<Ended>,
+    ending: Arc<Ending>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -121,20 +159,16 @@ impl WorkerServer {
             .enable_all()
             .build()
             .map_err(system)?;
-        let name = Arc::clone(&settings.name);
-        let control = runtime.block_on(Control::new(settings.clone(), security, Arc::clone(&runner)))?;
-        let (address, inputs) = (control.address(), control.inputs());
-        let ended: Arc<Ended> = Arc::default();
-        let tell = Arc::clone(&ended);
+        let control = runtime.block_on(Control::new(settings.clone(), security, runner))?;
+        let (name, address, inputs, ending) = (control.name(), control.address(), control.inputs(), control.ending());
+        let tell = Arc::clone(&ending);
         let run = move || {
             let end = runtime.block_on(control.run());
-            runner.stop();
             runtime.shutdown_timeout(LAST_WORDS);
-            *tell.end.lock() = Some(end);
-            tell.changed.notify_all();
+            tell.tell_end(end);
         };
         let thread = std::thread::Builder::new().name("raskr-worker".to_owned()).spawn(run).map_err(system)?;
-        Ok(WorkerServer { name, address, inputs, ended, thread: Mutex::new(Some(thread)) })
+        Ok(WorkerServer { name, address, inputs, ending, thread: Mutex::new(Some(thread)) })
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -148,10 +182,14 @@ impl WorkerServer {
 
     /// How it ended; nothing when it has not within the time.
     pub fn wait(&self, timeout: Duration) -> Option<End> {
-        let deadline = Instant::now() + timeout;
-        let mut end = self.ended.end.lock();
-        while end.is_none() && !self.ended.changed.wait_until(&mut end, deadline).timed_out() {}
-        end.clone()
+        self.ending.wait(Instant::now() + timeout, |_| false)
+    }
+
+    /// Waits until the scheduler has taken it in: how it ended if it has, and whether it was taken in. A worker that finds
+    /// no scheduler ends by itself.
+    pub fn wait_registered(&self, timeout: Duration) -> (Option<End>, bool) {
+        let end = self.ending.wait(Instant::now() + timeout, |state| state.registered);
+        (end, self.ending.state.lock().registered)
     }
 
     /// Has it end once the values that only it has are elsewhere, or after the scheduler's patience.

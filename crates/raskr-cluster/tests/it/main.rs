@@ -11,3 +11,4 @@ mod strangers;
 mod support;
 mod tls;
 mod transports;
+mod workers;

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,16 @@ pub struct Child {
 
 impl Child {
     pub fn start(start: &Start) -> io::Result<Child> {
+        Ok(Child::start_with(start, false)?.0)
+    }
+
+    /// The same, and what the child writes to its standard error.
+    pub fn start_watched(start: &Start) -> io::Result<(Child, ChildStderr)> {
+        let (child, errors) = Child::start_with(start, true)?;
+        Ok((child, errors.ok_or(io::ErrorKind::NotFound)?))
+    }
+
+    fn start_with(start: &Start, watched: bool) -> io::Result<(Child, Option<ChildStderr>)> {
         raise_limit_of_files();
         let (here, there) = UnixStream::pair()?;
         let mut command = Command::new(&start.program);
@@ -74,11 +84,15 @@ impl Child {
         // threads start processes at a time.
         command.args(&start.arguments).stdin(Stdio::from(OwnedFd::from(there)));
         command.envs(start.variables.iter().map(|(name, value)| (name, value)));
-        let process = command.spawn()?;
+        if watched {
+            command.stderr(Stdio::piped());
+        }
+        let mut process = command.spawn()?;
+        let errors = process.stderr.take();
         drop(command);
         let status = SharedBuffer::copy_of(&NO_CALL.to_ne_bytes())?;
         let pid = process.id();
-        Ok(Child {
+        let child = Child {
             pid,
             stream: here,
             status,
@@ -86,7 +100,8 @@ impl Child {
             known: HashSet::new(),
             peak_bytes: 0,
             ended: None,
-        })
+        };
+        Ok((child, errors))
     }
 
     pub fn pid(&self) -> u32 {
@@ -144,6 +159,15 @@ impl Child {
             return Ok(());
         }
         message::send(&self.stream, &Message::Forget { known, buffers })
+    }
+
+    /// Lets the child drop what is known under `ids`.
+    pub fn forget_known(&mut self, ids: &[u64]) -> io::Result<()> {
+        let known: Vec<u64> = ids.iter().copied().filter(|id| self.known.remove(id)).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        message::send(&self.stream, &Message::Forget { known, buffers: Vec::new() })
     }
 
     /// Lets the child drop buffers that nobody has here any more.
@@ -254,6 +278,24 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Bytes of memory that a process has for itself: what it shares with others is not counted.
+pub fn private_bytes(pid: u32) -> u64 {
+    let pages = || -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        let mut numbers = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+        Some(numbers.next()?.ok()?.saturating_sub(numbers.next()?.ok()?))
+    };
+    pages().unwrap_or_default() * rustix::param::page_size() as u64
+}
+
+/// Ends a process that is a child's.
+pub fn kill(pid: u32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
+        // It may have ended by itself.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
 

@@ -90,6 +90,11 @@ pub enum Message {
     Retracted(Vec<u32>),
     /// Either way: buffers, each with a memory file.
     Buffers(Vec<BufferPlace>),
+    /// From a child: the call that runs waits for something else (`away`), or goes on.
+    Away {
+        id: u32,
+        away: bool,
+    },
 }
 
 /// What a stream yields.

@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-pub use child::{CallOut, Child, Exit, Start, stream_of_parent};
-pub use serve::{Encoded, Handler, serve};
+pub use child::{CallOut, Child, Exit, Start, kill, private_bytes, stream_of_parent};
+pub use serve::{Encoded, Handler, serve, tell_away};
 pub use shared::{SHARED_BYTES_MIN, SharedBuffer, fresh_id};
 
 /// Idle children by what they were started and set up with.

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -19,6 +20,23 @@ const FLUSH_BYTES: usize = 256 << 10;
 
 /// Stands for no call in the status word.
 pub const NO_CALL: u32 = u32::MAX;
+
+/// The way to the parent, for what a call itself says, and the call that runs.
+static PARENT: OnceLock<Arc<Outbox>> = OnceLock::new();
+static RUNNING: AtomicU32 = AtomicU32::new(NO_CALL);
+
+/// Tells the parent that the call that runs here waits for something else (`away`), or goes on; false where none does.
+pub fn tell_away(away: bool) -> bool {
+    let id = RUNNING.load(Ordering::Relaxed);
+    match PARENT.get() {
+        Some(outbox) if id != NO_CALL => {
+            outbox.flush();
+            outbox.tell(&Message::Away { id, away });
+            true
+        }
+        _ => false,
+    }
+}
 
 /// An encoded value that is about to travel.
 #[derive(Clone, Default)]
@@ -163,6 +181,8 @@ fn leave() -> ! {
 pub fn serve(stream: UnixStream, handler: &mut dyn Handler) -> io::Result<()> {
     let inbox = Arc::new(Inbox::default());
     let outbox = Arc::new(Outbox { stream: stream.try_clone()?, waiting: Mutex::default() });
+    // A process has one parent.
+    let _ = PARENT.set(Arc::clone(&outbox));
     {
         let (inbox, outbox) = (Arc::clone(&inbox), Arc::clone(&outbox));
         let read = move || {
@@ -208,9 +228,11 @@ pub fn serve(stream: UnixStream, handler: &mut dyn Handler) -> io::Result<()> {
             Item::Call(call) if begun => {
                 let inputs = call.inputs.into_iter().map(|body| inbox.encoded(body)).collect();
                 show(&shown, call.id);
+                RUNNING.store(call.id, Ordering::Relaxed);
                 let start = Instant::now();
                 let outcome = handler.call(&call.call, inputs);
                 let took = start.elapsed();
+                RUNNING.store(NO_CALL, Ordering::Relaxed);
                 show(&shown, NO_CALL);
                 outbox.add(call.id, took, outcome);
             }
@@ -251,7 +273,11 @@ fn read_all(stream: &UnixStream, inbox: &Inbox, outbox: &Outbox) -> io::Result<(
                 outbox.flush();
                 outbox.tell(&Message::Retracted(given_back));
             }
-            Message::Ready(_) | Message::Unreadable(_) | Message::Ended(_) | Message::Retracted(_) => {
+            Message::Ready(_)
+            | Message::Unreadable(_)
+            | Message::Ended(_)
+            | Message::Retracted(_)
+            | Message::Away { .. } => {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }

@@ -1,11 +1,26 @@
-//! The cluster as Python sees it: schedulers.
+//! The cluster as Python sees it: schedulers, workers and clients, Python calls as tasks, and values on their way.
 
+mod child;
+mod plain;
+mod runner;
 mod scheduler;
 mod scheduler_options;
+mod slot;
+pub mod task;
+pub mod values;
+mod worker;
+mod worker_options;
 
 use pyo3::prelude::*;
 
+pub use child::ChildTasks;
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<scheduler::SchedulerHandle>()?;
-    module.add_function(wrap_pyfunction!(scheduler::start_scheduler, module)?)
+    module.add_class::<worker::WorkerHandle>()?;
+    module.add_function(wrap_pyfunction!(scheduler::start_scheduler, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::start_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(child::current_task, module)?)?;
+    module.add_function(wrap_pyfunction!(child::secede, module)?)?;
+    module.add_function(wrap_pyfunction!(child::rejoin, module)?)
 }

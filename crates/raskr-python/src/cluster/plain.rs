@@ -32,6 +32,20 @@ pub fn pickle_list(objects: &[Bound<'_, PyAny>]) -> Option<Vec<u8>> {
     Some(pickler.out)
 }
 
+/// A number, truth value, text or bytes of their own, pickled.
+pub fn pickle_scalar(object: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    let plain = is_small(object)
+        || object.cast_exact::<PyString>().is_ok_and(|text| text.len().is_ok_and(|len| len <= ITEMS_MAX))
+        || object.cast_exact::<PyBytes>().is_ok_and(|bytes| bytes.as_bytes().len() <= ITEMS_MAX);
+    if !plain {
+        return None;
+    }
+    let mut pickler = Pickler { out: PROTO.to_vec(), left: 1 };
+    pickler.put(object, 0)?;
+    pickler.out.push(STOP);
+    Some(pickler.out)
+}
+
 struct Pickler {
     out: Vec<u8>,
     left: usize,

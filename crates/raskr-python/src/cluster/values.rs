@@ -24,6 +24,7 @@ use raskr_frame::Table;
 use raskr_kernels::blocks::to_contiguous;
 use serde::{Deserialize, Serialize};
 
+use super::plain;
 use crate::error::{from_python, to_python};
 use crate::interpreter::Unpickle;
 use crate::object::{PyForeign, to_object};
@@ -56,6 +57,9 @@ struct Layout {
 
 /// An object, pickled as [`processes::pickle`] does: large buffers are copied to shared memory, which children can map.
 pub fn pack_object(_py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Packed> {
+    if let Some(stream) = plain::pickle_scalar(object) {
+        return Ok(Packed { head: head_of(OBJECT, &stream), buffers: Vec::new() });
+    }
     Ok(packed_of(&processes::pickle(object, false)?))
 }
 
@@ -82,21 +86,13 @@ pub fn packed_of(encoded: &Encoded) -> Packed {
     Packed { head: head_of(OBJECT, &encoded.bytes), buffers }
 }
 
-/// A pickled object as children take it; `None` for a native value. What is not in shared memory is copied there, and stays:
-/// the second value is then the object to be kept in place of the one given.
-pub fn encoded_of(packed: &Packed) -> Result<Option<(Encoded, Option<Packed>)>, TaskError> {
-    let (kind, rest) = split_head(packed)?;
-    if kind != OBJECT {
-        return Ok(None);
+/// A value as a task takes it: an object that may write to its memory where that is its process' own (`writable`).
+pub fn input_value(py: Python<'_>, packed: &Packed, writable: bool) -> PyResult<Value> {
+    let (kind, _) = split_head(packed).map_err(|error| to_python(py, error))?;
+    match kind {
+        NATIVE => unpack_value(packed).map_err(|error| to_python(py, error)),
+        _ => Ok(PyForeign::value(unpack(py, packed, writable)?)),
     }
-    let shared = packed.buffers.iter().map(Buffer::shared).collect::<std::io::Result<Vec<_>>>();
-    let encoded = Encoded::new(rest.to_vec(), shared.map_err(no_memory)?);
-    let copied = packed.buffers.iter().any(|buffer| matches!(buffer, Buffer::Plain(_)));
-    let kept = copied.then(|| Packed {
-        head: packed.head.clone(),
-        buffers: encoded.buffers.iter().cloned().map(Buffer::Shared).collect(),
-    });
-    Ok(Some((encoded, kept)))
 }
 
 /// The object of a value that nobody else has: it may write to the value's memory, which it keeps.
@@ -146,10 +142,11 @@ pub fn pack_value(value: &Value) -> Result<Packed, TaskError> {
 
 /// The value that was packed. An object stays pickled, as the values of child processes do.
 pub fn unpack_value(packed: &Packed) -> Result<Value, TaskError> {
-    if let Some((encoded, _)) = encoded_of(packed)? {
-        return Ok(processes::Packed::value(encoded));
+    let (kind, rest) = split_head(packed)?;
+    if kind == OBJECT {
+        let shared = packed.buffers.iter().map(Buffer::shared).collect::<std::io::Result<Vec<_>>>();
+        return Ok(processes::Packed::value(Encoded::new(rest.to_vec(), shared.map_err(no_memory)?)));
     }
-    let (_, rest) = split_head(packed)?;
     let node: Node = postcard::from_bytes(rest).map_err(|error| damaged(&error.to_string()))?;
     let mut buffers = packed.buffers.iter();
     rebuild(node, &mut buffers)
@@ -235,16 +232,9 @@ fn rebuild<'a>(node: Node, buffers: &mut impl Iterator<Item = &'a Buffer>) -> Re
     })
 }
 
-fn rebuild_chunk(
-    dtype: DType,
-    shape: &[usize],
-    layout: Option<Layout>,
-    buffer: &Buffer,
-) -> Result<Chunk, TaskError> {
-    let layout = layout.unwrap_or_else(|| Layout {
-        strides: raskr_base::chunk::contiguous_strides(shape).to_vec(),
-        offset: 0,
-    });
+fn rebuild_chunk(dtype: DType, shape: &[usize], layout: Option<Layout>, buffer: &Buffer) -> Result<Chunk, TaskError> {
+    let layout =
+        layout.unwrap_or_else(|| Layout { strides: raskr_base::chunk::contiguous_strides(shape).to_vec(), offset: 0 });
     let over = |memory| Chunk::from_parts(dtype, shape, &layout.strides, layout.offset, memory);
     over(buffer_of(buffer.bytes()))
         .or_else(|| {

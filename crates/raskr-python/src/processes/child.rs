@@ -14,6 +14,7 @@ use raskr_exec::pool::{self, Encoded, Handler};
 use super::code::{self, Source};
 use super::pickle::{Packed, pickle, unpickle};
 use crate::call::Function;
+use crate::cluster::ChildTasks;
 use crate::error::to_python;
 use crate::object::to_object;
 
@@ -51,6 +52,8 @@ impl Source for Knowledge {
 struct Server {
     knowledge: Knowledge,
     constants: Option<Py<PyList>>,
+    /// When this is a worker's child.
+    tasks: ChildTasks,
     initialised: bool,
 }
 
@@ -97,11 +100,17 @@ impl Handler for Server {
             for id in ids {
                 self.knowledge.bodies.remove(id);
                 self.knowledge.functions.remove(id);
+                self.tasks.forget(*id);
             }
         });
     }
 
     fn begin(&mut self, shared: &Encoded) -> Result<(), Encoded> {
+        if shared.nbytes() == 0 {
+            // Tasks of a cluster share nothing.
+            self.constants = None;
+            return Ok(());
+        }
         guarded(|py| {
             self.constants = Some(unpickle(py, shared, false)?.cast_into::<PyList>()?.unbind());
             Ok(())
@@ -110,11 +119,11 @@ impl Handler for Server {
 
     fn call(&mut self, call: &[u8], inputs: Vec<Encoded>) -> Result<Encoded, Encoded> {
         let (knowledge, constants) = (&mut self.knowledge, &self.constants);
+        let Some(constants) = constants else {
+            return self.tasks.call(&knowledge.bodies, call, inputs);
+        };
         guarded(|py| {
-            let constants = match constants {
-                Some(constants) => constants.bind(py).clone(),
-                None => PyList::empty(py),
-            };
+            let constants = constants.bind(py).clone();
             let operation = code::decode(py, call, &constants, knowledge)?;
             let mut inputs: Vec<Value> = inputs.into_iter().map(Packed::value).collect();
             let cancelled = AtomicBool::new(false);
@@ -157,25 +166,39 @@ fn guarded<T>(body: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, Encoded
     Python::attach(|py| body(py).map_err(|error| encoded_failure(py, &error)))
 }
 
-fn encoded_failure(py: Python<'_>, error: &PyErr) -> Encoded {
-    let place = py
-        .import(intern!(py, "traceback"))
+/// What an exception was raised at, in words.
+fn traceback_text(py: Python<'_>, error: &PyErr) -> String {
+    py.import(intern!(py, "traceback"))
         .and_then(|module| module.call_method1(intern!(py, "format_exception"), (error.value(py),)))
         .and_then(|lines| lines.extract::<Vec<String>>())
-        .map_or_else(|_| error.to_string(), |lines| lines.concat());
-    let sent = |error: &Bound<'_, PyAny>| -> PyResult<Encoded> {
-        let encoded = pickle((error, place.as_str()).into_pyobject(py)?.as_any(), false)?;
+        .map_or_else(|_| error.to_string(), |lines| lines.concat())
+}
+
+fn encoded_failure(py: Python<'_>, error: &PyErr) -> Encoded {
+    failure_of(py, error, |pair| pickle(pair, false), |encoded| unpickle(py, encoded, false)).unwrap_or_default()
+}
+
+/// An exception and its traceback, pickled; as what comes nearest to it where it can't be pickled, or not read again.
+pub fn failure_of<'py, T>(
+    py: Python<'py>,
+    error: &PyErr,
+    pickled: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
+    read: impl Fn(&T) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<T> {
+    let place = traceback_text(py, error);
+    let sent = |error: &Bound<'py, PyAny>| -> PyResult<T> {
+        let encoded = pickled((error, place.as_str()).into_pyobject(py)?.as_any())?;
         // Some exceptions can be pickled and not be read again.
-        unpickle(py, &encoded, false)?;
+        read(&encoded)?;
         Ok(encoded)
     };
-    let rebuilt = || -> PyResult<Encoded> {
+    let rebuilt = || -> PyResult<T> {
         let class = py.import(intern!(py, "raskr._pickling"))?.getattr(intern!(py, "ExceptionInParts"))?;
         sent(&class.call1((error.value(py),))?)
     };
-    sent(error.value(py)).or_else(|_| rebuilt()).unwrap_or_else(|_| {
+    sent(error.value(py)).or_else(|_| rebuilt()).or_else(|_| {
         let plain = PyRuntimeError::new_err(format!("{error} (an exception that can't be pickled)"));
-        sent(plain.value(py)).unwrap_or_default()
+        sent(plain.value(py))
     })
 }
 

@@ -8,7 +8,7 @@ mod run;
 
 use pyo3::prelude::*;
 
-pub use child::explained;
+pub use child::{explained, failure_of};
 pub use gather::blamed;
 pub use pickle::{PACKED_KIND, Packed, pickle};
 pub use run::{Conditions, Processes};

@@ -1,0 +1,472 @@
+//! A slot of a worker's runner: a thread that runs tasks one after the other, with a child process or by itself.
+//!
+//! A child is sent several short tasks at a time. When one proves long, those behind it are taken back; when the child dies,
+//! only the task that ran is blamed.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::ChildStderr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use raskr_base::{ErrorClass, TaskError, Value};
+use raskr_cluster::{Ended, Packed, Stored, Work};
+use raskr_exec::Interpreter;
+use raskr_exec::pool::message::{Body as Sent, Message, buffers_of};
+use raskr_exec::pool::{self, CallOut, Encoded, Exit, SharedBuffer};
+use raskr_sched::{Death, Raised};
+use serde_bytes::ByteBuf;
+
+use super::child::{self, ChildCall, Current, Entered, carried, raised_there};
+use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Run, Shared, packed};
+use super::values::input_value;
+use crate::error::to_python;
+use crate::object::PyForeign;
+
+/// How long a child is waited for at a time.
+const POLL: Duration = Duration::from_millis(10);
+/// A task that runs for longer is not short, whatever was expected.
+const SHORT: Duration = Duration::from_millis(20);
+/// How long a task that nobody wants any more may go on before its process is ended.
+const GRACE: Duration = Duration::from_millis(500);
+const SETUP_TIME: Duration = Duration::from_secs(60);
+/// Lines of what a child wrote that are kept for the error of its death.
+const LOG_LINES: usize = 20;
+/// When so few short tasks are left with a child, it gets more.
+const REFILL: usize = 16;
+
+type Log = Arc<Mutex<VecDeque<String>>>;
+
+/// A child that is set up.
+pub struct Child {
+    process: pool::Child,
+    log: Log,
+}
+
+impl Child {
+    pub fn start(shared: &Shared) -> io::Result<Child> {
+        let Some((start, setup)) = &shared.options.children else { return Err(io::ErrorKind::NotFound.into()) };
+        let mut start = start.clone();
+        let address = shared.address.get().map_or("", |address| address);
+        start.variables.push((ADDRESS_VARIABLE.into(), address.into()));
+        if let Some(name) = shared.options.about.get("name").and_then(|name| name.as_str()) {
+            start.variables.push((NAME_VARIABLE.into(), name.into()));
+        }
+        let (mut process, errors) = pool::Child::start_watched(&start)?;
+        let log = Log::default();
+        let kept = Arc::clone(&log);
+        std::thread::Builder::new().name("raskr-log".to_owned()).spawn(move || pass_on(errors, &kept))?;
+        process.set_up(setup)?;
+        let begun = Instant::now();
+        while begun.elapsed() < SETUP_TIME {
+            match process.receive(POLL) {
+                Ok(None) => {}
+                Ok(Some(received)) => match received.message {
+                    Message::Ready(None) => return Ok(Child { process, log }),
+                    Message::Ready(Some(_)) => {
+                        return Err(io::Error::other("setting it up raised: is an initializer or a preload wrong?"));
+                    }
+                    other => return Err(unexpected(&other)),
+                },
+                Err(error) => {
+                    let exit = process.wait();
+                    return Err(io::Error::new(error.kind(), format!("it ended at once: {}", how(&exit))));
+                }
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "it was not ready within a minute"))
+    }
+}
+
+/// Passes on what a child writes to its standard error, and keeps the last of it.
+fn pass_on(errors: ChildStderr, kept: &Log) {
+    let mut from = BufReader::new(errors);
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+        // Nobody may be there to read it.
+        let _ = io::stderr().write_all(&line);
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let mut kept = kept.lock();
+        if kept.len() == LOG_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(text);
+        drop(kept);
+        line.clear();
+    }
+}
+
+/// Runs tasks until the worker ends, or this slot is one too many.
+pub fn run(shared: &Arc<Shared>, slot: u64) {
+    let mut mine = Mine { shared, slot, child: None, away: false };
+    if shared.options.children.is_some() {
+        // Ready before the first task, where that takes its time.
+        mine.child = mine.new_child().ok();
+    }
+    while let Some(work) = shared.take() {
+        mine.run(work);
+        if mine.away {
+            mine.away = false;
+            if shared.slot_returns() {
+                break;
+            }
+        }
+    }
+    mine.leave();
+}
+
+struct Mine<'a> {
+    shared: &'a Arc<Shared>,
+    slot: u64,
+    child: Option<Child>,
+    /// The task that runs has seceded.
+    away: bool,
+}
+
+/// A conversation with a child.
+struct Talk {
+    /// What the child was sent and has not ended, in its order.
+    left: VecDeque<(u32, Work)>,
+    next: u32,
+    buffers: HashMap<u64, Arc<SharedBuffer>>,
+    /// When the first of them began, as far as can be told.
+    since: Instant,
+    told: bool,
+    retracting: bool,
+}
+
+impl Mine<'_> {
+    /// The child that waits for one to die, or a new one.
+    fn new_child(&self) -> io::Result<Child> {
+        let mut spare = self.shared.state.lock().spare.take();
+        let child = match spare.take_if(|spare| spare.process.is_alive()) {
+            Some(spare) => spare,
+            None => Child::start(self.shared)?,
+        };
+        let stopping = {
+            let mut state = self.shared.state.lock();
+            state.children.insert(self.slot, child.process.pid());
+            state.stopping
+        };
+        if stopping { Err(io::ErrorKind::Interrupted.into()) } else { Ok(child) }
+    }
+
+    /// The child is kept for when another one dies, if none is.
+    fn leave(&mut self) {
+        let child = self.child.take();
+        let mut state = self.shared.state.lock();
+        state.children.remove(&self.slot);
+        let dropped = match child {
+            Some(child) if state.spare.is_none() && !state.stopping => state.spare.replace(child),
+            child => child,
+        };
+        drop(state);
+        drop(dropped);
+    }
+
+    fn run(&mut self, work: Vec<Work>) {
+        let body = work.first().and_then(|first| self.shared.bodies.read().get(&first.body).cloned());
+        let reason = match body.as_deref() {
+            Some(Body::Python { .. }) if self.shared.options.children.is_some() => return self.in_child(work),
+            Some(Body::Python { .. }) => {
+                return work.into_iter().for_each(|one| self.on_thread(one));
+            }
+            Some(Body::Unreadable(reason)) => reason.clone(),
+            None => "a task came without its code".to_owned(),
+        };
+        for one in work {
+            self.fail(&one, TaskError::internal(reason.clone()));
+        }
+    }
+
+    fn ended(&self, work: &Work, ended: Ended) {
+        let run: Run = (work.task, work.attempt);
+        self.shared.state.lock().interrupted.remove(&run);
+        self.shared.tell(|progress| progress.ended(work.task, work.attempt, ended));
+    }
+
+    fn fail(&self, work: &Work, error: TaskError) {
+        let error = Python::attach(|py| child::raised(py, &to_python(py, error)));
+        self.ended(work, Ended::Raised { error, micros: 0 });
+    }
+
+    fn on_thread(&mut self, work: Work) {
+        let begun = Instant::now();
+        let seceded = Arc::new(Mutex::new(false));
+        let told = {
+            let (shared, seceded, task, attempt) =
+                (Arc::clone(self.shared), Arc::clone(&seceded), work.task, work.attempt);
+            Arc::new(move |away| {
+                if std::mem::replace(&mut *seceded.lock(), true) == false && away {
+                    shared.slot_leaves();
+                }
+                shared.tell(|progress| progress.seceded(task, attempt, away));
+            })
+        };
+        let mut outcome: Option<Result<Packed, Raised>> = None;
+        self.shared.options.interpreter.scoped(&mut || {
+            let worker = self.shared.address.get().cloned().unwrap_or_else(|| "".into());
+            let current = Current { key: work.key.to_string(), worker, told: Some(told.clone()) };
+            let _current = Entered::new(current);
+            outcome = Some(Python::attach(|py| self.call(py, &work).map_err(|error| child::raised(py, &error))));
+        });
+        self.away = *seceded.lock();
+        let micros = begun.elapsed().as_micros() as u64;
+        let ended = match outcome {
+            Some(Ok(value)) => Ended::Done { value: Stored::Packed(value), micros },
+            Some(Err(error)) => Ended::Raised { error, micros },
+            None => Ended::Untouched,
+        };
+        self.ended(&work, ended);
+    }
+
+    fn call(&self, py: Python<'_>, work: &Work) -> PyResult<Packed> {
+        let body = self.shared.bodies.read().get(&work.body).cloned();
+        let Some(Body::Python { code, function }) = body.as_deref() else {
+            return Err(to_python(py, TaskError::internal("a task came without its code")));
+        };
+        let function = match function.get() {
+            Some(function) => function.clone(),
+            None => {
+                let read = super::task::BodyCode::decoded(&code.0)?.function(py)?;
+                function.get_or_init(|| read).clone()
+            }
+        };
+        let mut inputs: Vec<Value> = Vec::with_capacity(work.inputs.len());
+        for (_, input) in &work.inputs {
+            inputs.push(match input {
+                Stored::Packed(packed) => input_value(py, packed, false)?,
+                Stored::Native(value) => PyForeign::value(crate::object::to_object(py, value)?),
+            });
+        }
+        child::run(py, function, work.arguments.as_ref().map(|blob| &*blob.0), inputs)
+    }
+
+    fn in_child(&mut self, work: Vec<Work>) {
+        let mut child = match self.child.take() {
+            Some(child) => child,
+            None => match self.new_child() {
+                Ok(child) => child,
+                Err(error) => {
+                    let error = TaskError::new(ErrorClass::Os, format!("a child process could not be used: {error}"));
+                    return work.iter().for_each(|one| self.fail(one, error.clone()));
+                }
+            },
+        };
+        let mut talk = Talk {
+            left: VecDeque::new(),
+            next: 0,
+            buffers: HashMap::new(),
+            since: Instant::now(),
+            told: false,
+            retracting: false,
+        };
+        let spoken = self.send(&mut child, &mut talk, work).and_then(|()| self.listen(&mut child, &mut talk));
+        match spoken {
+            Ok(()) => self.child = Some(child),
+            Err(_) => self.mourn(child, talk),
+        }
+    }
+
+    fn send(&self, child: &mut Child, talk: &mut Talk, work: Vec<Work>) -> io::Result<()> {
+        let forgotten = std::mem::take(&mut *self.shared.forgotten.lock());
+        if !forgotten.is_empty() {
+            child.process.forget_known(&forgotten)?;
+        }
+        let mut calls = Vec::with_capacity(work.len());
+        let mut unsent = Ok(());
+        for one in work {
+            let call = match self.encode(&one) {
+                Ok(call) => call,
+                Err(error) => {
+                    self.fail(&one, error);
+                    continue;
+                }
+            };
+            let (call, code, inputs) = call;
+            if unsent.is_ok() {
+                unsent = child.process.make_known(u64::from(one.body.0), &Encoded::new(code, Vec::new()));
+            }
+            let id = talk.next;
+            talk.next = talk.next.wrapping_add(1) % (u32::MAX - 1);
+            if talk.left.is_empty() {
+                (talk.since, talk.told) = (Instant::now(), false);
+            }
+            talk.left.push_back((id, one));
+            calls.push(CallOut { id, call, inputs });
+        }
+        unsent?;
+        if calls.is_empty() { Ok(()) } else { child.process.send_batch(&Encoded::default(), calls) }
+    }
+
+    #[expect(clippy::type_complexity, reason = "three parts of one message")]
+    fn encode(&self, work: &Work) -> Result<(Vec<u8>, Vec<u8>, Vec<Arc<Encoded>>), TaskError> {
+        let body = self.shared.bodies.read().get(&work.body).cloned();
+        let Some(Body::Python { code, .. }) = body.as_deref() else {
+            return Err(TaskError::internal("a task came without its code"));
+        };
+        let arguments = work.arguments.as_ref().map(|blob| ByteBuf::from(&blob.0[..]));
+        let call = ChildCall { key: work.key.to_string(), body: u64::from(work.body.0), arguments };
+        let call = postcard::to_stdvec(&call).map_err(|error| TaskError::internal(error.to_string()))?;
+        let mut inputs = Vec::with_capacity(work.inputs.len());
+        for (task, input) in &work.inputs {
+            let (encoded, kept) = carried(&packed(input)?)?;
+            if let Some(kept) = kept {
+                self.shared.tell(|progress| progress.replaced(*task, kept));
+            }
+            inputs.push(Arc::new(encoded));
+        }
+        Ok((call, code.0.to_vec(), inputs))
+    }
+
+    /// Takes in what a child says until it has nothing left to do; an error when it is gone.
+    fn listen(&mut self, child: &mut Child, talk: &mut Talk) -> io::Result<()> {
+        while !talk.left.is_empty() || talk.retracting {
+            if talk.left.len() < REFILL
+                && !self.away
+                && !talk.retracting
+                && !talk.told
+                && talk.left.iter().all(|(_, work)| work.short)
+            {
+                let more = self.shared.take_short();
+                self.send(child, talk, more)?;
+            }
+            match child.process.receive(POLL)? {
+                Some(received) => self.hear(child, talk, received)?,
+                None => child.process.look_at_memory(),
+            }
+            self.look(child, talk)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, child: &mut Child, talk: &mut Talk, received: pool::message::Received) -> io::Result<()> {
+        match received.message {
+            Message::Buffers(list) => {
+                let new = buffers_of(&list, received.descriptors)?;
+                talk.buffers.extend(new.into_iter().map(|buffer| (buffer.id(), buffer)));
+            }
+            Message::Ended(ended) => {
+                for one in ended {
+                    let Some(place) = talk.left.iter().position(|(id, _)| *id == one.id) else { continue };
+                    let Some((_, work)) = talk.left.remove(place) else { continue };
+                    let micros = one.nanoseconds.div_ceil(1000);
+                    let ended = match one.outcome {
+                        Ok(body) => Ended::Done { value: Stored::Packed(value_of(body, &mut talk.buffers)), micros },
+                        Err(body) => {
+                            let error = raised_there(&Encoded { bytes: body.bytes, buffers: Vec::new() });
+                            Ended::Raised { error, micros }
+                        }
+                    };
+                    self.ended(&work, ended);
+                }
+                (talk.since, talk.told) = (Instant::now(), false);
+            }
+            Message::Away { id, away } => {
+                if let Some((_, work)) = talk.left.iter().find(|(known, _)| *known == id) {
+                    if away && !std::mem::replace(&mut self.away, true) {
+                        self.shared.slot_leaves();
+                    }
+                    self.shared.tell(|progress| progress.seceded(work.task, work.attempt, away));
+                    if talk.left.len() > 1 && !std::mem::replace(&mut talk.retracting, true) {
+                        child.process.retract()?;
+                    }
+                }
+            }
+            Message::Retracted(ids) => {
+                talk.retracting = false;
+                let (back, left) = std::mem::take(&mut talk.left).into_iter().partition(|(id, _)| ids.contains(id));
+                talk.left = left;
+                let back: VecDeque<(u32, Work)> = back;
+                self.shared.give_back(back.into_iter().map(|(_, work)| work).collect());
+            }
+            other => return Err(unexpected(&other)),
+        }
+        Ok(())
+    }
+
+    /// What is due when a task runs for long, or when nobody wants it.
+    fn look(&mut self, child: &mut Child, talk: &mut Talk) -> io::Result<()> {
+        let Some((_, first)) = talk.left.front() else { return Ok(()) };
+        if talk.since.elapsed() > SHORT && !std::mem::replace(&mut talk.told, true) {
+            self.shared.tell(|progress| progress.began(first.task, first.attempt));
+            if talk.left.len() > 1 && !std::mem::replace(&mut talk.retracting, true) {
+                child.process.retract()?;
+            }
+            if first.short {
+                self.shared.give_back_pending();
+            }
+        }
+        let run: Run = (first.task, first.attempt);
+        let unwanted = self.shared.state.lock().interrupted.get(&run).is_some_and(|since| since.elapsed() > GRACE);
+        if unwanted {
+            child.process.end();
+        }
+        Ok(())
+    }
+
+    /// A child is gone: the task that it ran is told so, the others wait for their turn again.
+    fn mourn(&mut self, mut child: Child, mut talk: Talk) {
+        let running = child.process.running();
+        child.process.look_at_memory();
+        let exit = child.process.wait();
+        let pid = child.process.pid();
+        let guarded = {
+            let mut state = self.shared.state.lock();
+            state.children.remove(&self.slot);
+            state.guarded.remove(&pid)
+        };
+        // Before any has begun, the first one may be what it died of.
+        let blamed = running.or_else(|| talk.left.front().map(|(id, _)| *id).filter(|id| *id == 0));
+        let log: Vec<String> = child.log.lock().iter().cloned().collect();
+        for (id, work) in talk.left.drain(..) {
+            if blamed == Some(id) {
+                let death = self.death(&exit, guarded, log.clone());
+                self.ended(&work, Ended::Died(death));
+            } else {
+                self.shared.give_back(vec![work]);
+            }
+        }
+        drop(child);
+        self.child = self.new_child().ok();
+        self.shared.want_spare();
+    }
+
+    fn death(&self, exit: &Exit, guarded: bool, log: Vec<String>) -> Death {
+        let outside = !guarded && matches!(exit.signal, Some(9 | 15));
+        let how = if guarded { "memory limit (ended by its worker)".to_owned() } else { how(exit) };
+        let memory_limit = self.shared.options.memory_limit;
+        Death { how, external: outside, memory_peak: exit.peak_bytes, memory_limit, log }
+    }
+}
+
+fn value_of(body: Sent, buffers: &mut HashMap<u64, Arc<SharedBuffer>>) -> Packed {
+    // Each buffer belongs to one value, and goes with it.
+    let shared = body.buffers.iter().filter_map(|id| buffers.remove(id)).map(raskr_cluster::Buffer::Shared).collect();
+    let bytes = Arc::try_unwrap(body.bytes).unwrap_or_else(|bytes| (*bytes).clone());
+    Packed { head: bytes.into_vec().into(), buffers: shared }
+}
+
+fn unexpected(message: &Message) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("a child sent what it should not: {message:?}"))
+}
+
+/// How a process ended, in a word.
+fn how(exit: &Exit) -> String {
+    match (exit.signal, exit.code) {
+        (Some(signal), _) => match signal {
+            4 => "SIGILL".to_owned(),
+            6 => "SIGABRT".to_owned(),
+            7 => "SIGBUS".to_owned(),
+            8 => "SIGFPE".to_owned(),
+            9 => "SIGKILL".to_owned(),
+            11 => "SIGSEGV".to_owned(),
+            15 => "SIGTERM".to_owned(),
+            other => format!("signal {other}"),
+        },
+        (None, Some(code)) => format!("exit {code}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
