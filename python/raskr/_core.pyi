@@ -664,3 +664,38 @@ def start_scheduler(options: dict[str, Any]) -> SchedulerHandle:
     `dashboard_address`; times in seconds: `suspect_after`, `lost_after`, `resume_within`, `drain`, `latency`,
     `unknown_duration`; `kills_max`, `losses_max`, `bandwidth`, `admission`, `admission_spilling`, `story_len`.
     """
+
+@final
+class WorkerHandle:
+    """A worker that runs in this process, on threads and children of its own; it ends when nobody holds it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str:
+        """Where peers and clients fetch values."""
+    def wait(self, timeout: float | None = None) -> str | None:
+        """How it ended: "closed" (by the scheduler), "left", "stopped", or an error in words; None while it runs."""
+    def leave(self) -> None:
+        """Have it end once the values that only it has are elsewhere."""
+    def close(self) -> None:
+        """Have it end at once."""
+
+def start_worker(options: dict[str, Any]) -> WorkerHandle:
+    """Start a worker in this process and wait until its scheduler has taken it in; raises when none does.
+
+    Options, all but the first of which may be absent or None: `scheduler_address` or `scheduler_file`, `token`, `name`,
+    `nthreads`, `memory_limit` in bytes, `target` (the share of it above which values are spilled), `resources`,
+    `local_directory`, `spill_limit` in bytes, `host`, `port`, `interface`, `protocol`, `insecure`, `death_timeout` in seconds,
+    `children` (as of `raskr.multiprocessing.children`; without, Python runs on threads of this process), `tls_ca_file`,
+    `tls_cert`, `tls_key`.
+    """
+
+def current_task() -> dict[str, str] | None:
+    """The `key` of the task of a cluster that runs on this thread, and its `worker`'s address."""
+
+def secede() -> None:
+    """Have the worker run another task while this one waits; `ValueError` outside of tasks."""
+
+def rejoin() -> None:
+    """The task that seceded goes on."""

@@ -49,7 +49,6 @@ mod _core {
         text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;
-        cluster::register(module)?;
         frame::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)
     }

@@ -42,6 +42,8 @@ const RETRY: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How long the last messages may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The machine hears at once of memory that differs by this part of the limit.
+const REPORT_SHARE: u64 = 64;
 /// Things that happened are taken this many at a time.
 const INPUTS_MAX: usize = 4096;
 
@@ -287,6 +289,7 @@ impl Control {
         let mut taken = Vec::new();
         let mut failures = 0;
         while self.end.is_none() {
+            self.look_at_store();
             tokio::select! {
                 heard = next(&mut receiver) => match heard {
                     Ok(message) => {
@@ -550,7 +553,14 @@ impl Control {
         .to_string()
     }
 
-    /// The machine hears of memory when it is different enough to matter.
+    /// What came and went in a round may matter before the next tick.
+    fn look_at_store(&mut self) {
+        let limit = self.settings.memory_limit;
+        if limit > 0 && self.store.held().stored.abs_diff(self.reported.stored) > limit / REPORT_SHARE {
+            self.report_memory();
+        }
+    }
+
     fn report_memory(&mut self) {
         let held = self.store.held();
         let report = MemoryReport {

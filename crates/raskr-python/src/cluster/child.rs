@@ -25,10 +25,11 @@ use crate::processes::{explained, failure_of};
 
 /// A task as a child is sent it.
 #[derive(Serialize, Deserialize)]
-pub struct ChildCall {
-    pub key: String,
+pub struct ChildCall<'a> {
+    pub key: &'a str,
     pub body: u64,
-    pub arguments: Option<ByteBuf>,
+    #[serde(borrow)]
+    pub arguments: Option<&'a serde_bytes::Bytes>,
 }
 
 /// A value as a child is sent it: its head, and its buffers as far as they don't travel beside it.
@@ -151,9 +152,9 @@ impl ChildTasks {
         call: &[u8],
         inputs: Vec<Encoded>,
     ) -> PyResult<Packed> {
-        let call: ChildCall = postcard::from_bytes(call)
+        let call: ChildCall<'_> = postcard::from_bytes(call)
             .map_err(|error| PyValueError::new_err(format!("a task can't be decoded: {error}")))?;
-        let task = Current { key: call.key, worker: Arc::clone(worker_address()), told: None };
+        let task = Current { key: call.key.to_owned(), worker: Arc::clone(worker_address()), told: None };
         let _current = Entered::new(task);
         let function = match self.functions.get(&call.body) {
             Some(function) => function.clone(),
@@ -169,7 +170,7 @@ impl ChildTasks {
         for input in inputs {
             values.push(input_value(py, &arrived(input)?, true)?);
         }
-        run(py, function, call.arguments.as_ref().map(|bytes| &bytes[..]), values)
+        run(py, function, call.arguments.map(|bytes| &**bytes), values)
     }
 }
 

@@ -33,6 +33,8 @@ pub const NAME_VARIABLE: &str = "RASKR_WORKER_NAME";
 const SHORT_TASKS_MAX: usize = 64;
 /// How often the memory of children is looked at.
 const GUARD_EVERY: Duration = Duration::from_millis(100);
+/// How long it is remembered that nobody wants a task that runs.
+const INTERRUPTED: Duration = Duration::from_secs(60);
 /// The share of the memory limit that children may take together, before the largest is ended.
 const GUARD_SHARE: f64 = 0.95;
 
@@ -48,7 +50,7 @@ pub struct RunnerOptions {
 /// Code that tasks share.
 pub enum Body {
     /// Sent to children as it is.
-    Python { code: Blob, function: OnceLock<Option<Arc<Function>>> },
+    Python { code: Encoded, function: OnceLock<Option<Arc<Function>>> },
     /// Why there is none.
     Unreadable(String),
 }
@@ -82,7 +84,7 @@ pub struct Shared {
     progress: OnceLock<Arc<dyn Progress>>,
     pub address: OnceLock<Arc<str>>,
     threads: OnceLock<usize>,
-    /// Bodies that children are to forget, by the order in which that was said.
+    /// Bodies that children are to forget, in the order in which that was said; each child knows how far it is.
     pub forgotten: Mutex<Vec<u64>>,
 }
 
@@ -306,7 +308,9 @@ impl Runner for PyRunner {
 
     fn keep_body(&self, body: BodyId, code: Blob) {
         let kept = match BodyCode::decoded(&code.0) {
-            Ok(BodyCode::Function(_) | BodyCode::NoFunction) => Body::Python { code, function: OnceLock::new() },
+            Ok(BodyCode::Function(_) | BodyCode::NoFunction) => {
+                Body::Python { code: Encoded::new(code.0.to_vec(), Vec::new()), function: OnceLock::new() }
+            }
             Ok(BodyCode::Native(_)) => Body::Unreadable("native tasks are not known here".to_owned()),
             Err(error) => Body::Unreadable(error.to_string()),
         };
@@ -335,6 +339,8 @@ impl Runner for PyRunner {
             let place = state.pending.iter().position(|work| (work.task, work.attempt) == (task, attempt));
             let waiting = place.and_then(|place| state.pending.remove(place));
             if waiting.is_none() {
+                // One that has just ended is never looked for.
+                state.interrupted.retain(|_, since| since.elapsed() < INTERRUPTED);
                 state.interrupted.insert((task, attempt), Instant::now());
             }
             waiting

@@ -17,13 +17,13 @@ use raskr_exec::Interpreter;
 use raskr_exec::pool::message::{Body as Sent, Message, buffers_of};
 use raskr_exec::pool::{self, CallOut, Encoded, Exit, SharedBuffer};
 use raskr_sched::{Death, Raised};
-use serde_bytes::ByteBuf;
 
 use super::child::{self, ChildCall, Current, Entered, carried, raised_there};
 use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Run, Shared, packed};
 use super::values::input_value;
 use crate::error::to_python;
 use crate::object::PyForeign;
+use crate::processes::failure;
 
 /// How long a child is waited for at a time.
 const POLL: Duration = Duration::from_millis(10);
@@ -43,6 +43,8 @@ type Log = Arc<Mutex<VecDeque<String>>>;
 pub struct Child {
     process: pool::Child,
     log: Log,
+    /// How much of what is to be forgotten it was told.
+    forgot: usize,
 }
 
 impl Child {
@@ -54,6 +56,8 @@ impl Child {
         if let Some(name) = shared.options.about.get("name").and_then(|name| name.as_str()) {
             start.variables.push((NAME_VARIABLE.into(), name.into()));
         }
+        // A new one knows nothing that it could forget.
+        let forgot = shared.forgotten.lock().len();
         let (mut process, errors) = pool::Child::start_watched(&start)?;
         let log = Log::default();
         let kept = Arc::clone(&log);
@@ -64,9 +68,10 @@ impl Child {
             match process.receive(POLL) {
                 Ok(None) => {}
                 Ok(Some(received)) => match received.message {
-                    Message::Ready(None) => return Ok(Child { process, log }),
-                    Message::Ready(Some(_)) => {
-                        return Err(io::Error::other("setting it up raised: is an initializer or a preload wrong?"));
+                    Message::Ready(None) => return Ok(Child { process, log, forgot }),
+                    Message::Ready(Some(body)) => {
+                        let encoded = Encoded { bytes: body.bytes, buffers: Vec::new() };
+                        return Err(io::Error::other(Python::attach(|py| failure(py, &encoded))));
                     }
                     other => return Err(unexpected(&other)),
                 },
@@ -140,7 +145,13 @@ struct Talk {
 impl Mine<'_> {
     /// The child that waits for one to die, or a new one.
     fn new_child(&self) -> io::Result<Child> {
-        let mut spare = self.shared.state.lock().spare.take();
+        let mut spare = {
+            let mut state = self.shared.state.lock();
+            if state.stopping {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            state.spare.take()
+        };
         let child = match spare.take_if(|spare| spare.process.is_alive()) {
             Some(spare) => spare,
             None => Child::start(self.shared)?,
@@ -230,7 +241,7 @@ impl Mine<'_> {
         let function = match function.get() {
             Some(function) => function.clone(),
             None => {
-                let read = super::task::BodyCode::decoded(&code.0)?.function(py)?;
+                let read = super::task::BodyCode::decoded(&code.bytes)?.function(py)?;
                 function.get_or_init(|| read).clone()
             }
         };
@@ -250,7 +261,7 @@ impl Mine<'_> {
             None => match self.new_child() {
                 Ok(child) => child,
                 Err(error) => {
-                    let error = TaskError::new(ErrorClass::Os, format!("a child process could not be used: {error}"));
+                    let error = unusable(error);
                     return work.iter().for_each(|one| self.fail(one, error.clone()));
                 }
             },
@@ -271,23 +282,28 @@ impl Mine<'_> {
     }
 
     fn send(&self, child: &mut Child, talk: &mut Talk, work: Vec<Work>) -> io::Result<()> {
-        let forgotten = std::mem::take(&mut *self.shared.forgotten.lock());
+        let forgotten = self.shared.forgotten.lock().get(child.forgot..).map_or_else(Vec::new, <[u64]>::to_vec);
         if !forgotten.is_empty() {
+            child.forgot += forgotten.len();
             child.process.forget_known(&forgotten)?;
         }
         let mut calls = Vec::with_capacity(work.len());
         let mut unsent = Ok(());
         for one in work {
-            let call = match self.encode(&one) {
-                Ok(call) => call,
+            let body = self.shared.bodies.read().get(&one.body).cloned();
+            let Some(Body::Python { code, .. }) = body.as_deref() else {
+                self.fail(&one, TaskError::internal("a task came without its code"));
+                continue;
+            };
+            let (call, inputs) = match self.encode(&one) {
+                Ok(encoded) => encoded,
                 Err(error) => {
                     self.fail(&one, error);
                     continue;
                 }
             };
-            let (call, code, inputs) = call;
             if unsent.is_ok() {
-                unsent = child.process.make_known(u64::from(one.body.0), &Encoded::new(code, Vec::new()));
+                unsent = child.process.make_known(u64::from(one.body.0), code);
             }
             let id = talk.next;
             talk.next = talk.next.wrapping_add(1) % (u32::MAX - 1);
@@ -301,14 +317,9 @@ impl Mine<'_> {
         if calls.is_empty() { Ok(()) } else { child.process.send_batch(&Encoded::default(), calls) }
     }
 
-    #[expect(clippy::type_complexity, reason = "three parts of one message")]
-    fn encode(&self, work: &Work) -> Result<(Vec<u8>, Vec<u8>, Vec<Arc<Encoded>>), TaskError> {
-        let body = self.shared.bodies.read().get(&work.body).cloned();
-        let Some(Body::Python { code, .. }) = body.as_deref() else {
-            return Err(TaskError::internal("a task came without its code"));
-        };
-        let arguments = work.arguments.as_ref().map(|blob| ByteBuf::from(&blob.0[..]));
-        let call = ChildCall { key: work.key.to_string(), body: u64::from(work.body.0), arguments };
+    fn encode(&self, work: &Work) -> Result<(Vec<u8>, Vec<Arc<Encoded>>), TaskError> {
+        let arguments = work.arguments.as_ref().map(|blob| serde_bytes::Bytes::new(&blob.0));
+        let call = ChildCall { key: &work.key, body: u64::from(work.body.0), arguments };
         let call = postcard::to_stdvec(&call).map_err(|error| TaskError::internal(error.to_string()))?;
         let mut inputs = Vec::with_capacity(work.inputs.len());
         for (task, input) in &work.inputs {
@@ -318,7 +329,7 @@ impl Mine<'_> {
             }
             inputs.push(Arc::new(encoded));
         }
-        Ok((call, code.0.to_vec(), inputs))
+        Ok((call, inputs))
     }
 
     /// Takes in what a child says until it has nothing left to do; an error when it is gone.
@@ -447,6 +458,15 @@ fn value_of(body: Sent, buffers: &mut HashMap<u64, Arc<SharedBuffer>>) -> Packed
     let shared = body.buffers.iter().filter_map(|id| buffers.remove(id)).map(raskr_cluster::Buffer::Shared).collect();
     let bytes = Arc::try_unwrap(body.bytes).unwrap_or_else(|bytes| (*bytes).clone());
     Packed { head: bytes.into_vec().into(), buffers: shared }
+}
+
+/// Why there is no child: what its setup raised, or what the system says.
+fn unusable(error: io::Error) -> TaskError {
+    let message = "a child process could not be used";
+    match error.downcast::<TaskError>() {
+        Ok(raised) => raised.with_note(message),
+        Err(error) => TaskError::new(ErrorClass::Os, format!("{message}: {error}")),
+    }
 }
 
 fn unexpected(message: &Message) -> io::Error {

@@ -108,7 +108,7 @@ pub fn worker_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<(
     about.insert("scheduler_address".into(), json!(place));
     settings.about = about.clone();
     settings.about.insert("version".into(), json!(env!("CARGO_PKG_VERSION")));
-    settings.about.insert("python".into(), json!(py.version_str()));
+    settings.about.insert("python".into(), json!(Python::version_str()));
     let children = match options.get_item("children")?.filter(|children| !children.is_none()) {
         Some(children) => {
             let (mut start, setup) = children.extract::<Children>()?.start();
