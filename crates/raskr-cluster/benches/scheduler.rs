@@ -48,17 +48,19 @@ async fn run(name: &str, address: &Address, chained: bool) {
         client.say(submission(batch, batch * BATCH, &tasks)).await;
     }
     client.finished(TASKS as usize).await;
-    let (seconds, machine, io) = (
-        begun.elapsed().as_secs_f64(),
-        threads_seconds("raskr-scheduler") - threads_seconds("raskr-scheduler-"),
-        threads_seconds("raskr-scheduler-"),
-    );
+    let (seconds, machine, io) =
+        (begun.elapsed().as_secs_f64(), threads_seconds("raskr-scheduler"), threads_seconds("raskr-sched-io"));
     let micros = |seconds: f64| seconds * 1e6 / TASKS as f64;
     println!(
         "{name}: {:.1} us a task; processor time a task: {:.1} us at the machine, {:.1} us for reading and writing",
         micros(seconds),
         micros(machine),
         micros(io)
+    );
+    let lag = server.view(0, 0).expect("there").lag;
+    println!(
+        "  the longest turn took {:?}, the latest tick was {:?} late, in {} turns",
+        lag.longest, lag.latest, lag.turns
     );
     drop(client);
     tokio::task::spawn_blocking(move || drop(server)).await.expect("closed");

@@ -5,6 +5,7 @@
 //! Invariants: files with a token can be read by nobody else, from the moment they exist; under its name a file is whole;
 //! files of processes that are gone are removed by whoever comes across them on the same machine.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -64,6 +65,13 @@ struct Content {
     machine: String,
     #[serde(default)]
     host: String,
+    /// For programs that read Dask's scheduler files.
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    services: BTreeMap<String, u16>,
+    #[serde(default)]
+    workers: BTreeMap<String, String>,
 }
 
 /// Removes the file that it stands for when it is dropped.
@@ -132,6 +140,9 @@ impl ClusterFile {
             began: self.began,
             machine: self.machine.clone(),
             host: self.host.clone(),
+            kind: "Scheduler".to_owned(),
+            services: BTreeMap::new(),
+            workers: BTreeMap::new(),
         };
         let failed = |error| CommError::file(path, "write it", error);
         let text = serde_json::to_string_pretty(&content).map_err(|error| failed(error.into()))?;

@@ -81,7 +81,7 @@ impl Core {
         }
     }
 
-    pub fn to_client(&mut self, client: ClientId, messages: Vec<ToClient>) {
+    pub fn tell_client(&mut self, client: ClientId, messages: Vec<ToClient>) {
         let Some(end) = self.clients.get_mut(&client) else { return };
         if end.outbox.is_empty() {
             end.outbox = messages;

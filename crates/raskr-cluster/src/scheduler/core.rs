@@ -210,8 +210,8 @@ impl Core {
         let now = self.now();
         for action in self.machine.handle(event, now) {
             match action {
-                Action::ToWorker { worker, incarnation, messages } => self.to_worker(worker, incarnation, messages),
-                Action::ToClient { client, messages } => self.to_client(client, messages),
+                Action::ToWorker { worker, incarnation, messages } => self.tell_worker(worker, incarnation, messages),
+                Action::ToClient { client, messages } => self.tell_client(client, messages),
                 Action::Welcome(welcome) => self.welcome(welcome),
                 Action::Reject { worker, incarnation } => self.reject(worker, incarnation),
                 Action::Tell(notice) => self.on_notice(&notice),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raskr_sched::{Event, FromWorker, Gone, Incarnation, Link, Packet, ToWorker, Welcome, WorkerId};
+use raskr_sched::{Event, FromWorker, Gone, Incarnation, Link, Packet, Registration, ToWorker, Welcome, WorkerId};
 use serde_json::Value;
 
 use super::arrivals::ConnectionId;
@@ -18,6 +18,8 @@ use crate::wire::{WorkerHears, WorkerSays};
 
 /// Connections lose nothing as long as they last: packets are said again on a new one only.
 const RESEND_AFTER: Duration = Duration::from_secs(1 << 30);
+/// A worker that was not heard for so long makes way for another of its name.
+const NAMESAKE_SILENT: Duration = Duration::from_secs(2);
 /// Bytes of messages that are sent together, by estimate.
 const PACKET_BYTES: usize = 8 << 20;
 
@@ -26,13 +28,15 @@ pub(super) struct WorkerEnd {
     pub pipe: Pipe<WorkerHears>,
     pub peer: Peer,
     about: Value,
+    /// Which process registered over it.
+    process: Option<u64>,
     /// Whose connection it is.
     line: Option<(WorkerId, Incarnation)>,
 }
 
 impl WorkerEnd {
     pub fn new(sender: Sender<WorkerHears>, peer: Peer) -> WorkerEnd {
-        WorkerEnd { pipe: Pipe::new(sender), peer, about: Value::Null, line: None }
+        WorkerEnd { pipe: Pipe::new(sender), peer, about: Value::Null, process: None, line: None }
     }
 }
 
@@ -45,6 +49,8 @@ pub(super) struct Line {
     /// Since when there is no connection, and whether the worker closed it in all form.
     pub cut: Option<(tokio::time::Instant, bool)>,
     process: Process,
+    /// Its process's number.
+    registered: Option<u64>,
     /// What it said of itself when it registered.
     pub about: Value,
     /// Its last word on processor, memory and the like.
@@ -113,11 +119,12 @@ impl Core {
             self.hear(id, &mut said);
             match header {
                 WorkerSays::Register { registration, about } => {
-                    if self.is_ending() {
+                    if self.is_ending() || self.is_namesake(id, &registration) {
                         continue;
                     }
                     let Some(end) = self.workers.get_mut(&id) else { continue };
                     end.about = Core::parse(&about);
+                    end.process = Some(registration.process);
                     self.registering.insert(registration.process, id);
                     self.feed(Event::Registered(registration));
                 }
@@ -138,6 +145,21 @@ impl Core {
             }
         }
         self.hear(id, &mut said);
+    }
+
+    /// Is there another worker of that name, alive and heard? Who registers says so again and again: it is taken in once the
+    /// other one is gone, and the two do not take the place from each other for ever.
+    fn is_namesake(&mut self, id: ConnectionId, registration: &Registration) -> bool {
+        let Some(known) = self.machine.worker_of_name(&registration.name) else { return false };
+        let at = self.lines.get(&known).and_then(|line| line.at).filter(|at| *at != id);
+        let Some(end) = at.and_then(|at| self.workers.get(&at)) else { return false };
+        let (heard, now) = (self.machine.silent_for(known, self.now()), self.seconds(self.now()));
+        if end.process == Some(registration.process) || heard.is_none_or(|silent| silent > NAMESAKE_SILENT) {
+            return false;
+        }
+        let text = format!("another worker named '{}' wants to join, while the first is there", registration.name);
+        self.log.line(now, "warning", text);
+        true
     }
 
     fn line_at(&mut self, id: ConnectionId) -> Option<&mut Line> {
@@ -201,6 +223,7 @@ impl Core {
             at: Some(id),
             cut: None,
             process: Process::of(&end.peer),
+            registered: end.process,
             about: end.about.clone(),
             metrics: String::new(),
             closing: false,
@@ -219,6 +242,7 @@ impl Core {
         };
         let before = line.at.replace(id);
         line.cut = None;
+        let process = line.registered;
         let packets = line.link.resume(now);
         if let Some(before) = before.filter(|before| *before != id)
             && let Some(end) = self.workers.remove(&before)
@@ -228,6 +252,7 @@ impl Core {
         }
         if let Some(end) = self.workers.get_mut(&id) {
             end.line = Some((worker, incarnation));
+            end.process = process;
             packets.into_iter().for_each(|packet| end.pipe.send(WorkerHears::Packet(packet), Vec::new()));
         }
     }
@@ -245,7 +270,7 @@ impl Core {
         Some(id)
     }
 
-    pub fn to_worker(&mut self, worker: WorkerId, incarnation: Incarnation, messages: Vec<ToWorker>) {
+    pub fn tell_worker(&mut self, worker: WorkerId, incarnation: Incarnation, messages: Vec<ToWorker>) {
         let Some(line) = self.lines.get_mut(&worker).filter(|line| line.incarnation == incarnation) else { return };
         line.closing |= messages.iter().any(|message| matches!(message, ToWorker::Close));
         if line.outbox.is_empty() {
@@ -287,7 +312,7 @@ impl Core {
     pub fn close_line(&mut self, worker: WorkerId) {
         if let Some(line) = self.lines.get(&worker) {
             let incarnation = line.incarnation;
-            self.to_worker(worker, incarnation, vec![ToWorker::Close]);
+            self.tell_worker(worker, incarnation, vec![ToWorker::Close]);
         }
     }
 
@@ -321,11 +346,10 @@ impl Core {
         let Some(line) = self.lines.get(&worker) else { return };
         let Some((since, in_form)) = line.cut else { return };
         let waited = since.elapsed() >= self.options.resume_within;
+        let dead = line.process.near && !process::is_running(line.process.pid, line.process.began);
         if line.closing {
             self.gone(worker, Gone::Closed);
-        } else if line.process.near && !process::is_running(line.process.pid, line.process.began) {
-            self.gone(worker, Gone::Died);
-        } else if waited && (in_form || !line.process.near) {
+        } else if dead || waited && (in_form || !line.process.near) {
             self.gone(worker, Gone::Died);
         }
     }

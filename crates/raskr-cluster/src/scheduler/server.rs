@@ -131,7 +131,8 @@ impl SchedulerServer {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(2)
-            .thread_name("raskr-scheduler-io")
+            // The system keeps 15 letters.
+            .thread_name("raskr-sched-io")
             .enable_all()
             .build()
             .map_err(failed)?;

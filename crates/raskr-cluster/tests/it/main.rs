@@ -7,6 +7,7 @@ mod players;
 mod processes;
 mod questions;
 mod scheduler;
+mod scheduler_processes;
 mod strangers;
 mod support;
 mod tls;

@@ -11,7 +11,7 @@ use raskr_cluster::{
     ServerOptions, Token, WorkerHears, WorkerSays,
 };
 use raskr_sched::{
-    Blob, BodySpec, Executed, FromClient, FromWorker, FutureId, Incarnation, Input, Instant, Link, Registration,
+    Blob, BodySpec, Executed, FromClient, FromWorker, FutureId, Held, Incarnation, Input, Instant, Link, Registration,
     RequestId, Submission, TaskSpec, ToClient, ToWorker, Worker, WorkerAction, WorkerEvent, WorkerId, WorkerOptions,
 };
 use serde_json::{Value, json};
@@ -57,13 +57,18 @@ impl FakeWorker {
     }
 
     pub async fn join_at(address: &Address, security: &Security, name: &str) -> FakeWorker {
+        let process = name.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte));
+        Self::join_as(address, security, name, process).await
+    }
+
+    pub async fn join_as(address: &Address, security: &Security, name: &str, process: u64) -> FakeWorker {
         let endpoint = Endpoint::new(Role::Worker, security.clone());
         let (sender, receiver) = endpoint.connect(address).await.expect("connected").split();
         let me = Registration {
             name: Arc::from(name),
             address: Arc::from(format!("tcp://127.0.0.1:1/{name}")),
             host: Arc::from("127.0.0.1"),
-            process: name.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte)),
+            process,
             nonce: 0,
             threads: 2,
             memory_limit: 0,
@@ -120,6 +125,11 @@ impl FakeWorker {
                         self.ran += 1;
                         let executed = Executed::Done { bytes: 8, micros: 10 };
                         events.push_back(WorkerEvent::Executed { task: run.task, attempt: run.attempt, executed });
+                    }
+                    // Whatever is asked of a peer comes at once.
+                    WorkerAction::Gather { request, tasks, .. } => {
+                        let values = tasks.into_iter().map(|task| Held { task, bytes: 8 }).collect();
+                        events.push_back(WorkerEvent::Gathered { request, values, absent: vec![] });
                     }
                     WorkerAction::Close { .. } => self.say(WorkerSays::Farewell).await,
                     _ => {}

@@ -165,7 +165,8 @@ async fn people_are_told_who_is_there_what_runs_where_and_why_not() {
     assert!(client.ask(json!({ "op": "story", "keys": ["x-0"] })).await.as_array().is_some_and(|told| told.len() > 2));
     let stream = client.ask(json!({ "op": "task_stream", "count": 2 })).await;
     assert_eq!((stream.as_array().map(Vec::len), &stream[1]["status"]), (Some(2), &json!("OK")));
-    assert_eq!(client.ask(json!({ "op": "logs", "n": 1 })).await, json!([["info", "worker 'one' joined"]]));
+    let lines = client.ask(json!({ "op": "logs", "count": 1 })).await;
+    assert_eq!((&lines[0]["level"], &lines[0]["text"]), (&json!("info"), &json!("worker 'one' joined")));
     let dump = client.ask(json!({ "op": "state" })).await;
     assert_eq!((&dump["tasks"]["x-0"]["who_has"], &dump["scheduler"]["n_workers"]), (&json!([place]), &json!(1)));
     // Questions are passed on to workers, and said again to those that join later.
@@ -181,7 +182,13 @@ async fn people_are_told_who_is_there_what_runs_where_and_why_not() {
         late.step().await.expect("open");
     }
     assert_eq!(late.calls, ["{\"op\":\"hello\"}"]);
+    // Values go to where there are none, and a worker that begins anew is waited for.
+    let even = json!({ "op": "rebalance", "keys": null, "workers": null, "timeout": 20 });
     let late = tokio::spawn(late.run());
+    assert_eq!(client.ask(even).await, json!({ "status": "OK" }));
+    let again = json!({ "op": "restart_workers", "workers": ["one"], "timeout": 0.01 });
+    let replies = client.ask(again).await;
+    assert_eq!(replies["replies"][0]["error"]["class"], "TimeoutError");
     // One leaves, with its values going to the other; then all are told to close.
     let retired = client.ask(json!({ "op": "retire_workers", "workers": ["two"], "timeout": 20 })).await;
     assert_eq!(retired, json!(["tcp://127.0.0.1:1/two"]));

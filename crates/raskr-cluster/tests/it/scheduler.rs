@@ -82,6 +82,24 @@ async fn a_worker_that_does_not_come_back_is_lost_and_its_work_goes_to_another()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_workers_with_one_name_the_second_waits_until_the_first_is_gone() {
+    let (server, security) = server(&Address::loopback(), |options| options.resume_within = Duration::ZERO);
+    let first = FakeWorker::join(&server, &security, "twin").await;
+    let running = tokio::spawn(first.run());
+    let address = address_of(&server);
+    let second = tokio::spawn(async move { FakeWorker::join_as(&address, &security, "twin", 99).await });
+    let mut lines = vec![];
+    while !lines.iter().any(|text: &String| text.starts_with("another worker named 'twin'")) {
+        lines = server.view(0, 10).expect("there").lines.into_iter().map(|line| line.text).collect();
+        tokio::task::yield_now().await;
+    }
+    running.abort();
+    assert!(running.await.is_err_and(|error| error.is_cancelled()));
+    let second = second.await.expect("joined");
+    assert_eq!((second.rejected, second.at.expect("welcomed").1.0), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_tasks_come_in_batches_and_all_are_done() {
     let (server, security) = server(&Address::loopback(), |_| ());
     let workers: Vec<_> = {

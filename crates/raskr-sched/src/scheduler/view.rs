@@ -69,6 +69,11 @@ impl Scheduler {
         records.flat_map(|record| record.holds.iter()).map(|slot| self.view(*slot))
     }
 
+    /// The worker that has, or had, this name.
+    pub fn worker_of_name(&self, name: &str) -> Option<WorkerId> {
+        self.worker_names.get(name).copied()
+    }
+
     /// Workers that are there.
     pub fn alive(&self) -> impl Iterator<Item = WorkerId> {
         self.alive.iter().copied()

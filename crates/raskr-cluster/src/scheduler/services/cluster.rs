@@ -114,9 +114,9 @@ pub(super) fn task_stream(core: &mut Core, ask: Ask) -> Said {
 }
 
 pub(super) fn logs(core: &mut Core, ask: Ask) -> Said {
-    let most = ask.number("n")?.map_or(usize::MAX, |count| count as usize);
-    let mut lines: Vec<Value> = core.log.last(most).map(|line| json!([line.level, line.text])).collect();
-    lines.reverse();
+    let most = ask.number("count")?.map_or(usize::MAX, |count| count as usize);
+    let lines: Vec<Value> =
+        core.log.last(most).map(|line| json!({ "at": line.at, "level": line.level, "text": line.text })).collect();
     now(lines)
 }
 

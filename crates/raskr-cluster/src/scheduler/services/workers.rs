@@ -24,7 +24,8 @@ pub(super) fn retire_workers(core: &mut Core, ask: Ask) -> Said {
     let workers = match (ask.field(field), ask.number("count")?) {
         (None, Some(count)) => core.machine.easiest_to_retire(count as usize),
         (None, None) => Vec::new(),
-        (Some(_), _) => named_workers(core, &ask, field)?,
+        // Those that are gone already need not leave.
+        (Some(_), _) => ask.list(field)?.iter().filter_map(|name| core.worker_named(name)).collect(),
     };
     if workers.is_empty() {
         return now(json!([]));
@@ -92,9 +93,12 @@ pub(super) struct Restarting {
 }
 
 fn told(restart: Restart) -> Value {
-    let back = restart.back.into_iter().map(|address| (address, json!("OK")));
-    let late = restart.left.into_values().map(|(_, address)| (address, json!("timed out")));
-    Value::Object(back.chain(late).collect())
+    let reply =
+        |address: String, error: Value| json!({ "worker": address, "answer": null, "error": error, "buffers": 0 });
+    let late = json!({ "class": "TimeoutError", "message": "timed out" });
+    let back = restart.back.into_iter().map(|address| reply(address, Value::Null));
+    let replies = back.chain(restart.left.into_values().map(|(_, address)| reply(address, late.clone())));
+    json!({ "replies": replies.collect::<Vec<_>>() })
 }
 
 /// Gives up everything, for all clients, and has the workers begin anew.
@@ -115,7 +119,7 @@ pub(super) fn restart_workers(core: &mut Core, ask: Ask) -> Said {
         core.call_beside(worker, &json!({ "op": "restart" }));
     }
     if left.is_empty() {
-        return now(json!({}));
+        return now(json!({ "replies": [] }));
     }
     let restarting = &mut core.services.restarting;
     restarting.next += 1;
