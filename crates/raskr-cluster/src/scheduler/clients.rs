@@ -44,7 +44,6 @@ fn size(message: &ToClient) -> usize {
 
 impl Core {
     pub fn on_client(&mut self, client: ClientId, messages: Vec<Message<ClientSays>>) {
-        self.busy_at = tokio::time::Instant::now();
         for Message { header, buffers } in messages {
             let Some(end) = self.clients.get_mut(&client) else { return };
             match header {
@@ -62,7 +61,10 @@ impl Core {
                     self.feed(Event::ClientJoined { client });
                 }
                 _ if end.name.is_none() => tracing::warn!("{}: a client said something before hello", end.peer.address),
-                ClientSays::Batch(messages) => self.feed(Event::FromClient { client, messages }),
+                ClientSays::Batch(messages) => {
+                    self.busy_at = tokio::time::Instant::now();
+                    self.feed(Event::FromClient { client, messages });
+                }
                 ClientSays::Ask { request, question } => {
                     self.ask(Asker::Client { client, request }, &question, buffers)
                 }

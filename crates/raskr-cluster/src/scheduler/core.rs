@@ -175,7 +175,7 @@ impl Core {
             if self.machine.load().open > 0 {
                 self.busy_at = now;
             } else if now - self.busy_at >= limit && self.ending.is_none() {
-                self.end(format!("nothing was asked of the scheduler for {limit:?}"));
+                self.end(format!("there was no work for {limit:?}"));
             }
         }
     }

@@ -20,7 +20,7 @@ pub struct ServerOptions {
     pub scheduler_file: Option<PathBuf>,
     /// Whether the processes of this user find the cluster by its state file.
     pub publish: bool,
-    /// Without work and without a word of a client for so long, the scheduler ends.
+    /// Without work, new or old, for so long, the scheduler ends.
     pub idle_timeout: Option<Duration>,
     /// A worker whose connection broke, and of which it cannot be told whether it lives, is lost after so long.
     pub resume_within: Duration,
