@@ -188,12 +188,8 @@ class ClientReports:
                 file.write(data)
 
     def _state(self) -> Steps:
-        identity, _ = yield Question({"op": "identity"})
-        scheduler = {"identity": identity}
-        for name in ("task_states", "who_has", "nbytes"):
-            scheduler[name], _ = yield Question({"op": name, "keys": None})
-        scheduler["processing"], _ = yield Question({"op": "processing", "workers": None})
-        scheduler["clients"], _ = yield Question({"op": "clients"})
+        state, _ = yield Question({"op": "state"})
+        scheduler = {**state.pop("scheduler"), **state}
         answers = yield from self._worker_answers({"op": "about"})
         workers = {worker: answer.result or str(answer.error) for worker, answer in answers.items()}
         versions = yield from self._versions(False, None)

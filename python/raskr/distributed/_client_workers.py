@@ -282,9 +282,8 @@ class ClientWorkers:
         return converse(self, self._scheduler_logs(n))
 
     def _scheduler_logs(self, n: int | None) -> Steps:
-        entries, _ = yield Question({"op": "logs", "count": n})
-        entries.sort(key=lambda entry: entry["at"], reverse=True)
-        return tuple((entry["level"], entry["text"]) for entry in entries)
+        entries, _ = yield Question({"op": "logs", "n": n})
+        return tuple((level.upper(), text) for level, text in entries)
 
     def get_worker_logs(self, n: int | None = None, workers: Any = None, nanny: bool = False) -> Any:
         """What workers logged of late.

@@ -27,7 +27,7 @@ class SchedulerView:
         By address, objects with ``address``, ``name``, ``nthreads``, ``memory_limit``, ``status``, ``resources``,
         ``processing`` and ``has_what``.
     tasks : dict
-        By key, objects with ``key``, ``state``, ``who_has`` and ``nbytes``.
+        By key, objects with ``key``, ``state``, ``nbytes``, ``who_has`` and ``processing_on``.
     """
 
     def __init__(self, identity: dict[str, Any], tasks: dict[str, Any], workers: dict[str, Any]) -> None:
@@ -52,19 +52,20 @@ class SchedulerView:
 
 def look(client: Any) -> Steps:
     """Ask for what a view shows."""
-    identity, _ = yield Question({"op": "identity"})
-    states, _ = yield Question({"op": "task_states", "keys": None})
-    holders, _ = yield Question({"op": "who_has", "keys": None})
-    sizes, _ = yield Question({"op": "nbytes", "keys": None, "summary": False})
-    processing, _ = yield Question({"op": "processing", "workers": None})
-    tasks = {
-        key: SimpleNamespace(key=key, state=state, who_has=set(holders.get(key, ())), nbytes=sizes.get(key, -1))
-        for key, state in states.items()
-    }
+    state, _ = yield Question({"op": "state"})
+    identity = state["scheduler"]
+    held: dict[str, set] = {address: set() for address in identity["workers"]}
+    processing: dict[str, set] = {address: set() for address in identity["workers"]}
+    tasks = {}
+    for key, told in state["tasks"].items():
+        tasks[key] = SimpleNamespace(key=key, **{**told, "who_has": set(told["who_has"])})
+        for address in told["who_has"]:
+            held[address].add(key)
+        if told["processing_on"] is not None:
+            processing[told["processing_on"]].add(key)
     workers = {}
     for address, told in identity["workers"].items():
-        held = {key for key, task in tasks.items() if address in task.who_has}
-        own = {"address": address, "processing": set(processing.get(address, ())), "has_what": held}
+        own = {"address": address, "processing": processing[address], "has_what": held[address]}
         workers[address] = SimpleNamespace(**{**told, **own})
     return SchedulerView(identity, tasks, workers)
 

@@ -296,12 +296,13 @@ def _logs(worker: Worker, n: int | None = None) -> list[tuple[str, str]]:
 def _thread_stacks() -> dict[str, list]:
     """What tasks on threads of this process do, by the threads' numbers."""
     own = {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
-    frames = sys._current_frames()
-    return {
-        f"thread {ident}": _worker_child.stack_of(frame)
-        for ident, frame in frames.items()
-        if ident not in own and ident != threading.main_thread().ident
-    }
+    found = {}
+    for ident, frame in sys._current_frames().items():
+        stack = _worker_child.stack_of(frame)
+        # Threads that answer questions are no tasks.
+        if ident not in own and ident != threading.main_thread().ident and stack[0][0] != __file__:
+            found[f"thread {ident}"] = stack
+    return found
 
 
 @_answers
@@ -313,12 +314,21 @@ def _call_stack(worker: Worker) -> dict[str, list]:
 
 @functools.cache
 def _sampler() -> _worker_child.Sampler | None:
+    from raskr.distributed.deploy import worker_process
+
+    def stacks() -> list | None:
+        # Nothing needs to be seen where no worker is left.
+        return list(_thread_stacks().values()) if worker_process._workers else None
+
     interval = _worker_lines.profile_interval()
-    if not interval:
-        return None
-    sampler = _worker_child.Sampler(lambda: list(_thread_stacks().values()), interval)
-    sampler.start()
-    return sampler
+    return _worker_child.Sampler(stacks, interval) if interval else None
+
+
+def watch_threads() -> None:
+    """See what tasks on threads of this process do, for profiles."""
+    sampler = _sampler()
+    if sampler is not None:
+        sampler.start()
 
 
 @_answers

@@ -183,7 +183,7 @@ class Sampler:
     Parameters
     ----------
     stacks : callable
-        Gives the stacks of what runs now, as `stack_of` does.
+        Gives the stacks of what runs now, as `stack_of` does; None when nobody needs to look any more.
     interval : float
         Seconds between two looks.
     """
@@ -191,23 +191,25 @@ class Sampler:
     _PERIOD_SECONDS = 1.0
     _PERIODS_MAX = 3600
 
-    def __init__(self, stacks: Callable[[], list], interval: float) -> None:
+    def __init__(self, stacks: Callable[[], list | None], interval: float) -> None:
         self._stacks, self._interval = stacks, interval
         self._periods: deque = deque(maxlen=self._PERIODS_MAX)
         self._lock = threading.Lock()
-        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
-        threading.Thread(target=self._look, name="raskr-profile", daemon=True).start()
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._end.set()
+        """Look from now on, on a thread of its own."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._look, name="raskr-profile", daemon=True)
+                self._thread.start()
 
     def _look(self) -> None:
-        while not self._end.wait(self._interval):
+        pause = threading.Event()
+        while not pause.wait(self._interval):
             stacks = self._stacks()
+            if stacks is None:
+                return
             if stacks:
                 self._keep(time.time(), stacks)
 

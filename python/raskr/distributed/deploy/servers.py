@@ -14,12 +14,14 @@ from typing import Any
 
 from raskr import config
 from raskr._bridge import core
+from raskr.distributed import _worker_calls
 from raskr.distributed.core import Status
 from raskr.distributed.deploy import _loop, _sizes, worker_process
 from raskr.distributed.deploy._child import Ended, WorkerChild, environment
 from raskr.distributed.deploy.interface import ProcessInterface
 from raskr.distributed.deploy.preloading import Preloads
 from raskr.distributed.security import Security
+from raskr.distributed.worker import worker_of
 from raskr.system import CPU_COUNT
 from raskr.utils import parse_timedelta
 
@@ -326,6 +328,7 @@ class Worker(ProcessInterface):
             raise
         self.address = self.handle.address
         worker_process.register(self.handle.address, self)
+        _worker_calls.watch_threads()
         self._watch = asyncio.ensure_future(self._follow(self.handle))
 
     async def _follow(self, handle: Any) -> None:
@@ -353,6 +356,7 @@ class Worker(ProcessInterface):
             self.status = Status.closing
             if self._preloads is not None:
                 await _loop.call_in_thread(self._preloads.tear_down, self)
+            await _loop.call_in_thread(_worker_calls.end, worker_of({"address": self.address}))
             self.handle.close()
             await asyncio.wait([self._watch], timeout=options.get("timeout") or worker_process.CLOSE_TIME)
         await super().close()
