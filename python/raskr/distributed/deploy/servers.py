@@ -455,9 +455,13 @@ class Nanny(ProcessInterface):
                 self.status = Status.closed
                 self._event_finished.set()
                 return
-            short_lives = 1 if time.monotonic() - child.began > _HEALTHY_AFTER else short_lives + 1
             asked = ended.code == 0 and ended.reason in ("restart", "lifetime")
-            delay = 0.0 if asked else restart_delay(short_lives)
+            if ended.code == 0:
+                # It did as it was told.
+                short_lives = 0
+            else:
+                short_lives = 1 if time.monotonic() - child.began > _HEALTHY_AFTER else short_lives + 1
+            delay = restart_delay(short_lives)
             if not asked:
                 later = f"in {delay:g} s" if delay else "now"
                 _log.warning("worker %s: %s; started again %s", self.name, ended.words, later)
@@ -475,8 +479,8 @@ class Nanny(ProcessInterface):
     def _is_meant(self, ended: Ended) -> bool:
         if ended.code != 0:
             return False
-        # "left" without being asked to is SIGTERM from outside: the place is to be filled again.
-        return ended.reason in ("closed", "stopped") or ended.reason == "lifetime" and not self._given.lifetime_restart
+        # "left" and "stopped" without being asked to are signals from outside: the place is to be filled again.
+        return ended.reason == "closed" or ended.reason == "lifetime" and not self._given.lifetime_restart
 
     async def kill(self, timeout: float = 2.0, reason: str | None = None) -> None:
         """End the process; it is started again.

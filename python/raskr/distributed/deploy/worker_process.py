@@ -243,8 +243,8 @@ class WorkerProcess:
             else:
                 why = about
                 if self.handle is None:
-                    # It still looks for its scheduler.
-                    return "stopped"
+                    # It still looks for its scheduler, or has only just found it.
+                    return "left" if about == "leave" else about if about in ("restart", "lifetime") else "stopped"
                 if ending is not None:
                     ending.cancel()
                 gently = about in ("leave", "lifetime")
