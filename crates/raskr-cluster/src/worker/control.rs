@@ -10,14 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use raskr_base::{ErrorClass, TaskError};
 use raskr_sched::{
-    Attempt, Execute, Executed, FromWorker, Held, Incarnation, Instant, Key, Link, MemoryReport, Registration,
-    RequestId, TaskId, ToWorker, Worker, WorkerAction, WorkerEvent, WorkerId,
+    Attempt, Execute, Executed, FromWorker, Held, Instant, Link, MemoryReport, Registration, TaskId, Worker,
+    WorkerAction, WorkerEvent,
 };
 use serde_json::{Value as Json, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::data::{Peers, Server, local_path};
+use super::inputs::{Input, Pending, Told};
+use super::line::{Line, Linked, made, next};
 use super::memory::{Processor, open_files, process_bytes};
 use super::spill::SpillFolder;
 use super::store::Store;
@@ -27,10 +29,9 @@ use crate::connection::{Connection, Message, Receiver, Sender};
 use crate::endpoint::Endpoint;
 use crate::error::CommError;
 use crate::handshake::Role;
-use crate::packed::Packed;
-use crate::runner::{Ended, Progress, Runner, Stored, Work};
+use crate::runner::{Ended, Runner, Stored, Work};
 use crate::security::Security;
-use crate::wire::{Answer, WorkerHears, WorkerSays};
+use crate::wire::{WorkerHears, WorkerSays};
 
 const TICK: Duration = Duration::from_millis(200);
 /// Every so many ticks people are told how the process does.
@@ -46,116 +47,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const REPORT_SHARE: u64 = 64;
 /// Things that happened are taken this many at a time.
 const INPUTS_MAX: usize = 4096;
-
-/// What happened elsewhere in this process.
-pub(super) enum Input {
-    Ended {
-        task: TaskId,
-        attempt: Attempt,
-        ended: Ended,
-    },
-    Began {
-        task: TaskId,
-        attempt: Attempt,
-    },
-    Seceded {
-        task: TaskId,
-        attempt: Attempt,
-        away: bool,
-    },
-    Topic {
-        topic: Arc<str>,
-        event: Bytes,
-    },
-    Answered {
-        call: u64,
-        answer: Answer,
-        buffers: Vec<Bytes>,
-    },
-    /// Inputs of a task came from disk.
-    Loaded(Work),
-    NotLoaded {
-        task: TaskId,
-        attempt: Attempt,
-        lost: TaskId,
-    },
-    Lost {
-        task: TaskId,
-    },
-    Asked {
-        request: RequestId,
-        tasks: Vec<TaskId>,
-        reply: oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)>,
-    },
-    Put {
-        request: RequestId,
-        task: TaskId,
-        value: Packed,
-        reply: oneshot::Sender<()>,
-    },
-    Gathered {
-        request: RequestId,
-        values: Vec<(TaskId, Packed)>,
-        absent: Vec<TaskId>,
-    },
-    GatherProgressed {
-        request: RequestId,
-    },
-    GatherFailed {
-        request: RequestId,
-    },
-    StoreChanged,
-    Leave,
-    Close,
-}
-
-/// What the runner tells goes to the control task.
-struct Told {
-    inputs: mpsc::UnboundedSender<Input>,
-    store: Arc<Store>,
-}
-
-impl Told {
-    fn tell(&self, input: Input) {
-        // Nobody listens any more once the worker has ended.
-        let _ = self.inputs.send(input);
-    }
-}
-
-impl Progress for Told {
-    fn ended(&self, task: TaskId, attempt: Attempt, ended: Ended) {
-        self.tell(Input::Ended { task, attempt, ended });
-    }
-
-    fn began(&self, task: TaskId, attempt: Attempt) {
-        self.tell(Input::Began { task, attempt });
-    }
-
-    fn replaced(&self, task: TaskId, value: Packed) {
-        self.store.replace(task, Stored::Packed(value));
-    }
-
-    fn seceded(&self, task: TaskId, attempt: Attempt, away: bool) {
-        self.tell(Input::Seceded { task, attempt, away });
-    }
-
-    fn event(&self, topic: Arc<str>, event: Bytes) {
-        self.tell(Input::Topic { topic, event });
-    }
-
-    fn answered(&self, call: u64, answer: Answer, buffers: Vec<Bytes>) {
-        self.tell(Input::Answered { call, answer, buffers });
-    }
-}
-
-/// With which incarnation the scheduler counts.
-struct Linked {
-    worker: WorkerId,
-    incarnation: Incarnation,
-    link: Link<FromWorker, ToWorker>,
-}
-
-type Line = (Sender<WorkerSays>, Receiver<WorkerHears>);
 
 pub(super) struct Control {
     machine: Worker,
@@ -654,7 +545,6 @@ impl Control {
             }
         }
         let complete = found.len() == inputs.len();
-        let key: Key = key;
         let mut work = Work { task, attempt, key, body, index, arguments, inputs: found, short };
         if complete {
             return self.executes.push(work);
@@ -694,35 +584,6 @@ impl Control {
             let packet = linked.link.send(std::mem::take(&mut self.outgoing), now);
             self.say(&WorkerSays::Packet(packet));
         }
-    }
-}
-
-/// What an event came with.
-enum Pending {
-    Values(HashMap<TaskId, Stored>),
-    Asked(oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)>),
-}
-
-/// The next message; the error of a connection that ended, if it was one.
-async fn next(receiver: &mut Option<Receiver<WorkerHears>>) -> Result<Message<WorkerHears>, Option<CommError>> {
-    match receiver {
-        Some(receiver) => match receiver.recv().await {
-            Ok(Some(message)) => Ok(message),
-            Ok(None) => Err(None),
-            Err(error) => Err(Some(error)),
-        },
-        None => std::future::pending().await,
-    }
-}
-
-async fn made(connecting: &mut Option<JoinHandle<Result<Line, CommError>>>) -> Result<Line, CommError> {
-    match connecting {
-        Some(task) => match task.await {
-            Ok(made) => made,
-            // Only the end of the runtime ends it.
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
     }
 }
 

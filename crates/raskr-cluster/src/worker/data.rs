@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use raskr_sched::{Peer, RequestId, TaskId};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
-use super::control::Input;
+use super::inputs::Input;
 use super::store::Store;
 use crate::address::Address;
 use crate::connection::{Connection, Receiver, Sender};

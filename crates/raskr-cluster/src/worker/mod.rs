@@ -6,6 +6,8 @@
 
 mod control;
 mod data;
+mod inputs;
+mod line;
 mod memory;
 mod spill;
 mod store;
@@ -27,7 +29,8 @@ use crate::options::Options;
 use crate::runner::Runner;
 use crate::security::Security;
 
-use control::{Control, Input};
+use control::Control;
+use inputs::Input;
 
 /// Threads that move data beside the one that drives the machine.
 const DATA_THREADS: usize = 2;

@@ -447,7 +447,7 @@ async fn a_scheduler_that_dies_is_missed_for_so_long_and_values_are_kept_meanwhi
         peers: vec![],
     };
     sender.send(&WorkerHears::Welcome(welcome), vec![]).await.expect("sent");
-    let one = starting.join().expect("started");
+    let one = tokio::task::spawn_blocking(|| starting.join()).await.expect("waited").expect("started");
 
     let client = Endpoint::new(Role::Client, security);
     let (ask, mut answers) = client.connect(one.address()).await.expect("connected").split::<DataSays, DataHears>();

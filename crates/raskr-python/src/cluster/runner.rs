@@ -114,10 +114,6 @@ impl Shared {
         }
     }
 
-    pub fn progress(&self) -> Option<Arc<dyn Progress>> {
-        self.progress.get().cloned()
-    }
-
     fn threads(&self) -> usize {
         self.threads.get().copied().unwrap_or(1)
     }
