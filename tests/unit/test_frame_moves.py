@@ -311,3 +311,12 @@ def test_the_kind_of_a_sort_is_heeded(npartitions):
     table = pd.DataFrame({"flag": [False] * 60}, index=np.arange(60))
     found = dd.from_pandas(table, npartitions=npartitions).sort_values("flag", kind="stable")
     assert found.compute().index.tolist() == list(range(60))
+
+
+def test_rows_of_which_only_some_columns_are_used_move_by_pandas(tmp_path):
+    table = pd.DataFrame({"flag": [True, False], "n": [2, 1], "x": [0.5, 1.5], "kind": pd.Categorical(["a", "b"])})
+    table.to_parquet(tmp_path / "0.parquet")
+    table.to_parquet(tmp_path / "1.parquet")
+    df = dd.read_parquet(str(tmp_path))
+    found = df[df.n.notna()].set_index("n").loc[1:2].flag.compute()
+    assert sorted(found.items()) == [(1, False), (1, False), (2, True), (2, True)]

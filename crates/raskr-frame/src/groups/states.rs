@@ -302,7 +302,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
     let lower = below.iter().copied().filter(|_| even).max_by(f64::total_cmp);
     Some(lower.map_or(*upper, |lower| f64::midpoint(lower, *upper)))

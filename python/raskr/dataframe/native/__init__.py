@@ -11,7 +11,7 @@ from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReductio
 from raskr.dataframe.native.moves import moved
 from raskr.dataframe.native.results import NativeResult, Rows, nodes_of_plans, with_plans
 from raskr.dataframe.native.sources import source_of
-from raskr.dataframe.native.tables import INDEX, NativeTable, NotNative, column
+from raskr.dataframe.native.tables import INDEX, NativeTable, NotNative, column, narrowed
 from raskr.dataframe.native.translate import reduced, translated
 
 __all__ = ["ready", "with_native"]
@@ -97,4 +97,4 @@ def _rows_of(expression: Expression, table: NativeTable) -> NativeResult:
     if not counted:
         pairs.append((INDEX, column(INDEX)))
     plan = table.plan.project(pairs).regroup(expression.npartitions)
-    return NativeResult(expression, plan, Rows(expression.meta, not counted))
+    return NativeResult(expression, plan, Rows(narrowed(expression.meta, table.columns), not counted))

@@ -35,7 +35,7 @@ class NativeTable:
     """
 
     def __init__(self, plan: Any, columns: dict, meta: Any, worth: bool, whole: bool, indexed: bool = True) -> None:
-        self.plan, self.columns, self.meta, self.worth, self.whole = plan, columns, meta, worth, whole
+        self.plan, self.columns, self.meta, self.worth, self.whole = plan, columns, narrowed(meta, columns), worth, whole
         self.indexed = indexed
 
     @property
@@ -66,6 +66,11 @@ class NativeTable:
         """Names of columns within the engine, and the pairs that `project` takes."""
         own = names(len(self.columns), prefix)
         return own, list(zip(own, self.columns.values()))
+
+
+def narrowed(meta: Any, columns: dict) -> Any:
+    """An empty example with these columns only: operations keep theirs where sources leave out what nobody uses."""
+    return meta[list(columns)] if meta.ndim == 2 and len(columns) < len(meta.columns) else meta
 
 
 def names(count: int, prefix: str = "c") -> list[str]:
