@@ -148,7 +148,7 @@ def _part(number: int, index: tuple, columns: dict, seed: int, index_name: Any) 
         # Columns have generators of their own, so that values don't depend on which others are made.
         generator = np.random.default_rng([seed, number, zlib.crc32(str(name).encode())])
         made[name] = _column(len(rows), generator, kind, dict(options))
-    return pd.DataFrame(made, index=rows)
+    return pd.DataFrame(made, index=rows, copy=False)
 
 
 def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
@@ -163,12 +163,14 @@ def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
     elif pd.api.types.is_float_dtype(dtype):
         low, high = options.get("low"), options.get("high")
         low, high = -1.0 if low is None else low, 1.0 if high is None else high
-        values = generator.random(count) * (high - low) + low
+        values = generator.random(count)
+        values *= high - low
+        values += low
     elif pd.api.types.is_integer_dtype(dtype):
         values = _integers(count, generator, options)
     else:
         raise KeyError(f"columns of int, float, str, object, bool and category can be made up, got {kind!r}")
-    return pd.array(values, dtype=dtype)
+    return pd.array(values, dtype=dtype, copy=False)
 
 
 def _integers(count: int, generator: Any, options: dict) -> Any:
