@@ -45,6 +45,8 @@ AGGREGATIONS = {
     "order statistics": {
         "median": lambda g: g.größe.median(),
         "medians": lambda g: g[["n", "größe"]].median(),
+        "medians among others": lambda g: g.agg({"n": ["median", "sum"], "größe": ["max", "median"]}),
+        "median of one": lambda g: g.größe.agg(["median", "std"]),
         "distinct": lambda g: g["text"].nunique(),
         "distinct numbers": lambda g: g.größe.nunique(),
     },

@@ -193,6 +193,34 @@ def _labels(key: Any, meta: Any) -> list | None:
     return [name for name in meta.columns if name in wanted]
 
 
+class GroupFigures(Expression):
+    """Figures of groups that need all values of a group, in one partition.
+
+    The engine makes them of `args`, which are those of aggregations in parts; where it does not, they are those of `otherwise`.
+    """
+
+    def __init__(self, args: Sequence, otherwise: Expression, sort: Any) -> None:
+        label = otherwise.name.rpartition("-")[0]
+        super().__init__(otherwise.meta, otherwise.divisions, label, otherwise, list(args), sort)
+        self.args, self.otherwise = list(args), otherwise
+        self.options = {"aggregate": {"sort": sort}}
+
+    @property
+    def children(self) -> list[Expression]:
+        """What pandas would make, and the expressions among the arguments."""
+        return [self.otherwise, *(arg for arg in self.args if isinstance(arg, Expression))]
+
+    def with_children(self, children: Sequence[Expression]) -> Expression:
+        """The same figures of other expressions."""
+        otherwise, *rest = children
+        given = iter(rest)
+        args = [next(given) if isinstance(arg, Expression) else arg for arg in self.args]
+        return GroupFigures(args, otherwise, self.options["aggregate"]["sort"])
+
+    def _lower(self) -> list:
+        return list(self.otherwise.nodes)
+
+
 class SelectedPartitions(Expression):
     """Some partitions of an expression."""
 

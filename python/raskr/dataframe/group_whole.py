@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReduction
+from raskr.dataframe.expressions import Expression, GroupFigures, PartitionCalls, TreeReduction
 from raskr.dataframe.group_rows import GroupRows, first_rows, first_rows_finished, first_rows_together, on_rows
 from raskr.dataframe.grouping import (
     KEY,
@@ -89,6 +89,20 @@ class WholeGroups:
         steps = (kept, results_together, results_together)
         whole = TreeReduction(*steps, [results], meta, f"groupby-{call}", options=settings)
         return new_collection(whole)
+
+    def _figures(self, steps: list, whole: Any) -> Any:
+        """A result on whole groups, one row to a group, which the engine may make step by step."""
+        expression = whole._expr
+        labels = [expression.meta.name] if expression.meta.ndim == 1 else list(expression.meta.columns)
+        if expression.npartitions > 1 or [step.label for step in steps] != labels:
+            return whole
+        source = self._source
+        if source.meta.ndim == 2:
+            keys = [label for label in self._labels if label is not None]
+            needed = [*keys, *(step.column for step in steps)]
+            source = columns_of(source, [name for name in source.meta.columns if name in needed])
+        args = [source, self._labels, steps, self.dropna, self.sort, *self._keys]
+        return new_collection(GroupFigures(args, expression, self.sort))
 
     def _user(self, call: str, func: Callable, args: tuple, kwargs: dict, meta: Any) -> Any:
         """A function of the user's on whole groups."""

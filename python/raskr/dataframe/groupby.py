@@ -299,7 +299,8 @@ class GroupBy(WholeGroups):
             )
         args = () if arg is None else (arg,)
         found = self._example().agg(*args, **named)
-        return self._whole("agg", args, named, found.iloc[:0], split_out)
+        whole = self._whole("agg", args, named, found.iloc[:0], split_out)
+        return self._figures(steps, whole) if all(isinstance(step.kind, str) for step in steps) else whole
 
     agg = aggregate
 
@@ -501,7 +502,11 @@ def _fill() -> None:
             if name in PARTS and not args:
                 return self._method(name, split_every, split_out, **options)
             meta = getattr(self._example(), name)(*args, **options).iloc[:0]
-            return self._whole(name, args, options, meta, split_out, rows=name in ("rank", "pct_change"))
+            whole = self._whole(name, args, options, meta, split_out, rows=name in ("rank", "pct_change"))
+            if name != "median" or args or options:
+                return whole
+            columns = [meta.name] if meta.ndim == 1 else meta.columns
+            return self._figures([Step(column, column, name) for column in columns], whole)
 
         method.__name__ = name
         method.__doc__ = (

@@ -7,12 +7,12 @@ would. The largest such expressions are replaced by results of the engine; panda
 from collections.abc import Sequence
 from typing import Any
 
-from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReduction
+from raskr.dataframe.expressions import Expression, GroupFigures, PartitionCalls, TreeReduction
 from raskr.dataframe.native.moves import moved
 from raskr.dataframe.native.results import NativeResult, Rows, nodes_of_plans, with_plans
 from raskr.dataframe.native.sources import source_of
 from raskr.dataframe.native.tables import INDEX, NativeTable, NotNative, column, narrowed
-from raskr.dataframe.native.translate import reduced, translated
+from raskr.dataframe.native.translate import grouped, reduced, translated
 
 __all__ = ["ready", "with_native"]
 
@@ -51,6 +51,8 @@ def _replaced(roots: Sequence[Expression]) -> tuple[dict, list[NativeResult]]:
             if isinstance(expression, TreeReduction):
                 plan, finish = reduced(expression, table)
                 results[expression.name] = NativeResult(expression, plan, finish)
+            elif isinstance(expression, GroupFigures):
+                results[expression.name] = NativeResult(expression, *grouped(expression, table))
             elif isinstance(expression, PartitionCalls) and expression.children:
                 tables[expression.name] = translated(expression, table)
             elif expression.children:

@@ -35,7 +35,13 @@ class NativeTable:
     """
 
     def __init__(self, plan: Any, columns: dict, meta: Any, worth: bool, whole: bool, indexed: bool = True) -> None:
-        self.plan, self.columns, self.meta, self.worth, self.whole = plan, columns, narrowed(meta, columns), worth, whole
+        self.plan, self.columns, self.meta, self.worth, self.whole = (
+            plan,
+            columns,
+            narrowed(meta, columns),
+            worth,
+            whole,
+        )
         self.indexed = indexed
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 
 from raskr._bridge import core
 from raskr.dataframe.elementwise import set_columns, with_column
-from raskr.dataframe.expressions import Expression, PartitionCalls, TreeReduction
+from raskr.dataframe.expressions import Expression, GroupFigures, PartitionCalls, TreeReduction
 from raskr.dataframe.grouping import finished_results
 from raskr.dataframe.moments import moments_finished
 from raskr.dataframe.native.results import Figures, Groups, OneRow
@@ -178,7 +178,7 @@ def _method(table: NativeTable, name: str, args: list, kwargs: dict, meta: Any) 
 def reduced(expression: TreeReduction, tables: Callable[[Expression], NativeTable]) -> tuple:
     """The plan of a reduction or a group-by, and what makes pandas' object of its table; NotNative for others."""
     if expression.functions[2] is finished_results:
-        return _grouped(expression, tables)
+        return grouped(expression, tables)
     if expression.functions[2] in (finished, moments_finished) and len(expression.args) == 1:
         return _of_all_rows(expression, tables)
     raise NotNative("a reduction of another kind")
@@ -233,7 +233,8 @@ def _check_statistic(name: str, kind: str) -> None:
         raise NotNative(f"{name} of {kind}")
 
 
-def _grouped(expression: TreeReduction, tables: Callable[[Expression], NativeTable]) -> tuple:
+def grouped(expression: TreeReduction | GroupFigures, tables: Callable[[Expression], NativeTable]) -> tuple:
+    """The plan of figures of groups, and what makes pandas' object of its table; NotNative for others."""
     source, labels, steps, dropna, _, *given = expression.args
     if dropna is False:
         raise NotNative("groups without a key")
