@@ -94,17 +94,11 @@ impl Control {
         let store = Store::new(folder, target, Arc::clone(&runner));
         let (inputs, arrived) = mpsc::unbounded_channel();
         let server = Server { inputs: inputs.clone(), store: Arc::clone(&store), runner: Arc::clone(&runner) };
+        // Without it, peers of this machine come by the other way.
         if let Some(path) = local_path(&address)
-            && let Some(folder) = path.parent()
+            && let Ok(local) = endpoint.listen(&Address::Unix(path)).await
         {
-            let mut builder = std::fs::DirBuilder::new();
-            std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-            // Without it, peers of this machine come by the other way.
-            if builder.create(folder).is_ok()
-                && let Ok(local) = endpoint.listen(&Address::Unix(path)).await
-            {
-                tokio::spawn(server.clone().run(local));
-            }
+            tokio::spawn(server.clone().run(local));
         }
         tokio::spawn(server.run(listener));
         if settings.name.is_empty() {

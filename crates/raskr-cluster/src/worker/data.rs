@@ -5,6 +5,7 @@
 //! socket in the file system, which is found by the port.
 
 use std::collections::HashMap;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,11 +33,19 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Connections that nobody used for this long are closed.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The socket for processes of this machine beside a port.
+/// The socket for processes of this machine beside a port; nothing where the folder for it is not this user's alone, since
+/// whoever owns it could stand in between.
 pub(super) fn local_path(address: &Address) -> Option<PathBuf> {
     let port = address.host()?.port;
     let user = rustix::process::getuid().as_raw();
-    Some(std::env::temp_dir().join(format!("raskr-{user}")).join(format!("data-{port}")))
+    let folder = std::env::temp_dir().join(format!("raskr-{user}"));
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700);
+    // Mostly it is there already.
+    let _ = builder.create(&folder);
+    let found = std::fs::symlink_metadata(&folder).ok()?;
+    let own = found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0;
+    own.then(|| folder.join(format!("data-{port}")))
 }
 
 /// Answers whoever asks.
