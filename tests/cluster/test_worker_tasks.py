@@ -12,7 +12,7 @@ from clusters import by_value
 from raskr import multiprocessing
 from raskr._bridge import core
 
-Client = pytest.importorskip("raskr.distributed").Client
+Client = pytest.importorskip("raskr.distributed.client").Client
 
 by_value(__name__)
 

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::expect_used)]
 
 use std::collections::HashSet;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -160,7 +161,7 @@ fn main() {
 
     let source = vec![3u8; BULK];
     let begun = Instant::now();
-    let copy = source.clone();
+    let copy = black_box(source.clone());
     let rate = |seconds: f64| BULK as f64 / seconds / 1e9;
     println!("a copy of {BULK} bytes to new memory: {:.2} GB/s", rate(begun.elapsed().as_secs_f64()));
     drop((copy, source));
