@@ -591,6 +591,183 @@ def frame_columns(tables: Sequence[Node], count: int, numbered: bool, together: 
 def frame_stages(plans: Sequence[FramePlan], threads: int, memory_limit: int | None) -> str:
     """The stages that plans are cut in, and what DataFusion does in them."""
 
+# --- clusters ----------------------------------------------------------------------------------------------------------
+class Future:
+    """A value that a cluster has or is to have; `raskr.distributed.future` puts the rest of its methods on.
+
+    `Future(future)` is one more future of the same value, `Future(key, client)` one of a key that the scheduler knows.
+    """
+
+    def __init__(self, key: Any, client: Any = None) -> None: ...
+    @property
+    def key(self) -> Any: ...
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def release(self) -> None: ...
+    client: Any
+    executor: Any
+    status: str
+    type: Any
+    result: Any
+    exception: Any
+    traceback: Any
+    add_done_callback: Any
+    cancel: Any
+    retry: Any
+    bind_client: Any
+    @property
+    def _text(self) -> str:
+        """The key as the scheduler knows it."""
+
+    @property
+    def _number(self) -> int:
+        """By which listeners name the future."""
+
+    @property
+    def _native(self) -> ClusterClient: ...
+    @property
+    def _status(self) -> str:
+        """`pending`, `finished`, `error`, `cancelled` or `lost`."""
+
+    def _exception(self) -> BaseException | None:
+        """What `result` would raise now."""
+
+    def _failed(self) -> bool:
+        """Whether `_exception` is the task's own."""
+
+    def _raised(self) -> bytes | None:
+        """The pickled pair of what the task raised and the text of its traceback."""
+
+    @property
+    def _node(self) -> Node:
+        """The engine's node of the value."""
+
+    def __await__(self) -> Any: ...
+
+@final
+class ClusterClient:
+    """A client's connection to a scheduler. Calls that wait look for Ctrl-C."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str:
+        """Where the scheduler was reached."""
+
+    @property
+    def about(self) -> str:
+        """What the scheduler said of itself, as JSON."""
+
+    @property
+    def ended(self) -> str | None:
+        """Why nothing can be asked any more; None while it can."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+
+    def token(self) -> str:
+        """The cluster's secret, for processes that are to join it."""
+
+    def close(self, timeout: float = 1.0) -> None: ...
+    def ask(
+        self, question: str, buffers: Sequence[bytes] = ..., timeout: float | None = None
+    ) -> tuple[str, list[bytes]]:
+        """The scheduler's answer to a question, both JSON, and buffers with it."""
+
+    def submit(
+        self,
+        function: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None = None,
+        key: object = None,
+        pure: bool = True,
+        options: dict[str, Any] | None = None,
+    ) -> Future:
+        """One call. Options: `workers`, `allow_other_workers`, `resources`, `retries`, `priority`."""
+
+    def map(
+        self,
+        function: object,
+        iterables: Sequence[list[Any]],
+        kwargs: dict[str, Any] | None = None,
+        keys: Sequence[Any] | None = None,
+        name: str | None = None,
+        pure: bool = True,
+        options: dict[str, Any] | None = None,
+    ) -> list[Future]:
+        """A call for each of the items that iterables have at a place, as many as the shortest has."""
+
+    def submit_items(self, items: Sequence[Node | Delayed], options: dict[str, Any] | None = None) -> list[Future]:
+        """The tasks that items need; a future of each item."""
+
+    def want(self, keys: Sequence[Any]) -> list[Future]:
+        """Futures of keys that are known to the scheduler."""
+
+    def scatter(
+        self, keys: Sequence[Any] | None, objects: Sequence[Any], copies: int | None = None, waited_for: bool = False
+    ) -> list[Future]:
+        """Puts objects on workers under keys, or those of their content; `copies` says on how many, None on all.
+
+        `waited_for`: nobody changes them until the futures are done.
+        """
+
+    def wait(self, futures: Sequence[Future], every: bool = True, timeout: float | None = None) -> bool:
+        """Whether all, or any, of some futures are done, in time."""
+
+    def wait_for_workers(self, workers: int, timeout: float | None = None) -> bool:
+        """Whether there are so many workers, in time."""
+
+    def gather(
+        self, futures: Sequence[Future], errors: str = "raise", timeout: float | None = None
+    ) -> tuple[list[Any], list[int]]:
+        """The values of futures, once all are done, and with `errors="skip"` the places of those that have none."""
+
+    def keys(self) -> list[tuple[str, str]]:
+        """Key and status of everything that this client holds futures of."""
+
+    def cancel(self, futures: Sequence[Future], force: bool = False) -> None: ...
+    def retry(self, futures: Sequence[Future]) -> None: ...
+    def replicate(self, futures: Sequence[Future], copies: int | None = None) -> None:
+        """Keeps values on so many workers; None: on all."""
+
+    def publish(self, name: str, futures: Sequence[Future]) -> None:
+        """Keeps values under a name, beyond the life of the client."""
+
+    def unpublish(self, name: str) -> None: ...
+    def nbytes(self, future: Future) -> int | None:
+        """Bytes of a value that is there."""
+
+@final
+class ClusterListener:
+    """A queue of notices: futures that are done, events, conflicts of keys, the end of a connection."""
+
+    def __init__(self) -> None: ...
+    def watch(self, client: ClusterClient, futures: Sequence[Future]) -> None:
+        """Has the end of each future come here, at once for those that are done."""
+
+    def listen(self, client: ClusterClient) -> None:
+        """Has events, conflicts of keys and the end of the connection come here."""
+
+    def wake(self) -> None:
+        """Wakes one who waits, with the notice `("woken", None)`."""
+
+    def next(self, timeout: float | None = None) -> list[tuple[str, Any]]:
+        """Those that are there and, when there are none, the next one, if it comes in time: what it is, and of what.
+
+        `("done", number)`, `("event", (topic, event))`, `("conflict", key)`, `("ended", reason)`.
+        """
+
+def connect(options: dict[str, Any]) -> ClusterClient:
+    """Connects to a scheduler.
+
+    Options: `name` (needed), `address` or `scheduler_file`, `token`, `timeout` in seconds, `tls_ca_file`, `tls_cert`,
+    `tls_key`, `insecure`, `about` (JSON for people).
+    """
+
+def futures_under(items: Sequence[Node | Delayed]) -> list[Future]:
+    """Futures of the values that nodes stand on."""
+
 # --- settings, sizes, errors -------------------------------------------------------------------------------------------
 def settings() -> list[tuple[str, str, Any, str]]:
     """Every setting as `(name, kind, default, doc)`."""

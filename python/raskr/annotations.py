@@ -25,10 +25,16 @@ def get_annotations() -> dict[str, Any]:
     return _CURRENT.get({})
 
 
-def for_engine(annotations: Mapping[str, Any]) -> dict[str, int]:
+def for_engine(annotations: Mapping[str, Any]) -> dict[str, Any]:
     """Those of some annotations that the engine knows."""
-    found = {name: annotations.get(name) for name in ("priority", "retries")}
-    return {name: value for name, value in found.items() if isinstance(value, int)}
+    found: dict[str, Any] = {name: annotations.get(name) for name in ("priority", "retries", "allow_other_workers")}
+    found = {name: value for name, value in found.items() if isinstance(value, int)}
+    workers, resources = annotations.get("workers"), annotations.get("resources")
+    if isinstance(workers, (str, list, set, tuple)):
+        found["workers"] = [str(worker) for worker in ([workers] if isinstance(workers, str) else workers)]
+    if isinstance(resources, dict):
+        found["resources"] = {str(name): float(amount) for name, amount in resources.items()}
+    return found
 
 
 def _check(name: str, value: Any) -> None:
@@ -58,6 +64,12 @@ def annotate(**annotations: Any) -> Iterator[None]:
         Tasks with a larger number run sooner, as far as what they need allows.
     retries : int
         How often a task that failed is tried again.
+    workers : str or list of str
+        On a cluster: names, addresses or hosts of the workers that may run the tasks.
+    allow_other_workers : bool
+        Whether others may while none of these is there.
+    resources : dict
+        What of a worker's resources a task takes while it runs.
     **annotations
         Others are kept with the tasks for schedulers that know them.
 

@@ -48,6 +48,9 @@ named_schedulers: dict[str, Callable] = {
     "multiprocessing": multiprocessing.get,
 }
 
+# What stands for the client of a cluster that was made last.
+_OF_CLIENTS = ("dask.distributed", "distributed", "raskr.distributed")
+
 # The schedulers that the engine runs by itself, without a graph being spelled out.
 _NATIVE: dict[Any, str] = {local.get_sync: "sync", threaded.get: "threads", multiprocessing.get: "processes"}
 _OPTIONS = ("num_workers", "pool", "memory_limit", "callbacks", "initializer", "mp_context", "chunksize")
@@ -123,6 +126,10 @@ def _named(scheduler: Any) -> Callable:
         found = named_schedulers.get(scheduler.lower())
         if found is not None:
             return found
+        if scheduler.lower() in _OF_CLIENTS:
+            from raskr.distributed.client import default_client
+
+            return default_client().get
         near = difflib.get_close_matches(scheduler.lower(), named_schedulers, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(named_schedulers))}"
         raise ValueError(f"unknown scheduler {scheduler!r}: {hint}")
@@ -234,6 +241,9 @@ def _from_the_users_code(error: Exception) -> Exception:
 
 
 def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: Any) -> list:
+    client = _client_of(schedule)
+    if client is not None:
+        return client._compute_together(collections, optimize_graph, kwargs)
     items = [_native_item(collection) for collection in collections]
     if schedule not in _NATIVE or _has_own_workers(schedule, kwargs.get("pool")):
         return _run_elsewhere(collections, schedule, optimize_graph, **kwargs)
@@ -268,6 +278,12 @@ def _run(collections: Sequence, schedule: Any, optimize_graph: bool, **kwargs: A
         else _postcompute(collection, next(tables) if is_frame else _as_lists(collection.__dask_keys__(), others))
         for collection, item, is_frame in zip(collections, items, together)
     ]
+
+
+def _client_of(schedule: Any) -> Any:
+    """The client of a cluster whose `get` this is; it takes collections as they are."""
+    owner = getattr(schedule, "__self__", None)
+    return owner if hasattr(owner, "_compute_together") else None
 
 
 def runs_natively(schedule: Any) -> bool:
@@ -344,6 +360,9 @@ def persist(
     if not collections:
         return args
     schedule = get_scheduler(scheduler=scheduler, collections=collections)
+    client = _client_of(schedule)
+    if client is not None:
+        return repack(client._persist_together(collections, optimize_graph, kwargs))
     options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}
     items = [_native_item(collection) for collection in collections]
     own = [item for item in items if item is not None]

@@ -29,6 +29,7 @@
 
 mod address;
 mod buffers;
+mod client;
 mod connection;
 mod endpoint;
 mod error;
@@ -54,6 +55,10 @@ mod write;
 
 pub use address::{Address, DEFAULT_PORT, Host};
 pub use buffers::{buffer_of, bytes_of};
+pub use client::{
+    Asking, Client, ClientOptions, Draft, EVERYWHERE, Fetched, FutureState, Gathered, Gathering, KEPT_BYTES_MAX,
+    Missing, Notice, Until, Waiting, Welcomed,
+};
 pub use connection::{Connection, Message, Receiver, Sender};
 pub use endpoint::Endpoint;
 pub use error::{CommError, Speaks, Stage};

@@ -22,6 +22,12 @@ pub struct Annotations {
     pub priority: i64,
     /// How often a failed task is tried again.
     pub retries: u32,
+    /// Names, addresses or hosts of a cluster's workers that may run it; any may when there are none.
+    pub workers: Vec<String>,
+    /// Whether others may run it as long as none of `workers` is there.
+    pub allow_other_workers: bool,
+    /// What it takes of a worker's resources while it runs, in millionths.
+    pub resources: Vec<(String, u64)>,
 }
 
 /// Tasks of one kind, listed on demand.

@@ -14,6 +14,7 @@ use raskr_graph::{Annotations, Builder, Call, Input, Plan, PlanOptions};
 use smallvec::SmallVec;
 
 use crate::call::{Callee, Function, Identity, Known, PyCall};
+use crate::cluster::ClusterFuture;
 use crate::delayed::Delayed;
 use crate::enter::enter;
 use crate::node::{Node, call_key};
@@ -174,6 +175,13 @@ impl<'py> Reader<'py> {
         let arg = self.arg(task, &mut inputs)?;
         let mut own = None;
         let op: Arc<dyn Op> = match arg {
+            Arg::Input(place) if future_of(task).is_some() => {
+                // The value of a future is under its own key.
+                let Some(Input::Call(call)) = inputs.into_iter().nth(place as usize) else {
+                    return Err(PyKeyError::new_err(key.clone().unbind()));
+                };
+                return Ok(call);
+            }
             Arg::Constant(object) => Arc::new(Known::new(label, PyForeign::value(object.into_bound(py)))),
             Arg::Build(build) => match *build {
                 Build::Call { function: Arg::Constant(function), args, keywords } if keywords.is_empty() => {
@@ -221,6 +229,10 @@ impl<'py> Reader<'py> {
         if self.is_key(object) {
             return self.input(object, inputs);
         }
+        if let Some(input) = future_of(object) {
+            inputs.push(input);
+            return Ok(Arg::Input(inputs.len() as u32 - 1));
+        }
         if !is_sequence(object) {
             return Ok(Arg::Constant(object.clone().unbind()));
         }
@@ -257,6 +269,11 @@ fn operation(py: Python<'_>, function: Py<PyAny>, args: Vec<Arg>, label: String)
         identity: Identity::Unique,
         origin: Origin::unknown(),
     })
+}
+
+/// The value of a future as an input.
+fn future_of(object: &Bound<'_, PyAny>) -> Option<Input> {
+    object.cast::<ClusterFuture>().ok().map(|future| future.get().input(object.py()))
 }
 
 fn is_sequence(object: &Bound<'_, PyAny>) -> bool {
@@ -405,7 +422,7 @@ pub fn graph_of<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult
 
 /// The keys of a plan's tasks. An array over somebody's graph may have blocks of the same name as the tasks that they are
 /// made of; outputs keep their keys then, and others get a number.
-fn different_keys(plan: &Plan) -> Vec<String> {
+pub fn different_keys(plan: &Plan) -> Vec<String> {
     let mut keys = vec![String::new(); plan.len()];
     let mut named = vec![false; plan.len()];
     let mut uses: HashMap<String, u32> = HashMap::new();

@@ -45,10 +45,10 @@ mod _core {
         node::register(module)?;
         picture::register(module)?;
         processes::register(module)?;
-        cluster::register(module)?;
         text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;
+        cluster::register(module)?;
         frame::register(module)?;
         module.add_function(wrap_pyfunction!(run::run, module)?)
     }

@@ -175,6 +175,18 @@ pub fn annotations_of(found: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Annotatio
     let annotations = Annotations {
         priority: number("priority")?.unwrap_or_default(),
         retries: number("retries")?.unwrap_or_default().clamp(0, i64::from(u32::MAX)) as u32,
+        workers: match found.get_item("workers")? {
+            Some(workers) => workers.extract()?,
+            None => Vec::new(),
+        },
+        allow_other_workers: match found.get_item("allow_other_workers")? {
+            Some(allow) => allow.extract()?,
+            None => false,
+        },
+        resources: match found.get_item("resources")? {
+            Some(resources) => crate::cluster::resources(resources.cast::<PyDict>()?)?,
+            None => Vec::new(),
+        },
     };
     Ok((annotations != Annotations::default()).then(|| Arc::new(annotations)))
 }

@@ -11,6 +11,7 @@ use pyo3::types::{
 use raskr_base::Value;
 use raskr_graph::Input;
 
+use crate::cluster::ClusterFuture;
 use crate::delayed::Delayed;
 use crate::hooks::hook;
 use crate::node::Node;
@@ -141,9 +142,15 @@ fn slice_type(py: Python<'_>) -> Bound<'_, PyType> {
 pub struct Scan {
     pub inputs: Vec<Input>,
     depth: usize,
+    only_futures: bool,
 }
 
 impl Scan {
+    /// Takes futures of clusters for lazy values, and nothing else; after inputs that are there already.
+    pub fn for_futures(inputs: Vec<Input>) -> Scan {
+        Scan { inputs, depth: 0, only_futures: true }
+    }
+
     /// Adds an input and gives the argument that stands for it.
     pub fn input(&mut self, input: Input) -> Arg {
         self.inputs.push(input);
@@ -155,7 +162,12 @@ impl Scan {
         if is_plain(object) {
             return Ok(Arg::Constant(object.clone().unbind()));
         }
-        if let Ok(delayed) = object.cast::<Delayed>() {
+        if let Ok(future) = object.cast::<ClusterFuture>() {
+            return Ok(self.input(future.get().input(object.py())));
+        }
+        if let Ok(delayed) = object.cast::<Delayed>()
+            && !self.only_futures
+        {
             return Ok(delayed.get().as_arg(object.py(), self));
         }
         if self.depth > DEPTH_MAX {
@@ -207,6 +219,9 @@ impl Scan {
     }
 
     fn other(&mut self, object: &Bound<'_, PyAny>, py: Python<'_>) -> PyResult<Arg> {
+        if self.only_futures {
+            return Ok(Arg::Constant(object.clone().unbind()));
+        }
         if let Ok(node) = object.cast::<Node>() {
             return Ok(self.input(node.get().input().clone()));
         }

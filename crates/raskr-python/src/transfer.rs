@@ -130,7 +130,10 @@ fn entry(py: Python<'_>, call: &Call, places: &HashMap<*const Call, usize>) -> P
         .collect();
     let op = call.op().as_any();
     let name = call.op().name().to_owned();
-    let annotations = call.annotations().map(|found| (found.priority, found.retries));
+    let annotations = call.annotations().map(|found| {
+        let Annotations { priority, retries, workers, allow_other_workers, resources } = found.as_ref();
+        (*priority, *retries, workers.clone(), *allow_other_workers, resources.clone())
+    });
     if let Some(sourced) = source_of(call) {
         let source = sourced.source().clone_ref(py);
         let none: Vec<usize> = Vec::new();
@@ -234,7 +237,7 @@ type Entry<'py> = (
     bool,
     Option<Py<PyTuple>>,
     Bound<'py, PyAny>,
-    Option<(i64, u32)>,
+    Option<(i64, u32, Vec<String>, bool, Vec<(String, u64)>)>,
 );
 
 /// The call that [`flatten`] made the list of.
@@ -250,7 +253,9 @@ fn unflatten(entries: &Bound<'_, PyAny>) -> PyResult<Arc<Call>> {
                 Ok(Input::Call(Arc::clone(needed)))
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let annotations = annotations.map(|(priority, retries)| Arc::new(Annotations { priority, retries }));
+        let annotations = annotations.map(|(priority, retries, workers, allow_other_workers, resources)| {
+            Arc::new(Annotations { priority, retries, workers, allow_other_workers, resources })
+        });
         let call = if kind == "source" {
             let node = function.call_method0("node")?;
             sourced(node.cast::<Node>()?.get(), function, key.clone().unwrap_or_default())?

@@ -2,6 +2,16 @@
 
 from raskr.distributed import _joblib, _worker_logs, diagnostics, utils
 from raskr.distributed.actor import Actor, ActorFuture, BaseActorFuture
+from raskr.distributed.client import (
+    Client,
+    Future,
+    as_completed,
+    default_client,
+    fire_and_forget,
+    futures_of,
+    get_client,
+    wait,
+)
 from raskr.distributed.core import Status
 from raskr.distributed.deploy import (
     Adaptive,
@@ -44,11 +54,13 @@ __all__ = [
     "Adaptive",
     "BaseActorFuture",
     "CancelledError",
+    "Client",
     "Cluster",
     "CondaInstall",
     "Environ",
     "Event",
     "ForwardOutput",
+    "Future",
     "InstallPlugin",
     "KilledWorker",
     "LocalCluster",
@@ -72,7 +84,12 @@ __all__ = [
     "Variable",
     "Worker",
     "WorkerPlugin",
+    "as_completed",
+    "default_client",
     "diagnostics",
+    "fire_and_forget",
+    "futures_of",
+    "get_client",
     "get_task_metadata",
     "get_task_stream",
     "get_worker",
@@ -83,6 +100,7 @@ __all__ = [
     "secede",
     "span",
     "utils",
+    "wait",
     "warn",
     "worker_client",
 ]

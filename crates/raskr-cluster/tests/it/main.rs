@@ -1,6 +1,7 @@
 //! Connections between endpoints: over real sockets, through a proxy that damages what passes, and beset by strangers.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod client;
 mod faults;
 mod limits;
 mod players;

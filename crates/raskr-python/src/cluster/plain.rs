@@ -11,6 +11,8 @@ const DEPTH_MAX: usize = 8;
 
 const PROTO: &[u8] = &[0x80, 5];
 const MARK: u8 = b'(';
+const FRAME: u8 = 0x95;
+const MEMOIZE: u8 = 0x94;
 const STOP: u8 = b'.';
 
 /// Is it certainly so small that nobody needs to ask for its size?
@@ -44,6 +46,32 @@ pub fn pickle_scalar(object: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
     pickler.put(object, 0)?;
     pickler.out.push(STOP);
     Some(pickler.out)
+}
+
+/// The object of a pickle that is nothing but a number, a truth value, text or bytes.
+pub fn unpickle_scalar<'py>(py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyAny>> {
+    let mut rest = bytes.strip_prefix(PROTO)?;
+    if rest.first() == Some(&FRAME) {
+        rest = rest.get(9..)?;
+    }
+    let rest = rest.strip_suffix(&[STOP])?;
+    let (&code, rest) = rest.split_first()?;
+    let text = |text: &[u8]| std::str::from_utf8(text).ok().map(|text| PyString::new(py, text).into_any());
+    let int = |value: i64| value.into_pyobject(py).ok().map(Bound::into_any);
+    match (code, rest) {
+        (b'N', []) => Some(py.None().into_bound(py)),
+        (0x88, []) => Some(PyBool::new(py, true).to_owned().into_any()),
+        (0x89, []) => Some(PyBool::new(py, false).to_owned().into_any()),
+        (b'K', [byte]) => int(i64::from(*byte)),
+        (b'M', [low, high]) => int(i64::from(u16::from_le_bytes([*low, *high]))),
+        (b'J', [a, b, c, d]) => int(i64::from(i32::from_le_bytes([*a, *b, *c, *d]))),
+        (b'G', bytes) => Some(PyFloat::new(py, f64::from_be_bytes(bytes.try_into().ok()?)).into_any()),
+        (0x8c, [len, rest @ ..]) => {
+            let rest = if rest.len() == *len as usize + 1 { rest.strip_suffix(&[MEMOIZE])? } else { rest };
+            (rest.len() == *len as usize).then(|| text(rest))?
+        }
+        _ => None,
+    }
 }
 
 struct Pickler {

@@ -96,8 +96,6 @@ pub const CONSTANT_BYTES_MIN: u64 = 1 << 20;
 /// A call without what it shares with others.
 pub struct CallParts<'py> {
     pub arguments: CallArguments,
-    /// Whether it calls the function of its body.
-    pub calls_function: bool,
     /// Large constants: the inputs that follow those that the call has.
     pub large: Vec<Bound<'py, PyAny>>,
 }
@@ -105,7 +103,6 @@ pub struct CallParts<'py> {
 /// Collects the objects of one call.
 struct Collected<'a, 'py> {
     constants: Vec<Bound<'py, PyAny>>,
-    calls_function: bool,
     /// For each input of the call the place in the task's list, in which each is named once.
     places: &'a [u32],
     inputs: u32,
@@ -114,7 +111,6 @@ struct Collected<'a, 'py> {
 
 impl<'py> Sink<'py> for Collected<'_, 'py> {
     fn function(&mut self, _function: &Bound<'py, PyAny>) -> PyResult<u64> {
-        self.calls_function = true;
         Ok(0)
     }
 
@@ -146,11 +142,11 @@ impl<'py> Sink<'py> for Collected<'_, 'py> {
 
 /// Takes a call apart. `places` says for each of its inputs where the task lists it, `inputs` how many the task lists.
 pub fn encode<'py>(py: Python<'py>, call: &PyCall, places: &[u32], inputs: u32) -> PyResult<CallParts<'py>> {
-    let mut sink = Collected { constants: Vec::new(), calls_function: false, places, inputs, large: Vec::new() };
+    let mut sink = Collected { constants: Vec::new(), places, inputs, large: Vec::new() };
     let shape = code::encode(py, call, &mut sink)?;
     let constants = constants_of(py, call, &sink.constants)?;
     let arguments = CallArguments { call: ByteBuf::from(shape), constants: ByteBuf::from(constants) };
-    Ok(CallParts { arguments, calls_function: sink.calls_function, large: sink.large })
+    Ok(CallParts { arguments, large: sink.large })
 }
 
 fn constants_of(py: Python<'_>, call: &PyCall, constants: &[Bound<'_, PyAny>]) -> PyResult<Vec<u8>> {

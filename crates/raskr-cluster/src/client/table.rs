@@ -1,0 +1,329 @@
+//! What a client knows of its futures: the state of each, who waits for it, and what it keeps of values that it sent.
+//!
+//! One table, changed by what the scheduler says and by what the user does. Whoever waits sleeps until something changed.
+//! Handles to one key share a future; when the last handle is gone the scheduler is told. Invariant: a future's number is
+//! never used again, and what is said of a future that nobody holds any more changes nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use bytes::Bytes;
+use raskr_sched::{CancelReason, Failure, FutureId, Key, Rejection, RequestId, ToClient};
+
+use crate::packed::Packed;
+
+/// Values up to this size are kept, and sent again when every worker that had them is lost.
+pub const KEPT_BYTES_MAX: u64 = 10_000_000;
+/// Submissions that can still be found when the scheduler refuses one: it answers to all that came before.
+const REQUESTS_MAX: usize = 1 << 16;
+
+/// What is known of a future.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FutureState {
+    Pending,
+    Finished {
+        bytes: u64,
+    },
+    Failed(Arc<Failure>),
+    /// Given up by somebody, or unknown to the scheduler; the text says which.
+    Cancelled(Arc<str>),
+    /// The scheduler is gone, and the reason.
+    Lost(Arc<str>),
+}
+
+impl FutureState {
+    pub fn is_done(&self) -> bool {
+        !matches!(self, FutureState::Pending)
+    }
+}
+
+/// Something that those who listen to a client are told.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A future that was watched has a value, an error or no hope.
+    Done(FutureId),
+    /// Another client, a worker or the scheduler said something under a topic.
+    Event { topic: Arc<str>, event: Bytes },
+    /// A task was submitted under the key of another one, which stays.
+    Conflict(Key),
+    /// The connection to the scheduler is gone; nothing more will come.
+    Ended(Arc<str>),
+    /// For listeners' own use.
+    Woken,
+}
+
+pub type Listener = mpsc::Sender<Notice>;
+
+struct Entry {
+    key: Key,
+    state: FutureState,
+    handles: u32,
+    watchers: Vec<Listener>,
+    /// One of the handles is the client's own, until the future is done.
+    held: bool,
+    /// Nothing is said when a task is submitted under the key of another one: they are known to be alike.
+    quiet: bool,
+    /// A value of the client's own, until workers have it or for as long as it may be needed again.
+    value: Option<Packed>,
+}
+
+#[derive(Default)]
+pub struct Table {
+    entries: HashMap<u64, Entry>,
+    by_key: HashMap<Key, u64>,
+    next: u64,
+    requests: VecDeque<(RequestId, Range<u64>)>,
+    /// Futures that were held until they were done, and are.
+    due: Vec<FutureId>,
+    end: Option<Arc<str>>,
+    /// How many futures have come to have no value.
+    troubles: u64,
+}
+
+/// The future of a key, and whether the scheduler has to be told that it is wanted.
+pub struct Taken {
+    pub future: FutureId,
+    pub new: bool,
+}
+
+impl Table {
+    /// One more handle to a key: to the future that it has, or to a new one.
+    pub fn take(&mut self, key: &Key) -> Taken {
+        if let Some(future) = self.by_key.get(key)
+            && let Some(entry) = self.entries.get_mut(future)
+            && !matches!(entry.state, FutureState::Cancelled(_) | FutureState::Lost(_))
+        {
+            entry.handles += 1;
+            return Taken { future: FutureId(*future), new: false };
+        }
+        let future = self.number();
+        let state = self.end.clone().map_or(FutureState::Pending, FutureState::Lost);
+        let entry = Entry {
+            key: Arc::clone(key),
+            state,
+            handles: 1,
+            watchers: Vec::new(),
+            held: false,
+            quiet: false,
+            value: None,
+        };
+        self.entries.insert(future.0, entry);
+        self.by_key.insert(Arc::clone(key), future.0);
+        Taken { future, new: true }
+    }
+
+    /// A number of a future.
+    pub fn number(&mut self) -> FutureId {
+        self.next += 1;
+        FutureId(self.next)
+    }
+
+    /// Makes room for this many more futures.
+    pub fn reserve(&mut self, futures: usize) {
+        self.entries.reserve(futures);
+        self.by_key.reserve(futures);
+    }
+
+    /// One more handle to a future that somebody has.
+    pub fn share(&mut self, future: FutureId) {
+        if let Some(entry) = self.entries.get_mut(&future.0) {
+            entry.handles += 1;
+        }
+    }
+
+    /// Holds a future until it is done; see [`Table::take_due`].
+    pub fn hold(&mut self, future: FutureId) {
+        if let Some(entry) = self.entries.get_mut(&future.0)
+            && !entry.state.is_done()
+            && !entry.held
+        {
+            entry.held = true;
+            entry.handles += 1;
+        }
+    }
+
+    /// Futures that need no longer be held: they are to be released.
+    pub fn take_due(&mut self) -> Vec<FutureId> {
+        std::mem::take(&mut self.due)
+    }
+
+    /// A handle is gone; true when it was the last one.
+    pub fn release(&mut self, future: FutureId) -> bool {
+        let Some(entry) = self.entries.get_mut(&future.0) else { return false };
+        entry.handles = entry.handles.saturating_sub(1);
+        if entry.handles > 0 {
+            return false;
+        }
+        if let Some(entry) = self.entries.remove(&future.0)
+            && self.by_key.get(&entry.key) == Some(&future.0)
+        {
+            self.by_key.remove(&entry.key);
+        }
+        true
+    }
+
+    pub fn state(&self, future: FutureId) -> FutureState {
+        let gone = || FutureState::Cancelled("it was released".into());
+        self.entries.get(&future.0).map_or_else(gone, |entry| entry.state.clone())
+    }
+
+    pub fn is_done(&self, future: FutureId) -> bool {
+        self.entries.get(&future.0).is_none_or(|entry| entry.state.is_done())
+    }
+
+    /// Is it done without a value?
+    pub fn has_failed(&self, future: FutureId) -> bool {
+        let hopeful = |entry: &Entry| matches!(entry.state, FutureState::Pending | FutureState::Finished { .. });
+        !self.entries.get(&future.0).is_some_and(hopeful)
+    }
+
+    /// Grows whenever a future comes to have no value.
+    pub fn troubles(&self) -> u64 {
+        self.troubles
+    }
+
+    pub fn key(&self, future: FutureId) -> Option<Key> {
+        self.entries.get(&future.0).map(|entry| Arc::clone(&entry.key))
+    }
+
+    /// All keys that futures are held of, and the state of each.
+    pub fn keys(&self) -> Vec<(Key, FutureState)> {
+        let mut futures: Vec<_> = self.by_key.values().copied().collect();
+        futures.sort_unstable();
+        let found = futures.iter().filter_map(|future| self.entries.get(future));
+        found.map(|entry| (Arc::clone(&entry.key), entry.state.clone())).collect()
+    }
+
+    /// Remembers which futures a submission asked for.
+    pub fn requested(&mut self, request: RequestId, futures: Range<u64>) {
+        if self.requests.len() == REQUESTS_MAX {
+            self.requests.pop_front();
+        }
+        self.requests.push_back((request, futures));
+    }
+
+    pub fn next_number(&self) -> u64 {
+        self.next + 1
+    }
+
+    /// What others submit under the future's key is alike, however it is made.
+    pub fn quiet(&mut self, future: FutureId) {
+        if let Some(entry) = self.entries.get_mut(&future.0) {
+            entry.quiet = true;
+        }
+    }
+
+    /// Is it of interest that there are two tasks of this key?
+    pub fn minds(&self, key: &Key) -> bool {
+        self.by_key.get(key).and_then(|future| self.entries.get(future)).is_some_and(|entry| !entry.quiet)
+    }
+
+    /// Tells a listener when the future is done; at once when it is.
+    pub fn watch(&mut self, future: FutureId, listener: &Listener) {
+        match self.entries.get_mut(&future.0) {
+            Some(entry) if !entry.state.is_done() => entry.watchers.push(listener.clone()),
+            // Who does not listen any more needs no word.
+            _ => drop(listener.send(Notice::Done(future))),
+        }
+    }
+
+    pub fn keep_value(&mut self, future: FutureId, value: Packed) {
+        if let Some(entry) = self.entries.get_mut(&future.0) {
+            entry.value = Some(value);
+        }
+    }
+
+    pub fn value(&self, future: FutureId) -> Option<Packed> {
+        self.entries.get(&future.0)?.value.clone()
+    }
+
+    /// Given up by the user, or hopeless.
+    pub fn cancel(&mut self, future: FutureId, reason: &str) {
+        self.set(future, FutureState::Cancelled(reason.into()));
+    }
+
+    /// A failed task is tried again.
+    pub fn retry(&mut self, future: FutureId) {
+        if let Some(entry) = self.entries.get_mut(&future.0)
+            && matches!(entry.state, FutureState::Failed(_))
+        {
+            entry.state = FutureState::Pending;
+        }
+    }
+
+    fn set(&mut self, future: FutureId, state: FutureState) {
+        let Some(entry) = self.entries.get_mut(&future.0) else { return };
+        // Nothing more is said about such a future, and what was said before may still be on its way.
+        if matches!(entry.state, FutureState::Cancelled(_) | FutureState::Lost(_)) {
+            return;
+        }
+        if let FutureState::Finished { .. } = state
+            && entry.value.as_ref().is_some_and(|value| value.nbytes() > KEPT_BYTES_MAX)
+        {
+            entry.value = None;
+        }
+        if !matches!(state, FutureState::Pending | FutureState::Finished { .. }) {
+            self.troubles += 1;
+        }
+        entry.state = state;
+        if entry.state.is_done() {
+            if std::mem::take(&mut entry.held) {
+                self.due.push(future);
+            }
+            for watcher in entry.watchers.drain(..) {
+                drop(watcher.send(Notice::Done(future)));
+            }
+        }
+    }
+
+    /// What the scheduler says of a future; gives back what is no future's business.
+    pub fn hear(&mut self, message: ToClient) -> Option<ToClient> {
+        match message {
+            ToClient::Finished { future, bytes } => self.set(future, FutureState::Finished { bytes }),
+            ToClient::Recomputing { future } => self.set(future, FutureState::Pending),
+            ToClient::Failed { future, failure } => self.set(future, FutureState::Failed(failure)),
+            ToClient::Cancelled { future, reason } => {
+                let reason = match reason {
+                    CancelReason::Asked => "a client cancelled it",
+                    CancelReason::UnknownKey => {
+                        "the scheduler does not know its key: it was released or never submitted"
+                    }
+                };
+                self.cancel(future, reason);
+            }
+            ToClient::Rejected { request, reason } => self.rejected(request, &reason),
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn rejected(&mut self, request: RequestId, reason: &Rejection) {
+        let found = self.requests.iter().rev().find(|(known, _)| *known == request).map(|(_, futures)| futures.clone());
+        let reason = reason.to_string();
+        for future in found.unwrap_or_default() {
+            self.cancel(FutureId(future), &reason);
+        }
+    }
+
+    /// The connection is gone: whatever needs the scheduler has no hope.
+    pub fn end(&mut self, reason: &Arc<str>) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(Arc::clone(reason));
+        let mut lost: Vec<u64> = self.entries.keys().copied().collect();
+        lost.sort_unstable();
+        for future in lost {
+            if !matches!(self.state(FutureId(future)), FutureState::Failed(_)) {
+                self.set(FutureId(future), FutureState::Lost(Arc::clone(reason)));
+            }
+        }
+    }
+
+    /// Why nothing more can be asked of the scheduler, if so.
+    pub fn ended(&self) -> Option<&Arc<str>> {
+        self.end.as_ref()
+    }
+}

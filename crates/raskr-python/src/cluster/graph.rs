@@ -1,0 +1,143 @@
+//! Graphs that clients submit: lazy values, nodes and raw graphs, walked as the engine walks them, each call a task.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use raskr_base::{Op, Value};
+use raskr_graph::Plan;
+use raskr_sched::{Annotations, Input as TaskInput, Key};
+
+use super::client::ClusterClient;
+use super::future::{ClusterFuture, Handle, RemoteValue};
+use super::submit::{Calls, Inputs};
+use super::task::{self, CONSTANT_BYTES_MIN};
+use crate::call::{Callee, Known, PyCall};
+use crate::dictgraph::{different_keys, plan_of};
+use crate::object::to_object;
+use crate::origin::Origin;
+use crate::template::Arg;
+
+/// What became of a task of the plan.
+enum Place {
+    Task(u32),
+    /// A future, or data of its own.
+    Known(Key, Arc<Handle>),
+}
+
+/// Submits what items need; their futures, in order.
+pub fn submit<'py>(
+    owner: &Bound<'py, ClusterClient>,
+    items: &[Bound<'py, PyAny>],
+    annotations: Option<Annotations>,
+) -> PyResult<Vec<Py<ClusterFuture>>> {
+    let py = owner.py();
+    let plan = plan_of(py, items)?;
+    let keys = different_keys(&plan);
+    let mut calls = Calls::new(owner, annotations);
+    let mut places: Vec<Place> = Vec::with_capacity(plan.len());
+    for (id, key) in (0..plan.len() as u32).zip(keys) {
+        places.push(add(py, &mut calls, &plan, id, key, &places)?);
+    }
+    // Futures of what is no task here are there already.
+    let mut there: Vec<Option<Py<ClusterFuture>>> = Vec::with_capacity(items.len());
+    for &output in plan.outputs() {
+        there.push(match &places[output as usize] {
+            Place::Task(task) => {
+                calls.want(*task);
+                None
+            }
+            Place::Known(key, handle) => {
+                handle.client().share(handle.future());
+                let handle = Handle::new(Arc::clone(handle.client()), handle.future());
+                Some(Py::new(py, ClusterFuture::new(owner.clone().unbind(), handle, Arc::clone(key)))?)
+            }
+        });
+    }
+    let mut submitted = calls.submit()?.into_iter();
+    let missing = || PyTypeError::new_err("fewer futures came than were asked for");
+    there.into_iter().map(|future| future.or_else(|| submitted.next()).ok_or_else(missing)).collect()
+}
+
+fn add<'py>(
+    py: Python<'py>,
+    calls: &mut Calls<'py>,
+    plan: &Plan,
+    id: u32,
+    key: String,
+    places: &[Place],
+) -> PyResult<Place> {
+    let op = plan.op(id).as_ref();
+    let Some(concrete) = op.as_any() else { return Err(unmovable(op)) };
+    if let Some(value) = RemoteValue::of(op) {
+        calls.remote(value)?;
+        return Ok(Place::Known(Arc::clone(value.key()), Arc::clone(value.handle())));
+    }
+    if let Some(known) = concrete.downcast_ref::<Known>() {
+        let annotations = own_annotations(calls, plan, id);
+        return constant(py, calls, known, key, annotations);
+    }
+    let Some(call) = concrete.downcast_ref::<PyCall>() else { return Err(unmovable(op)) };
+    let inputs = Inputs::of(plan.inputs(id).iter().map(|&input| match &places[input as usize] {
+        Place::Task(task) => TaskInput::Here(*task),
+        Place::Known(key, _) => TaskInput::Known(Arc::clone(key)),
+    }));
+    let annotations = own_annotations(calls, plan, id);
+    add_call(py, calls, call, key, inputs, annotations)
+}
+
+fn add_call<'py>(
+    py: Python<'py>,
+    calls: &mut Calls<'py>,
+    call: &PyCall,
+    key: String,
+    inputs: Inputs,
+    annotations: Option<u32>,
+) -> PyResult<Place> {
+    let body = match &call.callee {
+        Callee::Function(function) if function.stays() => return Err(unmovable(call)),
+        Callee::Function(function) => calls.function(function)?,
+        Callee::Value(..) | Callee::Method(..) | Callee::Identity(_) => calls.no_function(call.name())?,
+    };
+    let parts = task::encode(py, call, &inputs.places, inputs.list.len() as u32)?;
+    let (arguments, inputs) = calls.encoded(parts, inputs.list)?;
+    Ok(Place::Task(calls.task(key.into(), body, 0, Some(arguments), inputs, annotations)))
+}
+
+/// A value that is known: a task that gives it, or data of its own when it is large.
+fn constant<'py>(
+    py: Python<'py>,
+    calls: &mut Calls<'py>,
+    known: &Known,
+    key: String,
+    annotations: Option<u32>,
+) -> PyResult<Place> {
+    let small = matches!(known.value(), Value::Foreign(_)) && known.value().nbytes() < CONSTANT_BYTES_MIN;
+    if !small {
+        let (key, handle) = calls.data_of_value(known.value(), known.name())?;
+        return Ok(Place::Known(key, handle));
+    }
+    let object = to_object(py, known.value())?.unbind();
+    let call = PyCall::identity(Arg::Constant(object), known.name().to_owned(), Origin::unknown());
+    add_call(py, calls, &call, key, Inputs::of(std::iter::empty()), annotations)
+}
+
+/// A task's own annotations over those of the submission.
+fn own_annotations(calls: &mut Calls<'_>, plan: &Plan, id: u32) -> Option<u32> {
+    let Some(own) = plan.annotations(id) else { return calls.annotations() };
+    let mut all = calls.annotations().and_then(|place| calls.annotations_at(place)).cloned().unwrap_or_default();
+    all.priority = own.priority.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+    all.retries = own.retries.min(u32::from(u16::MAX)) as u16;
+    if !own.workers.is_empty() {
+        all.workers = own.workers.iter().map(|worker| worker.as_str().into()).collect();
+        all.allow_other_workers = own.allow_other_workers;
+    }
+    if !own.resources.is_empty() {
+        all.resources = own.resources.iter().map(|(name, amount)| (name.as_str().into(), *amount)).collect();
+    }
+    Some(calls.annotate(all))
+}
+
+fn unmovable(op: &dyn Op) -> PyErr {
+    PyTypeError::new_err(format!("{} can't be sent to a cluster", op.name()))
+}

@@ -1,0 +1,283 @@
+"""What a client computes: collections, and raw graphs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from raskr import base
+from raskr._bridge import core
+from raskr._unpack import is_dask_collection, unpack_collections
+from raskr.distributed._client_submit import task_options
+from raskr.graph import nodes_and_names, wanted_keys
+
+__all__ = ["ClientGraphs"]
+
+
+class ClientGraphs:
+    """The part of a client that computes collections."""
+
+    asynchronous: bool
+    _check: Callable[[], Any]
+    _either: Callable[..., Any]
+    _gather_now: Callable[..., Any]
+
+    def compute(
+        self,
+        collections: Any,
+        sync: bool = False,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool = False,
+        resources: Mapping[str, float] | None = None,
+        retries: int = 0,
+        priority: int = 0,
+        fifo_timeout: Any = "60s",
+        actors: Any = None,
+        traverse: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Compute collections on the cluster.
+
+        Parameters
+        ----------
+        collections : collection, or list of collections
+            What to compute; other objects come back as they are.
+        sync : bool, default False
+            Whether to wait, and give values in place of futures.
+        optimize_graph : bool, default True
+            Whether foreign collections rewrite their graphs first.
+        workers, allow_other_workers, resources, retries, priority, fifo_timeout, actors : optional
+            As `submit` takes them, for all tasks.
+        traverse : bool, default True
+            Whether to look for collections inside of lists, dicts and the like.
+        **kwargs : object
+            For the rewriting of graphs.
+
+        Returns
+        -------
+        Future, or list of futures
+            Of the computed objects; the objects themselves with `sync`.
+
+        Examples
+        --------
+        >>> import raskr
+        >>> client.compute(raskr.delayed(sum)([1, 2])).result()  # doctest: +SKIP
+        3
+        """
+        single = not isinstance(collections, (list, tuple, set, frozenset))
+        items = [collections] if single else list(collections)
+        if traverse:
+            items = [_as_collection(item) for item in items]
+        lazy = [item for item in items if is_dask_collection(item)]
+        options = task_options(workers, resources, retries, priority, allow_other_workers) or None
+        nodes = [_whole(collection, optimize_graph, **kwargs) for collection in lazy]
+        made = iter(self._check().submit_items(nodes, options) if nodes else [])
+        futures = [next(made) if is_dask_collection(item) else item for item in items]
+        if sync:
+            return self._either(self._values, futures, single)
+        return futures[0] if single else futures
+
+    def _values(self, futures: list, single: bool) -> Any:
+        values = self._gather_now(futures)
+        return values[0] if single else values
+
+    def persist(
+        self,
+        collections: Any,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool | None = None,
+        resources: Mapping[str, float] | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        fifo_timeout: Any = "60s",
+        actors: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Begin to compute collections on the cluster, and keep what they give there.
+
+        Parameters
+        ----------
+        collections : collection, or list of collections
+            What to compute.
+        optimize_graph : bool, default True
+            Whether foreign collections rewrite their graphs first.
+        workers, allow_other_workers, resources, retries, priority, fifo_timeout, actors : optional
+            As `submit` takes them, for all tasks.
+
+        Returns
+        -------
+        collection, or list of collections
+            The same with futures in place of tasks. The values are kept as long as somebody has them.
+
+        Examples
+        --------
+        >>> x = client.persist(x)  # doctest: +SKIP
+        """
+        single = not isinstance(collections, (list, tuple, set, frozenset))
+        items = [collections] if single else list(collections)
+        options = task_options(workers, resources, retries, priority, allow_other_workers)
+        held = self._persisted(items, optimize_graph, options, **kwargs)
+        return held[0] if single else held
+
+    def normalize_collection(self, collection: Any) -> Any:
+        """The collection, with futures of this client's in place of what is on the cluster already.
+
+        Equal tasks have equal keys and are not run again anyway: the collection comes back as it is.
+        """
+        return collection
+
+    def get(
+        self,
+        dsk: Any,
+        keys: Any,
+        workers: Any = None,
+        allow_other_workers: bool | None = None,
+        resources: Mapping[str, float] | None = None,
+        sync: bool = True,
+        asynchronous: bool | None = None,
+        direct: bool | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        fifo_timeout: Any = "60s",
+        actors: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The values of keys of a graph, computed on the cluster.
+
+        Parameters
+        ----------
+        dsk : mapping
+            Tasks by key.
+        keys : key, or nested list of keys
+            What is wanted.
+        sync : bool, default True
+            Whether to wait, and give values in place of futures.
+        workers, allow_other_workers, resources, retries, priority, fifo_timeout, actors : optional
+            As `submit` takes them, for all tasks.
+
+        Examples
+        --------
+        >>> client.get({"x": 1, "y": (abs, "x")}, ["x", "y"])  # doctest: +SKIP
+        [1, 1]
+        """
+        options = task_options(workers, resources, retries, priority, allow_other_workers)
+        wanted = wanted_keys(keys)
+        futures = self._submit_keys(dsk, wanted, options)
+        if not sync:
+            return _nested(keys, dict(zip(wanted, futures)))
+        return self._either(self._values_of_keys, keys, wanted, futures)
+
+    def _values_of_keys(self, keys: Any, wanted: list, futures: list) -> Any:
+        return _nested(keys, dict(zip(wanted, self._gather_now(futures))))
+
+    def _submit_keys(self, dsk: Any, wanted: list, options: dict | None = None) -> list:
+        nodes, _ = nodes_and_names(dsk, wanted)
+        return self._check().submit_items(nodes, options or None) if nodes else []
+
+    # --- for `raskr.base` ---------------------------------------------------------------------------------------------
+    def _compute_together(self, collections: Sequence, optimize_graph: bool, options: Mapping) -> list:
+        """The computed objects of collections, of which what they share is computed once."""
+        own = [item for item in map(base._native_item, collections) if item is not None]
+        foreign = [collection for collection in collections if base._native_item(collection) is None]
+        nodes = [_node(item) for item in own]
+        wanted: list = []
+        if foreign:
+            graph = base._foreign_graph(foreign, optimize_graph)
+            wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
+            nodes += nodes_and_names(graph, wanted)[0]
+        values = self._gather_now(self._check().submit_items(nodes, _options(options)))
+        natives = iter(values[: len(own)])
+        others = dict(zip(wanted, values[len(own) :]))
+        return [
+            next(natives)
+            if base._native_item(collection) is not None
+            else base._postcompute(collection, base._as_lists(collection.__dask_keys__(), others))
+            for collection in collections
+        ]
+
+    def _persist_together(self, collections: Sequence, optimize_graph: bool, options: Mapping) -> list:
+        return self._persisted(list(collections), optimize_graph, dict(_options(options) or {}))
+
+    def _persisted(self, items: list, optimize_graph: bool, options: dict, **kwargs: Any) -> list:
+        native = self._check()
+        lazy = [item for item in items if is_dask_collection(item)]
+        own = [item for item in lazy if base._native_item(item) is not None]
+        foreign = [item for item in lazy if base._native_item(item) is None]
+        nodes: list = []
+        counts: list[int] = []
+        for item in map(base._native_item, own):
+            blocks = [item] if isinstance(item, core.Delayed) else item.block_nodes()
+            counts.append(len(blocks))
+            nodes += blocks
+        wanted: list = []
+        if foreign:
+            graph = base._foreign_graph(foreign, optimize_graph, **kwargs)
+            wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
+            nodes += nodes_and_names(graph, wanted)[0]
+        futures = native.submit_items(nodes, options or None) if nodes else []
+        parts = iter(counts)
+        place = 0
+        values = dict(zip(wanted, futures[sum(counts) :]))
+        held: list = []
+        for item in items:
+            if not is_dask_collection(item):
+                held.append(item)
+            elif base._native_item(item) is None:
+                held.append(base._foreign_persisted(item, values))
+            else:
+                count = next(parts)
+                held.append(_held(item, futures[place : place + count]))
+                place += count
+        return held
+
+
+def _options(options: Mapping) -> dict | None:
+    """Those of the arguments of `compute` that are for tasks."""
+    names = ("workers", "resources", "retries", "priority", "allow_other_workers")
+    return task_options(**{name: options[name] for name in names if name in options}) or None
+
+
+def _held(collection: Any, futures: list) -> Any:
+    """A collection of raskr's own that stands on futures."""
+    nodes = [future._node for future in futures]
+    if isinstance(collection, core.Delayed):
+        return core.delayed_of_node(nodes[0], collection._length)
+    expr = collection._expr
+    held = collection.copy()
+    held._replace(core.Expr.from_nodes(nodes, expr.chunks, expr.dtype, expr.native))
+    return held
+
+
+def _as_collection(item: Any) -> Any:
+    """An object with collections inside as one collection."""
+    if is_dask_collection(item) or isinstance(item, core.Future):
+        return item
+    found, _ = unpack_collections(item)
+    if not found:
+        return item
+    from raskr.delayed import delayed
+
+    return delayed(item)
+
+
+def _node(item: Any) -> Any:
+    return item if isinstance(item, core.Delayed) else item.node()
+
+
+def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:
+    """The node of a collection's computed value."""
+    if isinstance(collection, core.Delayed):
+        return collection
+    if getattr(collection, "_expr", None) is None and not optimize_graph:
+        wanted = wanted_keys(collection.__dask_keys__())
+        nodes = dict(zip(wanted, nodes_and_names(base._foreign_graph([collection], False, **kwargs), wanted)[0]))
+        finish, args = collection.__dask_postcompute__()
+        key = f"finalize-{base.tokenize(collection)}"
+        parts = base._as_lists(collection.__dask_keys__(), nodes)
+        return core.node_of_call(finish, (parts, *args), key=key, name="finalize")
+    return base.node_of(collection)
+
+
+def _nested(keys: Any, values: Mapping) -> Any:
+    """The values of nested lists of keys, as nested lists."""
+    return [_nested(key, values) for key in keys] if isinstance(keys, list) else values[keys]

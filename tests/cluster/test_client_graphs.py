@@ -1,0 +1,141 @@
+"""Collections on a local cluster: computed and persisted by a client, or by the default one."""
+
+import threading
+
+import pytest
+
+import raskr
+from raskr.distributed import Client, LocalCluster, futures_of, wait
+
+LIMIT = 30
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            client.wait_for_workers(2, timeout=LIMIT)
+            yield client
+
+
+@raskr.delayed
+def increment(x):
+    return x + 1
+
+
+@raskr.delayed
+def add(x, y):
+    return x + y
+
+
+def where():
+    import os
+
+    return os.getpid()
+
+
+def test_lazy_values_are_computed_on_the_cluster(client):
+    import os
+
+    total = add(increment(1), increment(2))
+    assert total.compute() == 5
+    assert raskr.compute(total, increment(5), [increment(6)]) == (5, 6, [7])
+    assert raskr.delayed(where)().compute() != os.getpid()
+    assert raskr.delayed(where)().compute(scheduler="threads") == os.getpid()
+    assert raskr.base.get_scheduler() == client.get
+
+
+def test_what_lazy_values_do_runs_there(client):
+    data = raskr.delayed({"a": [1, 2, 3]})
+    assert data["a"][1].compute() == 2
+    assert raskr.delayed("a-b").split("-").compute() == ["a", "b"]
+    assert (increment(1) * 10 + 1).compute() == 21
+    assert add([1], y=[increment(1)]).compute() == [1, 2]
+
+
+def test_a_wide_graph_and_a_deep_one(client):
+    leaves = [increment(number) for number in range(3000)]
+    assert raskr.delayed(sum)(leaves).compute() == sum(range(1, 3001))
+    deep = raskr.delayed(0)
+    for _ in range(500):
+        deep = increment(deep)
+    assert deep.compute() == 500
+
+
+def test_errors_have_their_class_and_place(client):
+    with pytest.raises(ZeroDivisionError) as raised:
+        (increment(1) / 0).compute()
+    assert raised.value.__notes__
+
+
+def test_client_compute_gives_futures(client):
+    future = client.compute(increment(1))
+    assert future.result(timeout=LIMIT) == 2
+    one, other, plain = client.compute([increment(1), {"x": increment(2)}, 5])
+    assert (one.result(), other.result(), plain) == (2, {"x": 3}, 5)
+    assert client.compute(increment(1), sync=True) == 2
+    assert client.compute([increment(1)], sync=True) == [2]
+
+
+def test_what_is_persisted_stands_on_futures(client):
+    held = client.persist(add(increment(1), 1))
+    (future,) = futures_of(held)
+    wait(future, timeout=LIMIT)
+    assert held.compute() == 3
+    assert increment(held).compute() == 4
+    (again,) = raskr.persist(increment(held))
+    assert again.compute() == 4 and futures_of(again)
+    # On threads the value is fetched.
+    assert increment(held).compute(scheduler="threads") == 4
+
+
+def test_futures_are_arguments_of_lazy_calls(client):
+    future = client.submit(lambda: 5)
+    assert increment(future).compute() == 6
+    assert add(future, [future]).key
+    assert raskr.delayed(sum)([future, future]).compute() == 10
+
+
+def test_raw_graphs(client):
+    graph = {"x": 1, "y": (sum, ["x", 2]), "z": (max, "x", "y"), ("t", 0): (abs, -3)}
+    assert client.get(graph, "z") == 3
+    assert client.get(graph, ["x", ["y", ("t", 0)]]) == [1, [3, 3]]
+    futures = client.get(graph, ["y", "z"], sync=False)
+    assert client.gather(futures) == [3, 3]
+    with pytest.raises(KeyError):
+        client.get(graph, "missing")
+    mixed = {"x": client.submit(lambda: 4), "y": (abs, "x")}
+    assert client.get(mixed, "y") == 4
+
+
+def test_bags(client):
+    import raskr.bag as bag
+
+    assert bag.from_sequence(range(10), npartitions=3).map(lambda x: x * 2).sum().compute() == 90
+    held = client.persist(bag.from_sequence(range(10), npartitions=2))
+    assert len(futures_of(held)) == 2 and held.sum().compute() == 45
+
+
+def test_annotations_reach_the_cluster(client, tmp_path):
+    @raskr.delayed
+    def flaky(path):
+        with open(path, "a") as file:
+            file.write("x")
+        if len(open(path).read()) < 3:
+            raise OSError("not yet")
+        return "done"
+
+    with raskr.annotate(retries=5):
+        value = flaky(str(tmp_path / "a"))
+    assert value.compute() == "done"
+    assert client.compute(flaky(str(tmp_path / "b")), retries=5).result(timeout=LIMIT) == "done"
+
+
+def test_what_cannot_be_sent_is_named(client):
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match="lock"):
+        increment(lock).compute()
