@@ -243,6 +243,8 @@ class Expr:
         """The whole array as one value (a NumPy array)."""
     def block_nodes(self) -> list[Node]:
         """One node a block, in row-major order."""
+    def joined(self, blocks: Sequence[object]) -> Any:
+        """The whole array of blocks that were computed elsewhere, in row-major order."""
     def to_zarr(
         self,
         path: str,
@@ -255,10 +257,21 @@ class Expr:
         """A node that writes the array as a new Zarr array, which appears under its name when all of it is there."""
     def to_npy_stack(self, path: str, axis: int) -> Node:
         """A node that writes the array as a stack of npy files along an axis; other axes have one chunk."""
+    def recipe(self) -> tuple[str, tuple[Any, ...]]:
+        """The constructor's name and arguments, of which other expressions are a part."""
     def __reduce__(self) -> Any: ...
 
 def rebuild_expr(constructor: str, args: tuple[Any, ...]) -> Expr:
     """Rebuilds a pickled array."""
+
+@final
+class ExprPart:
+    """Stands for an earlier expression in the list that a long chain of them is pickled as."""
+    def __new__(cls, number: int) -> ExprPart: ...
+    def __reduce__(self) -> Any: ...
+
+def rebuild_exprs(recipes: list[tuple[str, tuple[Any, ...]]]) -> Expr:
+    """Rebuilds a pickled array from the recipes of all that it is made of, and its own as the last."""
 
 @final
 class Memory:
@@ -698,8 +711,10 @@ class ClusterClient:
     ) -> list[Future]:
         """A call for each of the items that iterables have at a place, as many as the shortest has."""
 
-    def submit_items(self, items: Sequence[Node | Delayed], options: dict[str, Any] | None = None) -> list[Future]:
-        """The tasks that items need; a future of each item."""
+    def submit_items(
+        self, items: Sequence[Node | Delayed | Expr], options: dict[str, Any] | None = None
+    ) -> list[Any]:
+        """The tasks that items need; a future of each item, for an array a list of those of its blocks."""
 
     def want(self, keys: Sequence[Any]) -> list[Future]:
         """Futures of keys that are known to the scheduler."""

@@ -116,7 +116,7 @@ class Rebuilder:
             if expr.name in self.omitted.arrays:
                 self._exprs[id(expr)] = expr, expr
                 continue
-            constructor, args = expr.__reduce__()[1]
+            constructor, args = expr.recipe()
             parts = list(_expressions_in(args))
             missing = [part for part in parts if id(part) not in self._exprs]
             if missing:

@@ -1,5 +1,6 @@
 //! Functions of an interpreter that run a block at a time, and the few things its arrays must be able to do.
 
+use std::any::Any;
 use std::sync::OnceLock;
 
 use raskr_base::{Chunk, OpKind, TaskError, Value};
@@ -25,6 +26,11 @@ pub trait BlockFunction: Send + Sync {
 
     /// Equal for functions that do the same.
     fn token(&self) -> Result<u128, TaskError>;
+
+    /// The function itself, for whoever made it to know it again.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 /// Reads boxes of elements from a store (a file, a Zarr array).
@@ -33,12 +39,22 @@ pub trait BlockReader: Send + Sync {
 
     /// Equal for readers of the same content.
     fn token(&self) -> Result<u128, TaskError>;
+
+    /// The reader itself, for whoever made it to know it again.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 /// Takes blocks to a store, each when it is there.
 pub trait BlockWriter: Send + Sync {
     /// Writes the block with this number an axis, whose first element stands at `start`.
     fn write(&self, block: &[u32], start: &[u64], chunk: &Chunk) -> Result<(), TaskError>;
+
+    /// The writer itself, for whoever made it to know it again.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 /// Structure operations on array objects of an interpreter, which raskr can't look into.

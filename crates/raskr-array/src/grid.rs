@@ -53,6 +53,10 @@ impl Axis {
         &self.sizes
     }
 
+    pub(crate) fn shared_sizes(&self) -> &Arc<[u64]> {
+        &self.sizes
+    }
+
     /// Number of blocks.
     pub fn blocks(&self) -> usize {
         self.sizes.len()

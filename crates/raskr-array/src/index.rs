@@ -1,11 +1,12 @@
 //! Affine maps: which element of an input each element of a view stands for.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::grid::{Axis, UNKNOWN};
 
 /// A coordinate of the input, in terms of the view's axes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Coordinate {
     /// The same place for every element (a dropped or broadcast axis).
     Fixed(i64),

@@ -4,6 +4,7 @@
 //! Invariant: building an expression costs by operation, never by chunk; the same expression with the same chunks gives
 //! the same bits whatever runs it.
 
+pub mod encode;
 pub mod error;
 pub mod expr;
 pub mod function;

@@ -1,16 +1,19 @@
 //! Functions of blocks that need no interpreter and don't fuse: transforms and factorisations.
 
+use std::any::Any;
+
 use raskr_base::{Chunk, ErrorClass, OpKind, TaskError, Value};
 use raskr_graph::Token;
 use raskr_kernels::blocks::{self, AxisSlice};
 use raskr_kernels::fft::{Scaling, Step, transform};
 use raskr_kernels::linalg::{self, Reflectors};
+use serde::{Deserialize, Serialize};
 
 use crate::function::{Argument, BlockFunction};
 use crate::ops::{chunks_of, kind_of, list_of};
 
 /// What is done to the blocks.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum NativeFunction {
     /// Fourier transforms along several axes, one after another.
     Transform {
@@ -21,7 +24,7 @@ pub enum NativeFunction {
 }
 
 /// A step of linear algebra with whole blocks. Several results are a list, of which `Part` takes one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Linear {
     /// R of a block.
     Triangle,
@@ -72,6 +75,10 @@ impl BlockFunction for NativeFunction {
 
     fn kind(&self) -> OpKind {
         OpKind::Native
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn token(&self) -> Result<u128, TaskError> {

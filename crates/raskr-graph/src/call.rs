@@ -62,6 +62,11 @@ impl Call {
         self.annotations.as_ref()
     }
 
+    /// Does it take blocks of collections, itself or through other calls?
+    pub fn stands_on_collections(&self) -> bool {
+        self.on_collections
+    }
+
     /// The key, made by `make` when it is first asked for.
     pub fn key_or_init(&self, make: impl FnOnce() -> String) -> &str {
         self.key.get_or_init(make)

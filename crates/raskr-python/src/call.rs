@@ -212,6 +212,10 @@ impl Sourced {
         Sourced { op, source }
     }
 
+    pub fn op(&self) -> &Arc<dyn Op> {
+        &self.op
+    }
+
     pub fn source(&self) -> &Py<PyAny> {
         &self.source
     }

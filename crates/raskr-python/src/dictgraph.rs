@@ -381,7 +381,7 @@ impl Task {
     }
 }
 
-fn input_of(item: &Bound<'_, PyAny>) -> PyResult<Input> {
+pub fn input_of(item: &Bound<'_, PyAny>) -> PyResult<Input> {
     if let Ok(delayed) = item.cast::<Delayed>() {
         return delayed.get().input(item.py());
     }
@@ -406,7 +406,7 @@ pub fn plan_of(py: Python<'_>, items: &[Bound<'_, PyAny>]) -> PyResult<Plan> {
 #[pyfunction]
 pub fn graph_of<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
     let plan = plan_of(py, &items)?;
-    let keys = different_keys(&plan);
+    let keys = different_keys(&plan, |task| plan.key(task));
     let graph = PyDict::new(py);
     for task in 0..plan.len() as u32 {
         let annotations = plan.annotations(task).cloned();
@@ -422,7 +422,7 @@ pub fn graph_of<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult
 
 /// The keys of a plan's tasks. An array over somebody's graph may have blocks of the same name as the tasks that they are
 /// made of; outputs keep their keys then, and others get a number.
-pub fn different_keys(plan: &Plan) -> Vec<String> {
+pub fn different_keys(plan: &Plan, key_of: impl Fn(u32) -> String) -> Vec<String> {
     let mut keys = vec![String::new(); plan.len()];
     let mut named = vec![false; plan.len()];
     let mut uses: HashMap<String, u32> = HashMap::new();
@@ -431,7 +431,7 @@ pub fn different_keys(plan: &Plan) -> Vec<String> {
         if std::mem::replace(&mut named[place], true) {
             continue;
         }
-        let key = plan.key(task);
+        let key = key_of(task);
         let count = uses.entry(key.clone()).or_default();
         *count += 1;
         keys[place] = if *count == 1 { key } else { format!("{key}-{}", *count - 1) };

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raskr import base
+from raskr import base, threaded
 from raskr._bridge import core
 from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.distributed._client_submit import task_options
@@ -179,15 +179,24 @@ class ClientGraphs:
         """The computed objects of collections, of which what they share is computed once."""
         own = [item for item in map(base._native_item, collections) if item is not None]
         foreign = [collection for collection in collections if base._native_item(collection) is None]
-        nodes = [_node(item) for item in own]
+        nodes = list(own)
         wanted: list = []
         if foreign:
             graph = base._foreign_graph(foreign, optimize_graph)
             wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
             nodes += nodes_and_names(graph, wanted)[0]
-        values = self._gather_now(self._check().submit_items(nodes, _options(options)))
-        natives = iter(values[: len(own)])
-        others = dict(zip(wanted, values[len(own) :]))
+        try:
+            made = self._check().submit_items(nodes, _options(options))
+        except NotImplementedError:
+            # Arrays are written to stores by this process alone, whose file appears when all of it is there.
+            return base._run(collections, threaded.get, optimize_graph)
+        values = iter(self._gather_now([future for item in made for future in _listed(item)]))
+        computed = [
+            item.joined([next(values) for _ in blocks]) if isinstance(blocks, list) else next(values)
+            for item, blocks in zip(nodes, made)
+        ]
+        natives = iter(computed[: len(own)])
+        others = dict(zip(wanted, computed[len(own) :]))
         return [
             next(natives)
             if base._native_item(collection) is not None
@@ -203,21 +212,15 @@ class ClientGraphs:
         lazy = [item for item in items if is_dask_collection(item)]
         own = [item for item in lazy if base._native_item(item) is not None]
         foreign = [item for item in lazy if base._native_item(item) is None]
-        nodes: list = []
-        counts: list[int] = []
-        for item in map(base._native_item, own):
-            blocks = [item] if isinstance(item, core.Delayed) else item.block_nodes()
-            counts.append(len(blocks))
-            nodes += blocks
+        nodes: list = [base._native_item(item) for item in own]
         wanted: list = []
         if foreign:
             graph = base._foreign_graph(foreign, optimize_graph, **kwargs)
             wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
             nodes += nodes_and_names(graph, wanted)[0]
         futures = native.submit_items(nodes, options or None) if nodes else []
-        parts = iter(counts)
-        place = 0
-        values = dict(zip(wanted, futures[sum(counts) :]))
+        parts = iter(futures[: len(own)])
+        values = dict(zip(wanted, futures[len(own) :]))
         held: list = []
         for item in items:
             if not is_dask_collection(item):
@@ -225,9 +228,7 @@ class ClientGraphs:
             elif base._native_item(item) is None:
                 held.append(base._foreign_persisted(item, values))
             else:
-                count = next(parts)
-                held.append(_held(item, futures[place : place + count]))
-                place += count
+                held.append(_held(item, _listed(next(parts))))
         return held
 
 
@@ -244,8 +245,12 @@ def _held(collection: Any, futures: list) -> Any:
         return core.delayed_of_node(nodes[0], collection._length)
     expr = collection._expr
     held = collection.copy()
-    held._replace(core.Expr.from_nodes(nodes, expr.chunks, expr.dtype, expr.native))
+    held._replace(core.Expr.from_nodes(nodes, expr.chunks, expr.dtype, expr.native, expr.name))
     return held
+
+
+def _listed(futures: Any) -> list:
+    return futures if isinstance(futures, list) else [futures]
 
 
 def _as_collection(item: Any) -> Any:
@@ -258,10 +263,6 @@ def _as_collection(item: Any) -> Any:
     from raskr.delayed import delayed
 
     return delayed(item)
-
-
-def _node(item: Any) -> Any:
-    return item if isinstance(item, core.Delayed) else item.node()
 
 
 def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ mod rename;
 mod select;
 mod sources;
 mod structure;
-mod token;
+pub(crate) mod token;
 
 use std::any::Any;
 use std::fmt;
@@ -391,5 +391,22 @@ impl Expr {
             | Kind::Calls { .. }
             | Kind::Read { .. } => Vec::new(),
         }
+    }
+}
+
+impl Expr {
+    /// An expression that was taken apart before, of parts that fit each other.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn restored(
+        kind: Kind,
+        grid: Grid,
+        element: ElementType,
+        native: bool,
+        label: Arc<str>,
+        origin: Option<Arc<dyn Place>>,
+        name: Option<Arc<str>>,
+        token: OnceLock<u128>,
+    ) -> Expr {
+        Expr { kind, grid, element, native, label, origin, name, token }
     }
 }

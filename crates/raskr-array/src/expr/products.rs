@@ -5,6 +5,7 @@ use std::sync::Arc;
 use raskr_base::DType;
 use raskr_graph::Call;
 use raskr_kernels::blocks::{ArgKind, CumulativeKind};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{BlockArgument, ElementType, Expr, Kind};
@@ -13,7 +14,7 @@ use crate::function::BlockFunction;
 use crate::grid::{Axis, Grid, unify_axes};
 
 /// Which axes two arrays are summed over, pairwise.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Contraction {
     pub axes_a: SmallVec<[usize; 2]>,
     pub axes_b: SmallVec<[usize; 2]>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use raskr_base::{Chunk, TaskError, Value};
 use raskr_graph::{Token, TokenHasher};
 use raskr_kernels::blocks::Counting;
+use smallvec::SmallVec;
 
 use super::{Expr, Kind};
 use crate::grid::Grid;
@@ -242,7 +243,22 @@ fn hash_chunk(chunk: &Chunk, hasher: &mut TokenHasher) {
     if chunk.is_empty() {
         return;
     }
-    let whole = if chunk.is_contiguous() { chunk.clone() } else { raskr_kernels::blocks::to_contiguous(chunk) };
+    // What repeats along an axis is hashed once: it may be any number of times as large as it is in memory.
+    let (once, repeated) = once(chunk);
+    repeated.iter().for_each(|repeats| {
+        hasher.bool(*repeats);
+    });
+    let whole = if once.is_contiguous() { once } else { raskr_kernels::blocks::to_contiguous(&once) };
     let start = whole.offset() * whole.dtype().itemsize();
     hasher.bytes(&whole.buffer().as_bytes()[start..start + whole.nbytes()]);
+}
+
+/// A chunk without the repetitions of its elements, and the axes along which they repeat.
+pub(crate) fn once(chunk: &Chunk) -> (Chunk, SmallVec<[bool; 4]>) {
+    let repeated: SmallVec<[bool; 4]> =
+        chunk.shape().iter().zip(chunk.strides()).map(|(n, step)| *n > 1 && *step == 0).collect();
+    let shape: SmallVec<[usize; 4]> =
+        chunk.shape().iter().zip(&repeated).map(|(n, repeats)| if *repeats { 1 } else { *n }).collect();
+    let once = chunk.with_layout(&shape, chunk.strides(), chunk.offset()).unwrap_or_else(|| chunk.clone());
+    (once, repeated)
 }

@@ -1,5 +1,6 @@
 //! Operations that pass, cut, join and reorder elements, on native chunks and on an interpreter's arrays alike.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use raskr_base::{Chunk, Op, OpKind, TaskContext, TaskError, Value};
@@ -38,6 +39,10 @@ impl Op for StoredOp {
     fn run(&self, context: &TaskContext<'_>, _inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         Ok(self.blocks[context.index as usize].clone())
     }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
 }
 
 /// Views of an array in memory.
@@ -51,19 +56,27 @@ impl Op for MemoryOp {
     about!();
 
     fn run(&self, context: &TaskContext<'_>, _inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
-        let block = self.about.grid.unflat(context.index);
-        let start = self.about.grid.block_start(&block);
-        let region: SmallVec<[usize; 4]> = self.about.grid.block_shape(&block).iter().map(|n| *n as usize).collect();
-        let offsets: SmallVec<[i64; 4]> = self
-            .map
-            .iter()
-            .map(|coordinate| match *coordinate {
-                Coordinate::Fixed(at) => at,
-                Coordinate::Along { axis, start: from, step } => from + step * start[axis] as i64,
-            })
-            .collect();
-        Ok(Value::Chunk(lay_out(&self.chunk, &self.map, &offsets, &region, &self.about.name)?))
+        mapped_block(&self.chunk, &self.map, &self.about.grid, context.index, &self.about.name)
     }
+}
+
+fn mapped_block(chunk: &Chunk, map: &AffineMap, grid: &Grid, index: u32, operation: &str) -> Result<Value, TaskError> {
+    let block = grid.unflat(index);
+    let start = grid.block_start(&block);
+    let region: SmallVec<[usize; 4]> = grid.block_shape(&block).iter().map(|n| *n as usize).collect();
+    let offsets: SmallVec<[i64; 4]> = map
+        .iter()
+        .map(|coordinate| match *coordinate {
+            Coordinate::Fixed(at) => at,
+            Coordinate::Along { axis, start: from, step } => from + step * start[axis] as i64,
+        })
+        .collect();
+    Ok(Value::Chunk(lay_out(chunk, map, &offsets, &region, operation)?))
+}
+
+/// A block of an array in memory, as a view.
+pub fn memory_block(chunk: &Chunk, grid: &Grid, index: u32) -> Result<Value, TaskError> {
+    mapped_block(chunk, &crate::index::identity(grid.ndim()), grid, index, "array")
 }
 
 /// Reads blocks from a store.

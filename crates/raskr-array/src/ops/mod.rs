@@ -47,6 +47,11 @@ impl About {
         }
     }
 
+    /// The expression that the operation computes, or a part of it.
+    pub fn expr(&self) -> &Arc<Expr> {
+        &self.expr
+    }
+
     pub fn with_grid(mut self, grid: Grid) -> About {
         self.grid = grid;
         self

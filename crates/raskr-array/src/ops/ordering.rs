@@ -3,17 +3,20 @@
 //! Partial results of trees are lists of chunks: of unique elements the values, the first positions and the numbers (the
 //! latter two empty where nobody asked), of extremes the values and the positions.
 
+use std::any::Any;
+
 use raskr_base::{Chunk, ErrorClass, OpKind, TaskError, Value};
 use raskr_graph::Token;
 use raskr_kernels::KernelError;
 use raskr_kernels::blocks::unique::{self, Unique, Wanted};
 use raskr_kernels::blocks::{self, QuantileMethod, Side};
+use serde::{Deserialize, Serialize};
 
 use super::{kind_of, list_of};
 use crate::function::{Argument, BlockFunction};
 
 /// What is done with blocks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ordering {
     Sort {
         axis: usize,
@@ -252,5 +255,9 @@ impl BlockFunction for Ordering {
 
     fn kind(&self) -> OpKind {
         OpKind::Native
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }

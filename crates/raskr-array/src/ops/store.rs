@@ -1,5 +1,6 @@
 //! `StoreOp`: writes blocks into one array as they come, so that a block can be let go at once.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use raskr_base::{DType, Op, TaskContext, TaskError, Value};
@@ -111,6 +112,10 @@ impl Op for WholeOp {
 
     fn run(&self, _context: &TaskContext<'_>, inputs: &mut Vec<Value>) -> Result<Value, TaskError> {
         join_all(&self.about.grid, std::mem::take(inputs))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use pulp::{Arch, Simd, WithSimd};
 use raskr_base::{Chunk, ChunkMut, DType, Dims, Element};
+use serde::{Deserialize, Serialize};
 
 use super::copy::{concatenate, to_contiguous};
 use super::key::{KeyBits, Keyed, Keying, with_key};
@@ -14,7 +15,7 @@ use super::view::{AxisSlice, slice};
 use crate::error::KernelError;
 
 /// Which extreme is sought, and whether NaN is left out.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum ArgKind {
     Min,
     Max,

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Arch, Simd, WithSimd};
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
+use serde::{Deserialize, Serialize};
 
 use super::copy::to_contiguous;
 use super::number::{Along, Number, Order, dense, expect_like, with_order};
@@ -11,7 +12,7 @@ use super::target::Cell;
 use crate::error::KernelError;
 
 /// What is accumulated.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum CumulativeKind {
     Sum,
     Prod,

@@ -2,6 +2,7 @@
 
 use half::f16;
 use raskr_base::{Chunk, ChunkMut, DType, Dims, Element};
+use serde::{Deserialize, Serialize};
 
 use super::cast::Convert;
 use super::copy::to_contiguous;
@@ -11,7 +12,7 @@ use super::sort::axis_last;
 use crate::error::KernelError;
 
 /// How a quantile between two elements is taken.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum QuantileMethod {
     Linear,
     Lower,

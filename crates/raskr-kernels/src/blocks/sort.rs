@@ -7,6 +7,7 @@ use std::hint::select_unpredictable;
 
 use num_complex::{Complex32, Complex64};
 use raskr_base::{Chunk, ChunkMut, DType, Dims};
+use serde::{Deserialize, Serialize};
 
 use super::copy::{into_owned, to_contiguous};
 use super::key::{KeyBits, Keyed, Keying, PlainKey, with_key};
@@ -229,7 +230,7 @@ pub fn top_k(
 }
 
 /// Which of several equal elements a place is sought beside.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Side {
     Left,
     Right,

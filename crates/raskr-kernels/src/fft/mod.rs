@@ -9,13 +9,14 @@ mod plans;
 use num_complex::Complex;
 use raskr_base::{Chunk, DType, Element};
 use rustfft::FftNum;
+use serde::{Deserialize, Serialize};
 
 use crate::error::KernelError;
 use lines::{Shape, through, within};
 use plans::{Planned, with_plans};
 
 /// What a step does to the lines along its axis, by NumPy's names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum FourierKind {
     Forward,
     Inverse,
@@ -54,7 +55,7 @@ impl FourierKind {
 }
 
 /// Which direction carries the factor 1/n.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Scaling {
     Backward,
     Ortho,
@@ -62,7 +63,7 @@ pub enum Scaling {
 }
 
 /// One transform along one axis. Lines are cut, or filled up with zeros, to what a transform of length `n` takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
     pub kind: FourierKind,
     pub axis: usize,

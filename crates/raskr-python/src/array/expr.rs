@@ -210,9 +210,13 @@ impl PyExpr {
             .collect())
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let rebuild = py.import("raskr._core")?.getattr("rebuild_expr")?;
-        Ok((rebuild, self.recipe.bind(py).clone()))
+    /// The constructor's name and arguments, of which other expressions are a part.
+    pub fn recipe<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        self.recipe.bind(py).clone()
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        super::recipes::reduce(slf)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -1,6 +1,7 @@
 //! Arrays from and to files: Zarr arrays and stacks of npy files.
 
-use std::path::PathBuf;
+use std::any::Any;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +13,7 @@ use raskr_array::{ElementType, Expr};
 use raskr_base::{Chunk, ErrorClass, Op, TaskContext, TaskError, Value};
 use raskr_graph::{Call, Collection, Input, Token};
 use raskr_io::{Compressor, NpyStack, NpyStackWriter, ZarrArray, ZarrSpec, ZarrVersion, ZarrWriter};
+use serde::{Deserialize, Serialize};
 
 use super::expr::{PyExpr, grid_of, raise};
 use crate::error::to_python;
@@ -31,6 +33,10 @@ impl BlockReader for ZarrReader {
     fn token(&self) -> Result<u128, TaskError> {
         file_token("zarr", self.array.path())
     }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
 }
 
 /// Reads blocks of an npy stack.
@@ -48,6 +54,47 @@ impl BlockReader for StackReader {
 
     fn token(&self) -> Result<u128, TaskError> {
         file_token("npy-stack", &self.folder)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+/// Where a reader's files are.
+#[derive(Serialize, Deserialize)]
+pub enum ReaderCode {
+    Zarr(PathBuf),
+    Stack(PathBuf),
+}
+
+impl ReaderCode {
+    pub fn of(reader: &dyn BlockReader) -> Result<ReaderCode, TaskError> {
+        let any = reader.as_any();
+        if let Some(zarr) = any.and_then(|any| any.downcast_ref::<ZarrReader>()) {
+            return Ok(ReaderCode::Zarr(zarr.array.path().to_owned()));
+        }
+        match any.and_then(|any| any.downcast_ref::<StackReader>()) {
+            Some(stack) => Ok(ReaderCode::Stack(stack.folder.clone())),
+            None => Err(TaskError::internal("a reader that can't be sent to other processes")),
+        }
+    }
+
+    /// Opens the files.
+    pub fn reader(&self) -> Result<Arc<dyn BlockReader>, TaskError> {
+        Ok(match self {
+            ReaderCode::Zarr(path) => Arc::new(ZarrReader { array: Arc::new(ZarrArray::open(path)?) }),
+            ReaderCode::Stack(folder) => Arc::new(StackReader::open(folder)?),
+        })
+    }
+}
+
+impl StackReader {
+    fn open(folder: &Path) -> Result<StackReader, TaskError> {
+        let stack = NpyStack::open(folder)?;
+        let sizes = stack.chunks().get(stack.axis());
+        let sizes = sizes.map_or_else(|| vec![1], |sizes| sizes.iter().map(|n| *n as u64).collect());
+        Ok(StackReader { folder: folder.to_owned(), stack, axis: Axis::new(sizes) })
     }
 }
 
@@ -227,13 +274,12 @@ impl PyExpr {
     /// An array stored as a stack of npy files with a JSON description.
     #[staticmethod]
     fn open_npy_stack(py: Python<'_>, path: PathBuf) -> PyResult<PyExpr> {
-        let stack = NpyStack::open(&path).map_err(|error| to_python(py, TaskError::from(error)))?;
+        let reader = StackReader::open(&path).map_err(|error| to_python(py, error))?;
+        let stack = &reader.stack;
         let axes: Vec<Axis> =
             stack.chunks().iter().map(|sizes| Axis::new(sizes.iter().map(|n| *n as u64).collect::<Vec<_>>())).collect();
-        let axis = axes.get(stack.axis()).cloned().unwrap_or_else(|| Axis::single(1));
         let grid = Grid::new(axes).map_err(|error| raise(py, error))?;
         let dtype = stack.dtype();
-        let reader = StackReader { folder: path.clone(), stack, axis };
         PyExpr::new(
             py,
             Expr::read(Arc::new(reader), grid, dtype, "from-npy-stack"),

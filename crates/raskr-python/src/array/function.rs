@@ -1,5 +1,7 @@
 //! Python functions of blocks, and what NumPy-like arrays are asked to do for the engine.
 
+use std::any::Any;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -99,6 +101,10 @@ fn argument_to_python<'py>(py: Python<'py>, argument: Argument) -> PyResult<Boun
 impl BlockFunction for PyBlockFunction {
     fn call(&self, block: &[u32], arguments: Vec<Argument>, extras: Vec<Value>) -> Result<Value, TaskError> {
         Python::attach(|py| self.run(py, block, arguments, &extras).map_err(|error| from_python(py, error)))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn token(&self) -> Result<u128, TaskError> {

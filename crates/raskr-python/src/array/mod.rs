@@ -2,14 +2,16 @@
 
 mod build;
 pub mod convert;
+pub mod encoded;
 pub mod expr;
 mod fft;
-mod files;
-mod function;
+pub mod files;
+pub mod function;
 mod linalg;
 mod numeric;
 pub mod order;
 pub mod output;
+mod recipes;
 mod selection;
 
 use pyo3::prelude::*;
@@ -24,7 +26,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyExpr>()?;
     module.add_class::<convert::Memory>()?;
     module.add_class::<order::OrderFunction>()?;
+    module.add_class::<recipes::ExprPart>()?;
     module.add_function(wrap_pyfunction!(expr::rebuild_expr, module)?)?;
+    module.add_function(wrap_pyfunction!(recipes::rebuild_exprs, module)?)?;
     module.add_function(wrap_pyfunction!(build::unify_chunks, module)?)
 }
 

@@ -1,7 +1,9 @@
 //! Results of array expressions: which tasks a run must yield, and the NumPy arrays made of them.
 
+use std::any::Any;
 use std::sync::Arc;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use raskr_array::lower::results::{Destination, Lowered, lower_results};
 use raskr_array::ops::About;
@@ -11,6 +13,7 @@ use raskr_base::{Op, OpKind, TaskContext, TaskError, Value};
 use raskr_graph::{Builder, Call, Collection, Input, TaskRef};
 use raskr_kernels::blocks::copied;
 use raskr_kernels::program::OpCode;
+use serde::{Deserialize, Serialize};
 
 use super::convert::{block_value, chunk_to_numpy};
 use super::expr::PyExpr;
@@ -19,7 +22,8 @@ use crate::node::Node;
 use crate::object::to_object;
 
 /// Passes a value on; what an interpreter's call gave becomes a native block.
-struct BlockOp {
+#[derive(Clone, Serialize, Deserialize)]
+pub struct BlockOp {
     name: String,
     native: bool,
 }
@@ -42,6 +46,10 @@ impl Op for BlockOp {
             let object = to_object(py, &value).map_err(|error| from_python(py, error))?;
             block_value(object, true).map_err(|error| from_python(py, error))
         })
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 
@@ -99,6 +107,11 @@ pub fn add(
 }
 
 impl Gather {
+    /// The array of blocks that come as values.
+    pub fn of_blocks(expr: &Arc<Expr>) -> Gather {
+        Gather { expr: Arc::clone(expr), count: expr.grid().blocks() as usize, destination: Destination::Blocks }
+    }
+
     /// The NumPy array (or what NumPy-like blocks join to) of the values that the run yielded.
     pub fn result(self, py: Python<'_>, values: Vec<Value>) -> PyResult<Py<PyAny>> {
         let raised = |error| to_python(py, error);
@@ -151,6 +164,20 @@ impl Gather {
         let blocks = pyo3::types::PyTuple::new(py, blocks)?;
         let made = PyExpr::new(py, stored, "from_blocks", (blocks, chunks, dtype, native, name).into_pyobject(py)?)?;
         Ok(Py::new(py, made)?.into_any())
+    }
+}
+
+#[pymethods]
+impl PyExpr {
+    /// The array whose blocks were computed elsewhere: they come in row-major order.
+    fn joined(&self, py: Python<'_>, blocks: Vec<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        let expected = self.expr().grid().blocks() as usize;
+        if blocks.len() != expected {
+            return Err(PyValueError::new_err(format!("joined: expected {expected} blocks, got {}", blocks.len())));
+        }
+        let native = self.expr().is_native();
+        let values = blocks.into_iter().map(|block| block_value(block, native)).collect::<PyResult<Vec<Value>>>()?;
+        Gather::of_blocks(self.expr()).result(py, values)
     }
 }
 

@@ -178,7 +178,7 @@ impl ClusterClient {
         slf: &Bound<'py, Self>,
         items: Vec<Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Vec<Py<ClusterFuture>>> {
+    ) -> PyResult<Vec<Py<PyAny>>> {
         graph::submit(slf, &items, annotations(options)?)
     }
 

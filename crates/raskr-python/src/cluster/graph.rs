@@ -1,19 +1,24 @@
 //! Graphs that clients submit: lazy values, nodes and raw graphs, walked as the engine walks them, each call a task.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use raskr_base::{Op, Value};
 use raskr_graph::Plan;
-use raskr_sched::{Annotations, Input as TaskInput, Key};
+use raskr_sched::{Annotations, Blob, Input as TaskInput, Key};
+use serde_bytes::ByteBuf;
 
 use super::client::ClusterClient;
 use super::future::{ClusterFuture, Handle, RemoteValue};
-use super::submit::{Calls, Inputs};
-use super::task::{self, CONSTANT_BYTES_MIN};
+use super::native::{NativePlan, Work, encoded_places};
+use super::submit::{Body, Calls, Inputs};
+use super::task::{self, BodyCode, CONSTANT_BYTES_MIN};
+use crate::array::PyExpr;
 use crate::call::{Callee, Known, PyCall};
-use crate::dictgraph::{different_keys, plan_of};
+use crate::dictgraph::{different_keys, input_of, name_all};
 use crate::object::to_object;
 use crate::origin::Origin;
 use crate::template::Arg;
@@ -25,23 +30,32 @@ enum Place {
     Known(Key, Arc<Handle>),
 }
 
-/// Submits what items need; their futures, in order.
+/// Submits what items need, in order: the future of each value, a list of those of its blocks for an array.
 pub fn submit<'py>(
     owner: &Bound<'py, ClusterClient>,
     items: &[Bound<'py, PyAny>],
     annotations: Option<Annotations>,
-) -> PyResult<Vec<Py<ClusterFuture>>> {
+) -> PyResult<Vec<Py<PyAny>>> {
     let py = owner.py();
-    let plan = plan_of(py, items)?;
-    let keys = different_keys(&plan);
+    let (mut arrays, mut values) = (Vec::new(), Vec::new());
+    for item in items {
+        match item.cast::<PyExpr>() {
+            Ok(expr) => arrays.push(Arc::clone(expr.get().expr())),
+            Err(_) => values.push(input_of(item)?),
+        }
+    }
+    name_all(py, &values)?;
+    let native = NativePlan::new(py, &arrays, &values)?;
+    let keys = different_keys(native.plan(), |id| native.key(id));
     let mut calls = Calls::new(owner, annotations);
-    let mut places: Vec<Place> = Vec::with_capacity(plan.len());
-    for (id, key) in (0..plan.len() as u32).zip(keys) {
-        places.push(add(py, &mut calls, &plan, id, key, &places)?);
+    let mut bodies = Bodies::default();
+    let mut places: Vec<Place> = Vec::with_capacity(native.plan().len());
+    for (id, key) in (0..native.plan().len() as u32).zip(keys) {
+        places.push(add(py, &mut calls, &native, &mut bodies, id, key, &places)?);
     }
     // Futures of what is no task here are there already.
     let mut there: Vec<Option<Py<ClusterFuture>>> = Vec::with_capacity(items.len());
-    for &output in plan.outputs() {
+    for &output in native.plan().outputs() {
         there.push(match &places[output as usize] {
             Place::Task(task) => {
                 calls.want(*task);
@@ -56,17 +70,81 @@ pub fn submit<'py>(
     }
     let mut submitted = calls.submit()?.into_iter();
     let missing = || PyTypeError::new_err("fewer futures came than were asked for");
-    there.into_iter().map(|future| future.or_else(|| submitted.next()).ok_or_else(missing)).collect()
+    let futures = there.into_iter().map(|future| future.or_else(|| submitted.next()).ok_or_else(missing));
+    let futures = futures.collect::<PyResult<Vec<_>>>()?;
+    // The plan lists arrays before values.
+    let (mut array, mut value) = (0, native.blocks());
+    items
+        .iter()
+        .map(|item| {
+            if item.is_instance_of::<PyExpr>() {
+                let blocks = native.places_of_array(array);
+                array += 1;
+                return Ok(PyList::new(py, &futures[blocks])?.into_any().unbind());
+            }
+            value += 1;
+            Ok(futures[value - 1].clone_ref(py).into_any())
+        })
+        .collect()
+}
+
+/// The bodies of a plan's native tasks: one code, and a class of costs for each layer.
+#[derive(Default)]
+struct Bodies {
+    code: Option<Blob>,
+    known: HashMap<String, Body>,
+}
+
+impl Bodies {
+    fn get(&mut self, calls: &mut Calls<'_>, native: &NativePlan, id: u32) -> PyResult<Body> {
+        let class = native.plan().layer_name(id);
+        if let Some(body) = self.known.get(class) {
+            return Ok(*body);
+        }
+        let code = match &self.code {
+            Some(code) => code.clone(),
+            None => {
+                let bytes = native.body().unwrap_or_default();
+                self.code.insert(BodyCode::Native(ByteBuf::from(bytes)).encoded()?).clone()
+            }
+        };
+        let body = calls.body(code, class);
+        self.known.insert(class.to_owned(), body);
+        Ok(body)
+    }
 }
 
 fn add<'py>(
     py: Python<'py>,
     calls: &mut Calls<'py>,
-    plan: &Plan,
+    native: &NativePlan,
+    bodies: &mut Bodies,
     id: u32,
     key: String,
     places: &[Place],
 ) -> PyResult<Place> {
+    let plan = native.plan();
+    let inputs = || {
+        Inputs::of(plan.inputs(id).iter().map(|&input| match &places[input as usize] {
+            Place::Task(task) => TaskInput::Here(*task),
+            Place::Known(key, _) => TaskInput::Known(Arc::clone(key)),
+        }))
+    };
+    match native.work(id) {
+        Work::Data(value) => {
+            let (key, handle) = calls.data_of_value(&value, plan.layer_name(id))?;
+            return Ok(Place::Known(key, handle));
+        }
+        Work::Native { index } => {
+            let inputs = inputs();
+            let each_once = inputs.places.iter().zip(0..).all(|(place, number)| *place == number);
+            let arguments = if each_once { None } else { Some(Blob::from(encoded_places(&inputs.places)?)) };
+            let annotations = own_annotations(calls, plan, id);
+            let body = bodies.get(calls, native, id)?;
+            return Ok(Place::Task(calls.task(key.into(), body, index, arguments, inputs.list, annotations)));
+        }
+        Work::Call => {}
+    }
     let op = plan.op(id).as_ref();
     let Some(concrete) = op.as_any() else { return Err(unmovable(op)) };
     if let Some(value) = RemoteValue::of(op) {
@@ -78,12 +156,8 @@ fn add<'py>(
         return constant(py, calls, known, key, annotations);
     }
     let Some(call) = concrete.downcast_ref::<PyCall>() else { return Err(unmovable(op)) };
-    let inputs = Inputs::of(plan.inputs(id).iter().map(|&input| match &places[input as usize] {
-        Place::Task(task) => TaskInput::Here(*task),
-        Place::Known(key, _) => TaskInput::Known(Arc::clone(key)),
-    }));
     let annotations = own_annotations(calls, plan, id);
-    add_call(py, calls, call, key, inputs, annotations)
+    add_call(py, calls, call, key, inputs(), annotations)
 }
 
 fn add_call<'py>(

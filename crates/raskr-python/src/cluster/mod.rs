@@ -1,4 +1,4 @@
-//! The cluster as Python sees it: schedulers, workers and clients, Python calls as tasks, and values on their way.
+//! The cluster as Python sees it: schedulers, workers and clients, Python calls and arrays as tasks, and values on their way.
 
 mod child;
 mod client;
@@ -6,6 +6,7 @@ mod failure;
 mod future;
 mod graph;
 mod listen;
+mod native;
 mod options;
 mod plain;
 mod runner;

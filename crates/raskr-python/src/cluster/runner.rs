@@ -5,6 +5,7 @@
 //! Python runs, while a child is spoken to, or while values are dropped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,13 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use raskr_base::Value;
+use raskr_base::{TaskError, Value};
 use raskr_cluster::{Answer, Packed, Progress, Refusal, Runner, Stored, Work};
 use raskr_exec::pool::{self, Encoded, Start};
 use raskr_sched::{Attempt, Blob, BodyId, TaskId};
 use serde_json::{Map, Value as Json, json};
 
+use super::native::NativeBody;
 use super::slot;
 use super::task::BodyCode;
 use super::values::pack_value;
@@ -51,6 +53,8 @@ pub struct RunnerOptions {
 pub enum Body {
     /// Sent to children as it is.
     Python { code: Encoded, function: OnceLock<Option<Arc<Function>>> },
+    /// Tasks of arrays, planned when the first of them is run.
+    Native { code: Blob, body: OnceLock<Result<NativeBody, TaskError>> },
     /// Why there is none.
     Unreadable(String),
 }
@@ -68,6 +72,8 @@ pub struct State {
     pub children: HashMap<u64, u32>,
     /// Tasks that nobody wants any more, since when.
     pub interrupted: HashMap<Run, Instant>,
+    /// What native tasks that run look at now and then: whether they are still wanted.
+    pub natives: HashMap<Run, Arc<AtomicBool>>,
     /// Children that were ended for their memory.
     pub guarded: HashSet<u32>,
     /// A child that is ready, for when another one dies.
@@ -307,7 +313,7 @@ impl Runner for PyRunner {
             Ok(BodyCode::Function(_) | BodyCode::NoFunction) => {
                 Body::Python { code: Encoded::new(code.0.to_vec(), Vec::new()), function: OnceLock::new() }
             }
-            Ok(BodyCode::Native(_)) => Body::Unreadable("native tasks are not known here".to_owned()),
+            Ok(BodyCode::Native(_)) => Body::Native { code, body: OnceLock::new() },
             Err(error) => Body::Unreadable(error.to_string()),
         };
         self.0.bodies.write().insert(body, Arc::new(kept));
@@ -318,7 +324,11 @@ impl Runner for PyRunner {
         self.0.forgotten.lock().push(u64::from(body.0));
         // What Python objects it has go where the interpreter may be waited for.
         if let Some(body) = forgotten
-            && matches!(&*body, Body::Python { function, .. } if function.get().is_some())
+            && match &*body {
+                Body::Python { function, .. } => function.get().is_some(),
+                Body::Native { body, .. } => body.get().is_some(),
+                Body::Unreadable(_) => false,
+            }
         {
             std::thread::spawn(move || Python::attach(|_| drop(body)));
         }
@@ -334,7 +344,9 @@ impl Runner for PyRunner {
             let mut state = self.0.state.lock();
             let place = state.pending.iter().position(|work| (work.task, work.attempt) == (task, attempt));
             let waiting = place.and_then(|place| state.pending.remove(place));
-            if waiting.is_none() {
+            if let Some(cancelled) = state.natives.get(&(task, attempt)) {
+                cancelled.store(true, Ordering::Relaxed);
+            } else if waiting.is_none() {
                 // One that has just ended is never looked for.
                 state.interrupted.retain(|_, since| since.elapsed() < INTERRUPTED);
                 state.interrupted.insert((task, attempt), Instant::now());

@@ -7,21 +7,24 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::ChildStderr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use raskr_base::{ErrorClass, TaskError, Value};
+use raskr_base::{ErrorClass, OpKind, TaskError, Value};
 use raskr_cluster::{Ended, Packed, Stored, Work};
 use raskr_exec::Interpreter;
 use raskr_exec::pool::message::{Body as Sent, Message, buffers_of};
 use raskr_exec::pool::{self, CallOut, Encoded, Exit, SharedBuffer};
-use raskr_sched::{Death, Raised};
+use raskr_sched::{Blob, Death, Raised};
 
 use super::child::{self, ChildCall, Current, Entered, carried, raised_there};
+use super::native::NativeBody;
 use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Run, Shared, packed};
-use super::values::input_value;
-use crate::error::to_python;
+use super::task::BodyCode;
+use super::values::{input_value, unpack_value};
+use crate::error::{from_python, to_python};
 use crate::object::PyForeign;
 use crate::processes::failure;
 
@@ -184,6 +187,7 @@ impl Mine<'_> {
             Some(Body::Python { .. }) => {
                 return work.into_iter().for_each(|one| self.on_thread(one));
             }
+            Some(Body::Native { .. }) => return work.into_iter().for_each(|one| self.native(&one)),
             Some(Body::Unreadable(reason)) => reason.clone(),
             None => "a task came without its code".to_owned(),
         };
@@ -201,6 +205,50 @@ impl Mine<'_> {
     fn fail(&self, work: &Work, error: TaskError) {
         let error = Python::attach(|py| child::raised(py, &to_python(py, error)));
         self.ended(work, Ended::Raised { error, micros: 0 });
+    }
+
+    /// A task of arrays, on this thread; the interpreter is entered where a user's function runs.
+    fn native(&self, work: &Work) {
+        let begun = Instant::now();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let run: Run = (work.task, work.attempt);
+        self.shared.state.lock().natives.insert(run, Arc::clone(&cancelled));
+        let outcome = self.native_value(work, &cancelled);
+        self.shared.state.lock().natives.remove(&run);
+        let micros = begun.elapsed().as_micros() as u64;
+        match outcome {
+            Ok(value) => self.ended(work, Ended::Done { value: Stored::Native(value), micros }),
+            Err(error) => {
+                let error = Python::attach(|py| child::raised(py, &to_python(py, error)));
+                self.ended(work, Ended::Raised { error, micros });
+            }
+        }
+    }
+
+    fn native_value(&self, work: &Work, cancelled: &AtomicBool) -> Result<Value, TaskError> {
+        let kept = self.shared.bodies.read().get(&work.body).cloned();
+        let Some(Body::Native { code, body }) = kept.as_deref() else {
+            return Err(TaskError::internal("a task came without its code"));
+        };
+        let body =
+            body.get_or_init(|| Python::attach(|py| native_body(py, code).map_err(|error| from_python(py, error))));
+        let body = body.as_ref().map_err(Clone::clone)?;
+        let inputs = work.inputs.iter().map(|(_, input)| match input {
+            Stored::Packed(packed) => unpack_value(packed),
+            Stored::Native(value) => Ok(value.clone()),
+        });
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let places = work.arguments.as_ref().map(|places| &*places.0);
+        if body.kind(work.index)? == OpKind::Native {
+            return body.run(work.index, inputs, places, cancelled);
+        }
+        let (mut inputs, mut outcome) = (Some(inputs), None);
+        self.shared.options.interpreter.scoped(&mut || {
+            let worker = self.shared.address.get().cloned().unwrap_or_else(|| "".into());
+            let _current = Entered::new(Current { key: work.key.to_string(), worker, told: None });
+            outcome = Some(body.run(work.index, inputs.take().unwrap_or_default(), places, cancelled));
+        });
+        outcome.unwrap_or_else(|| Err(TaskError::internal("the interpreter was not entered")))
     }
 
     fn on_thread(&mut self, work: Work) {
@@ -450,6 +498,13 @@ impl Mine<'_> {
         let how = if guarded { "memory limit (ended by its worker)".to_owned() } else { how(exit) };
         let memory_limit = self.shared.options.memory_limit;
         Death { how, external: outside, memory_peak: exit.peak_bytes, memory_limit, log }
+    }
+}
+
+fn native_body(py: Python<'_>, code: &Blob) -> PyResult<NativeBody> {
+    match BodyCode::decoded(&code.0)? {
+        BodyCode::Native(bytes) => NativeBody::decode(py, &bytes),
+        _ => Err(to_python(py, TaskError::internal("the code of native tasks is another"))),
     }
 }
 
