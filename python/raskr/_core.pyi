@@ -589,7 +589,9 @@ class FrameTable:
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The table as a stream of the Arrow C interface."""
 
-def frame_nodes(plans: Sequence[FramePlan], threads: int, memory_limit: int | None) -> list[list[Node]]:
+def frame_nodes(
+    plans: Sequence[FramePlan], threads: int, memory_limit: int | None, elsewhere: bool
+) -> list[list[Node]]:
     """The partitions of plans, each a node that gives a `FrameTable`; what plans share is computed once."""
 
 def frame_columns(tables: Sequence[Node], count: int, numbered: bool, together: bool, size: int) -> list[Node]:
@@ -711,9 +713,7 @@ class ClusterClient:
     ) -> list[Future]:
         """A call for each of the items that iterables have at a place, as many as the shortest has."""
 
-    def submit_items(
-        self, items: Sequence[Node | Delayed | Expr], options: dict[str, Any] | None = None
-    ) -> list[Any]:
+    def submit_items(self, items: Sequence[Node | Delayed | Expr], options: dict[str, Any] | None = None) -> list[Any]:
         """The tasks that items need; a future of each item, for an array a list of those of its blocks."""
 
     def want(self, keys: Sequence[Any]) -> list[Future]:

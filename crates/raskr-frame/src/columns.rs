@@ -1,5 +1,6 @@
 //! Columns of computed tables, each in one piece, as NumPy and other libraries take them without another copy.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, PrimitiveArray, RecordBatch, StringViewArray};
@@ -10,6 +11,7 @@ use arrow::datatypes::{
 };
 use raskr_base::{ChunkMut, DType, Element, Op, TaskContext, TaskError, TimeUnit, Value};
 use raskr_graph::{Call, Input};
+use serde::{Deserialize, Serialize};
 
 use crate::error::FrameError;
 use crate::gather::Places;
@@ -20,6 +22,7 @@ use crate::table::Table;
 /// What is made of tables with the same columns, one behind the other. Columns of numbers, of truth values and of times are
 /// chunks: missing numbers are NaN, in `float64` if they are whole ones, missing times are not-a-time. Columns of texts, and of
 /// truth values some of which are missing, are tables of one column.
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub enum Columns {
     /// One column.
     One(usize),
@@ -36,9 +39,9 @@ impl Columns {
     }
 }
 
-struct ColumnsOp {
-    columns: Columns,
-    bytes: u64,
+pub(crate) struct ColumnsOp {
+    pub columns: Columns,
+    pub bytes: u64,
 }
 
 impl Op for ColumnsOp {
@@ -61,6 +64,10 @@ impl Op for ColumnsOp {
 
     fn estimate(&self, _: u32) -> u64 {
         self.bytes
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

@@ -4,14 +4,16 @@ use std::cmp::Ordering;
 
 use arrow::array::ArrayRef;
 use datafusion_common::ScalarValue;
+use serde::{Deserialize, Serialize};
 
 use crate::expr::{Binary, Expr};
 
 /// A comparison of a column with a constant, which all rows that are wanted satisfy.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     pub column: String,
     comparison: Binary,
+    #[serde(with = "crate::wire::scalar")]
     value: ScalarValue,
 }
 

@@ -5,11 +5,12 @@
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion_common::ScalarValue;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{FrameError, names_of};
 
 /// An operation of two values.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Binary {
     Add,
     Subtract,
@@ -58,17 +59,17 @@ impl Binary {
 }
 
 /// A value for each row.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Expr {
     Column(String),
-    Literal(ScalarValue),
+    Literal(#[serde(with = "crate::wire::scalar")] ScalarValue),
     Binary(Binary, Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
     Negate(Box<Expr>),
     IsMissing(Box<Expr>),
     /// Is the value one of these, which have its type?
-    IsIn(Box<Expr>, Vec<ScalarValue>),
-    Cast(Box<Expr>, DataType),
+    IsIn(Box<Expr>, #[serde(with = "crate::wire::scalars")] Vec<ScalarValue>),
+    Cast(Box<Expr>, #[serde(with = "crate::wire::types")] DataType),
     /// The first value, or the second where the first is missing.
     Otherwise(Box<Expr>, Box<Expr>),
 }

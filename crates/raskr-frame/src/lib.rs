@@ -26,6 +26,8 @@ mod rewrite;
 mod source;
 mod stage;
 mod table;
+mod travel;
+mod wire;
 
 pub use arrow;
 pub use datafusion_common::ScalarValue;
@@ -40,3 +42,4 @@ pub use ordered::table_of;
 pub use plan::{JoinKind, Measure, Operation, Plan, SortKey, Statistic};
 pub use reader::{Batches, PartitionReader, Tables};
 pub use table::{KIND, Table};
+pub use travel::{Encoded, Encoder, ReaderOf, Received};

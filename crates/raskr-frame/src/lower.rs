@@ -40,6 +40,8 @@ pub struct Options {
     pub threads: usize,
     /// Bytes that all values together may take.
     pub memory_limit: Option<u64>,
+    /// Will other processes do the tasks? What only this one can read is then read by tasks of its own.
+    pub elsewhere: bool,
 }
 
 /// The partitions of plans, each a call that gives a table. Plans that they share are computed once.
@@ -143,7 +145,12 @@ impl Lowering {
                 let partitions = reader.partitions();
                 let node = Node::Read { reader: Arc::clone(reader), columns: columns.clone() };
                 let estimate = plan.estimate() / u64::from(partitions.max(1));
-                Pipeline { node, schema, partitions, slots: Vec::new(), estimate, cheap: true }
+                let rows = Pipeline { node, schema, partitions, slots: Vec::new(), estimate, cheap: true };
+                if self.options.elsewhere && reader.encoded()?.is_none() {
+                    let calls = self.finished(rows, Ending::Collect, reader.name().to_owned());
+                    return Ok(self.of_tables(calls, plan));
+                }
+                rows
             }
             Operation::Project { input, columns } => {
                 let below = self.pipeline(input)?;

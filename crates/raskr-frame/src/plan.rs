@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::JoinType;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{FrameError, place_of};
 use crate::expr::Expr;
 use crate::reader::PartitionReader;
 
 /// A figure of a group, from the values of one column.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum Statistic {
     Sum,
     Mean,
@@ -56,7 +57,7 @@ impl Statistic {
 }
 
 /// A column of an aggregation's result.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Measure {
     pub name: String,
     /// What it is made of; `None` for the number of rows.
@@ -65,7 +66,7 @@ pub struct Measure {
 }
 
 /// Which rows of a join stay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum JoinKind {
     Inner,
     Left,
@@ -106,7 +107,7 @@ impl JoinKind {
 }
 
 /// A key of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SortKey {
     pub column: String,
     pub descending: bool,

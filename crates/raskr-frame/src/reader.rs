@@ -37,6 +37,11 @@ pub trait PartitionReader: Send + Sync {
         None
     }
 
+    /// Bytes of which other processes can make this reader; `None` where only this process has what is to be read.
+    fn encoded(&self) -> Result<Option<Vec<u8>>, FrameError> {
+        Ok(None)
+    }
+
     /// Estimated bytes of all columns of a partition, once read; 0 when unknown.
     fn estimate(&self, _partition: u32) -> u64 {
         0

@@ -1,5 +1,6 @@
 //! `StageOp`: one task of a stage, which runs a physical plan of DataFusion's over one partition.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -14,6 +15,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use raskr_base::{ErrorClass, Op, TaskContext, TaskError, Value};
 use raskr_graph::{Call, Input};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{FrameError, place_of};
 use crate::expr::Expr;
@@ -33,6 +35,7 @@ const BATCH_ROWS: usize = 8192;
 const SAMPLE_ROWS: usize = 2000;
 
 /// What becomes of the rows that a stage gives.
+#[derive(Clone, Serialize, Deserialize)]
 pub enum Ending {
     /// A table.
     Collect,
@@ -56,11 +59,11 @@ pub struct Stage {
 
 /// One task of a stage.
 pub struct StageOp {
-    stage: Arc<Stage>,
-    partition: u32,
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) partition: u32,
     /// How many of the inputs belong to each slot, in order.
-    slots: Vec<usize>,
-    estimate: u64,
+    pub(crate) slots: Vec<usize>,
+    pub(crate) estimate: u64,
 }
 
 impl StageOp {
@@ -240,6 +243,10 @@ impl Op for StageOp {
     fn describe(&self, _: u32) -> String {
         format!("{} (partition {})", self.stage.name, self.partition)
     }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
 }
 
 /// One table of a list.
@@ -258,6 +265,10 @@ impl Op for Pick {
             _ => None,
         }
         .ok_or_else(|| TaskError::new(ErrorClass::Internal, format!("there is no piece {}", self.number)))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 
@@ -290,5 +301,9 @@ impl Op for Bounds {
                 Ok(Table::of_batch(bounds(&samples, keys, *count)?).into_value())
             }
         }
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }

@@ -14,7 +14,7 @@ use pyo3::exceptions::{
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use raskr_base::TaskError;
 use raskr_io::IoError;
 use raskr_io::text::{
@@ -124,6 +124,11 @@ pub struct TextFile {
     pub options: TextOptions,
     /// What Python's decoder of lines is to do about errors.
     handler: CString,
+    /// What it was made with, by Python's names, as far as that is not told by the source.
+    compression: Option<String>,
+    bounds: (Option<u64>, Option<u64>),
+    newline: Option<String>,
+    encoding: String,
 }
 
 #[pymethods]
@@ -152,6 +157,7 @@ impl TextFile {
             return Err(PyNotImplementedError::new_err(message));
         };
         let first = start.unwrap_or(0);
+        let (bounds, given) = ((start, length), newline.clone());
         let region = (start.is_some() || length.is_some())
             .then(|| first..length.map_or(u64::MAX, |length| first.saturating_add(length)));
         let newline = match newline {
@@ -163,9 +169,29 @@ impl TextFile {
             None => TextSource::File(path),
             Some(bytes) => TextSource::Bytes { name: path, bytes: Arc::new(bytes) },
         };
+        let (named, encoding) = (compression.map(str::to_owned), encoding.to_owned());
         let compression = compression_of(compression)?;
         let options = TextOptions { compression, encoding: found, errors: found_errors, newline, region, threads };
-        Ok(TextFile { source, options, handler: CString::new(errors)? })
+        let handler = CString::new(errors)?;
+        Ok(TextFile { source, options, handler, compression: named, bounds, newline: given, encoding })
+    }
+
+    /// What pickling passes on to make it again.
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((PathBuf,), Bound<'py, PyDict>)> {
+        let (path, data) = match &self.source {
+            TextSource::File(path) => (path, None),
+            TextSource::Bytes { name, bytes } => (name, Some(PyBytes::new(py, (**bytes).as_ref()))),
+        };
+        let given = PyDict::new(py);
+        given.set_item("data", data)?;
+        given.set_item("compression", &self.compression)?;
+        given.set_item("start", self.bounds.0)?;
+        given.set_item("length", self.bounds.1)?;
+        given.set_item("newline", &self.newline)?;
+        given.set_item("encoding", &self.encoding)?;
+        given.set_item("errors", self.handler.to_string_lossy())?;
+        given.set_item("threads", self.options.threads)?;
+        Ok(((path.clone(),), given))
     }
 
     /// All lines.

@@ -164,7 +164,7 @@ impl Frame {
 
     fn partitions(&self, options: &Options) -> Result<Vec<Table>> {
         let run: RunOptions = options.for_run();
-        let lowering = raskr_frame::Options { threads: run.threads, memory_limit: run.memory_limit };
+        let lowering = raskr_frame::Options { threads: run.threads, memory_limit: run.memory_limit, elsewhere: false };
         let calls = lower(std::slice::from_ref(&self.plan), lowering).map_err(built)?;
         let mut builder = Builder::new();
         for call in calls.iter().flatten() {

@@ -81,8 +81,8 @@ class FrameBase(DaskMethodsMixin):
         return graph_of_expressions([collection._expr for collection in collections])
 
     @staticmethod
-    def _nodes_together(collections: Any, whole: bool = False) -> list[list]:
-        return nodes_of_expressions([collection._expr for collection in collections], whole)
+    def _nodes_together(collections: Any, whole: bool = False, elsewhere: bool = False) -> list[list]:
+        return nodes_of_expressions([collection._expr for collection in collections], whole, elsewhere)
 
     @property
     def dask(self) -> dict:
@@ -486,17 +486,18 @@ class Index(IndexMoves, IndexMethods, FrameBase):
         return (self._row_number(),)
 
 
-def nodes_of_expressions(expressions: Any, whole: bool = False) -> list[list]:
+def nodes_of_expressions(expressions: Any, whole: bool = False, elsewhere: bool = False) -> list[list]:
     """The engine's nodes for the partitions of expressions, which are computed natively where that is possible.
 
     With `whole`, partitions are to be put together in any case, and some expressions give a single node for all of them.
+    What is done `elsewhere` is done by other processes, and reads nothing that only this one has.
     """
     from raskr.dataframe.native import with_native
     from raskr.dataframe.native.results import NativeResult
 
     return [
         [found.whole_node()] if whole and isinstance(found, NativeResult) else found.nodes
-        for found in with_native(optimized(expressions))
+        for found in with_native(optimized(expressions), elsewhere)
     ]
 
 

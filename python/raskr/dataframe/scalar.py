@@ -66,10 +66,10 @@ class Scalar(DaskMethodsMixin):
         return graph_of_expressions([collection._expr for collection in collections])
 
     @staticmethod
-    def _nodes_together(collections: Any, whole: bool = False) -> list[list]:
+    def _nodes_together(collections: Any, whole: bool = False, elsewhere: bool = False) -> list[list]:
         from raskr.dataframe.collection import nodes_of_expressions
 
-        return nodes_of_expressions([collection._expr for collection in collections], whole)
+        return nodes_of_expressions([collection._expr for collection in collections], whole, elsewhere)
 
     @property
     def dask(self) -> dict:

@@ -6,6 +6,7 @@ from typing import Any
 from raskr import base, threaded
 from raskr._bridge import core
 from raskr._unpack import is_dask_collection, unpack_collections
+from raskr.core import flatten
 from raskr.distributed._client_submit import task_options
 from raskr.graph import nodes_and_names, wanted_keys
 
@@ -182,9 +183,8 @@ class ClientGraphs:
         nodes = list(own)
         wanted: list = []
         if foreign:
-            graph = base._foreign_graph(foreign, optimize_graph)
-            wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
-            nodes += nodes_and_names(graph, wanted)[0]
+            wanted, more = _foreign_nodes(foreign, optimize_graph)
+            nodes += more
         try:
             made = self._check().submit_items(nodes, _options(options))
         except NotImplementedError:
@@ -215,9 +215,8 @@ class ClientGraphs:
         nodes: list = [base._native_item(item) for item in own]
         wanted: list = []
         if foreign:
-            graph = base._foreign_graph(foreign, optimize_graph, **kwargs)
-            wanted = wanted_keys([collection.__dask_keys__() for collection in foreign])
-            nodes += nodes_and_names(graph, wanted)[0]
+            wanted, more = _foreign_nodes(foreign, optimize_graph, **kwargs)
+            nodes += more
         futures = native.submit_items(nodes, options or None) if nodes else []
         parts = iter(futures[: len(own)])
         values = dict(zip(wanted, futures[len(own) :]))
@@ -230,6 +229,23 @@ class ClientGraphs:
             else:
                 held.append(_held(item, _listed(next(parts))))
         return held
+
+
+def _foreign_nodes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> tuple[list, list]:
+    """The keys of what frames, and collections of other libraries, are made of, and the nodes that give it."""
+    frames = [each for each in collections if optimize_graph and hasattr(each, "_nodes_together")]
+    others = [each for each in collections if not optimize_graph or not hasattr(each, "_nodes_together")]
+    keys: list = []
+    nodes: list = []
+    if frames:
+        keys += flatten([frame.__dask_keys__() for frame in frames])
+        nodes += [node for part in frames[0]._nodes_together(frames, elsewhere=True) for node in part]
+    if others:
+        graph = base._foreign_graph(others, optimize_graph, **kwargs)
+        wanted = wanted_keys([other.__dask_keys__() for other in others])
+        keys += wanted
+        nodes += nodes_and_names(graph, wanted)[0]
+    return keys, nodes
 
 
 def _options(options: Mapping) -> dict | None:

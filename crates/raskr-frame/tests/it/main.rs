@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use raskr_frame::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray};
-use raskr_frame::arrow::datatypes::{Float64Type, Int64Type};
+use raskr_frame::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use raskr_frame::{Binary, Condition, Expr, FrameError, JoinKind, Measure, Plan, ScalarValue, SortKey, Statistic};
 
 use run::{Column, floats, ints, read, rows_of, texts};
@@ -262,6 +262,30 @@ proptest! {
         let found = run::whole(&plan.sort(keys).unwrap());
         let places: Vec<i64> = found.column(1).as_primitive::<Int64Type>().values().to_vec();
         prop_assert_eq!(places, expected.iter().map(|(_, place)| *place).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn tasks_done_elsewhere_give_the_same_rows(left in parts(), right in parts(), wanted in -3..4_i64) {
+        let own = plan_of(&left);
+        let chosen = Expr::IsIn(Box::new(Expr::column("k")), vec![ScalarValue::Int64(Some(wanted)), ScalarValue::Int64(None)]);
+        let text = Expr::Literal(ScalarValue::Utf8View(Some("a text of more than twelve bytes".to_owned())));
+        let other = plan_of(&right)
+            .filter(Expr::Not(Box::new(chosen)))
+            .unwrap()
+            .project(vec![
+                ("l".to_owned(), Expr::column("k")),
+                ("w".to_owned(), Expr::column("v").cast(DataType::Float32)),
+                ("t".to_owned(), text),
+            ])
+            .unwrap();
+        let joined = own.join(&other, vec![("k".to_owned(), "l".to_owned())], JoinKind::Outer).unwrap();
+        let measures = vec![measure("sum", "v", Statistic::Sum), measure("last", "t", Statistic::Last)];
+        let groups = joined.aggregate(vec!["k".to_owned()], measures, false).unwrap();
+        let plans = [joined.sort(vec![key("k")]).unwrap(), groups.sort_whole(vec![key("k")]).unwrap(), own.regroup(2)];
+        let sorted = |mut rows: Vec<String>| { rows.sort(); rows };
+        for (plan, made) in plans.iter().zip(run::tables_made_elsewhere(&plans)) {
+            prop_assert_eq!(sorted(run::shown_tables(plan, &made)), sorted(rows_of(plan)));
+        }
     }
 
     #[test]

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use raskr_base::{TaskContext, Value};
+use raskr_base::{Op, TaskContext, Value};
 use raskr_frame::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use raskr_frame::arrow::datatypes::SchemaRef;
 use raskr_frame::arrow::util::display::{ArrayFormatter, FormatOptions};
 use raskr_frame::{
-    Batches, Columns, Condition, FrameError, Options, PartitionReader, Plan, Table, Tables, lower, table_of,
+    Batches, Columns, Condition, Encoder, FrameError, Options, PartitionReader, Plan, Received, Table, Tables, lower,
+    table_of,
 };
 use raskr_graph::{Call, Input};
+
+const OPTIONS: Options = Options { threads: 3, memory_limit: None, elsewhere: false };
 
 pub type Column = (&'static str, ArrayRef);
 
@@ -89,7 +92,7 @@ pub fn recording(parts: &[&[Column]]) -> (Arc<Plan>, Asked, Told) {
 
 /// The columns of all rows of a plan, each in one piece.
 pub fn columns(plan: &Arc<Plan>) -> Vec<Value> {
-    let calls = lower(std::slice::from_ref(plan), Options { threads: 3, memory_limit: None }).unwrap().remove(0);
+    let calls = lower(std::slice::from_ref(plan), OPTIONS).unwrap().remove(0);
     let tables: Vec<Input> = calls.into_iter().map(Input::Call).collect();
     let count = plan.schema().fields().len();
     let all = Columns::All { count, numbered: true }.call(tables.clone(), 0);
@@ -106,23 +109,48 @@ pub fn columns(plan: &Arc<Plan>) -> Vec<Value> {
 
 /// The partitions of plans.
 pub fn tables(plans: &[Arc<Plan>]) -> Vec<Vec<Table>> {
-    let lowered = lower(plans, Options { threads: 3, memory_limit: None }).unwrap();
+    let lowered = lower(plans, OPTIONS).unwrap();
     let mut known = HashMap::new();
     lowered.iter().map(|calls| calls.iter().map(|call| table_of(&value(call, &mut known)).unwrap()).collect()).collect()
 }
 
+/// The partitions of plans, of whose tasks all that can be are done as by other processes: of what was encoded.
+pub fn tables_made_elsewhere(plans: &[Arc<Plan>]) -> Vec<Vec<Table>> {
+    let lowered = lower(plans, Options { elsewhere: true, ..OPTIONS }).unwrap();
+    let (mut known, mut encoder) = (HashMap::new(), Encoder::default());
+    let mut there = |op: &Arc<dyn Op>| match encoder.encode(op.as_ref()).unwrap() {
+        Some(task) => {
+            let no_reader = |_: &[u8]| panic!("tables in memory are read here");
+            Received::decode(&task.body, &no_reader).unwrap().task(&task.own).unwrap()
+        }
+        None => Arc::clone(op),
+    };
+    let made = lowered
+        .iter()
+        .map(|calls| calls.iter().map(|call| table_of(&value_by(call, &mut known, &mut there)).unwrap()).collect());
+    made.collect()
+}
+
 fn value(call: &Arc<Call>, known: &mut HashMap<*const Call, Value>) -> Value {
+    value_by(call, known, &mut |op| Arc::clone(op))
+}
+
+fn value_by(
+    call: &Arc<Call>,
+    known: &mut HashMap<*const Call, Value>,
+    done_by: &mut dyn FnMut(&Arc<dyn Op>) -> Arc<dyn Op>,
+) -> Value {
     if let Some(found) = known.get(&Arc::as_ptr(call)) {
         return found.clone();
     }
     let mut inputs = Vec::new();
     for input in call.inputs() {
         let Input::Call(needed) = input else { panic!("plans stand on calls only") };
-        inputs.push(value(needed, known));
+        inputs.push(value_by(needed, known, done_by));
     }
     let cancelled = AtomicBool::new(false);
     let context = TaskContext { index: 0, cancelled: &cancelled, memory_limit: None };
-    let made = call.op().run(&context, &mut inputs).unwrap();
+    let made = done_by(call.op()).run(&context, &mut inputs).unwrap();
     known.insert(Arc::as_ptr(call), made.clone());
     made
 }
@@ -141,11 +169,13 @@ pub fn rows_of(plan: &Arc<Plan>) -> Vec<String> {
 
 pub fn rows_of_all(plans: &[Arc<Plan>]) -> Vec<Vec<String>> {
     let made = tables(plans).into_iter().zip(plans);
-    made.map(|(parts, plan)| {
-        let batches = parts.iter().flat_map(|table| table.batches().to_vec()).collect();
-        shown(&Table::new(Arc::clone(plan.schema()), batches).whole().unwrap())
-    })
-    .collect()
+    made.map(|(parts, plan)| shown_tables(plan, &parts)).collect()
+}
+
+/// The rows of a plan's partitions as text.
+pub fn shown_tables(plan: &Plan, parts: &[Table]) -> Vec<String> {
+    let batches = parts.iter().flat_map(|table| table.batches().to_vec()).collect();
+    shown(&Table::new(Arc::clone(plan.schema()), batches).whole().unwrap())
 }
 
 fn shown(batch: &RecordBatch) -> Vec<String> {

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use raskr_base::{Op, Value};
+use raskr_base::{Op, TaskContext, Value};
 use raskr_graph::Plan;
 use raskr_sched::{Annotations, Blob, Input as TaskInput, Key};
 use serde_bytes::ByteBuf;
 
 use super::client::ClusterClient;
+use super::frames::FrameTasks;
 use super::future::{ClusterFuture, Handle, RemoteValue};
 use super::native::{NativePlan, Work, encoded_places};
 use super::submit::{Body, Calls, Inputs};
@@ -19,6 +21,7 @@ use super::task::{self, BodyCode, CONSTANT_BYTES_MIN};
 use crate::array::PyExpr;
 use crate::call::{Callee, Known, PyCall};
 use crate::dictgraph::{different_keys, input_of, name_all};
+use crate::enter::enter;
 use crate::object::to_object;
 use crate::origin::Origin;
 use crate::template::Arg;
@@ -48,6 +51,7 @@ pub fn submit<'py>(
     let native = NativePlan::new(py, &arrays, &values)?;
     let keys = different_keys(native.plan(), |id| native.key(id));
     let mut calls = Calls::new(owner, annotations);
+    calls.quiet();
     let mut bodies = Bodies::default();
     let mut places: Vec<Place> = Vec::with_capacity(native.plan().len());
     for (id, key) in (0..native.plan().len() as u32).zip(keys) {
@@ -88,11 +92,14 @@ pub fn submit<'py>(
         .collect()
 }
 
-/// The bodies of a plan's native tasks: one code, and a class of costs for each layer.
+/// The bodies of a plan's native tasks: of arrays one code, and a class of costs for each layer; of frames one a stage.
 #[derive(Default)]
 struct Bodies {
     code: Option<Blob>,
     known: HashMap<String, Body>,
+    frames: FrameTasks,
+    /// Of what tasks of frames have in common, by its content.
+    stages: HashMap<Blob, Body>,
 }
 
 impl Bodies {
@@ -155,8 +162,18 @@ fn add<'py>(
         let annotations = own_annotations(calls, plan, id);
         return constant(py, calls, known, key, annotations);
     }
-    let Some(call) = concrete.downcast_ref::<PyCall>() else { return Err(unmovable(op)) };
     let annotations = own_annotations(calls, plan, id);
+    let Some(call) = concrete.downcast_ref::<PyCall>() else {
+        let inputs = inputs();
+        if let Some(task) = bodies.frames.task(py, op, &inputs.places)? {
+            let body = match bodies.stages.get(&task.code) {
+                Some(body) => *body,
+                None => *bodies.stages.entry(task.code.clone()).or_insert(calls.body(task.code, op.name())),
+            };
+            return Ok(Place::Task(calls.task(key.into(), body, 0, Some(task.arguments), inputs.list, annotations)));
+        }
+        return if inputs.list.is_empty() { read_here(py, calls, op) } else { Err(unmovable(op)) };
+    };
     add_call(py, calls, call, key, inputs(), annotations)
 }
 
@@ -194,6 +211,16 @@ fn constant<'py>(
     let object = to_object(py, known.value())?.unbind();
     let call = PyCall::identity(Arg::Constant(object), known.name().to_owned(), Origin::unknown());
     add_call(py, calls, &call, key, Inputs::of(std::iter::empty()), annotations)
+}
+
+/// What only this process can read is read before anything is sent.
+fn read_here(py: Python<'_>, calls: &mut Calls<'_>, op: &dyn Op) -> PyResult<Place> {
+    let value = enter(py, || {
+        let cancelled = AtomicBool::new(false);
+        op.run(&TaskContext { index: 0, cancelled: &cancelled, memory_limit: None }, &mut Vec::new())
+    })?;
+    let (key, handle) = calls.data_of_value(&value, op.name())?;
+    Ok(Place::Known(key, handle))
 }
 
 /// A task's own annotations over those of the submission.

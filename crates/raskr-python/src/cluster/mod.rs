@@ -3,6 +3,7 @@
 mod child;
 mod client;
 mod failure;
+mod frames;
 mod future;
 mod graph;
 mod listen;

@@ -20,6 +20,7 @@ use raskr_exec::pool::{self, Encoded, Start};
 use raskr_sched::{Attempt, Blob, BodyId, TaskId};
 use serde_json::{Map, Value as Json, json};
 
+use super::frames::FrameBody;
 use super::native::NativeBody;
 use super::slot;
 use super::task::BodyCode;
@@ -53,10 +54,16 @@ pub struct RunnerOptions {
 pub enum Body {
     /// Sent to children as it is.
     Python { code: Encoded, function: OnceLock<Option<Arc<Function>>> },
-    /// Tasks of arrays, planned when the first of them is run.
-    Native { code: Blob, body: OnceLock<Result<NativeBody, TaskError>> },
+    /// Tasks that are done without Python, made ready when the first of them is run.
+    Native { code: Blob, body: OnceLock<Result<Native, TaskError>> },
     /// Why there is none.
     Unreadable(String),
+}
+
+/// What native tasks have in common.
+pub enum Native {
+    Array(NativeBody),
+    Frame(FrameBody),
 }
 
 /// A task under way.
@@ -313,7 +320,7 @@ impl Runner for PyRunner {
             Ok(BodyCode::Function(_) | BodyCode::NoFunction) => {
                 Body::Python { code: Encoded::new(code.0.to_vec(), Vec::new()), function: OnceLock::new() }
             }
-            Ok(BodyCode::Native(_)) => Body::Native { code, body: OnceLock::new() },
+            Ok(BodyCode::Native(_) | BodyCode::Frame(_)) => Body::Native { code, body: OnceLock::new() },
             Err(error) => Body::Unreadable(error.to_string()),
         };
         self.0.bodies.write().insert(body, Arc::new(kept));

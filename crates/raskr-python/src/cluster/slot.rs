@@ -20,8 +20,9 @@ use raskr_exec::pool::{self, CallOut, Encoded, Exit, SharedBuffer};
 use raskr_sched::{Blob, Death, Raised};
 
 use super::child::{self, ChildCall, Current, Entered, carried, raised_there};
+use super::frames::FrameBody;
 use super::native::NativeBody;
-use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Run, Shared, packed};
+use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Native, Run, Shared, packed};
 use super::task::BodyCode;
 use super::values::{input_value, unpack_value};
 use crate::error::{from_python, to_python};
@@ -207,7 +208,7 @@ impl Mine<'_> {
         self.ended(work, Ended::Raised { error, micros: 0 });
     }
 
-    /// A task of arrays, on this thread; the interpreter is entered where a user's function runs.
+    /// A task of arrays or frames, on this thread; the interpreter is entered where a user's function runs.
     fn native(&self, work: &Work) {
         let begun = Instant::now();
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -238,15 +239,22 @@ impl Mine<'_> {
             Stored::Native(value) => Ok(value.clone()),
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let places = work.arguments.as_ref().map(|places| &*places.0);
+        let arguments = work.arguments.as_ref().map(|arguments| &*arguments.0);
+        let body = match body {
+            Native::Array(body) => body,
+            Native::Frame(body) => {
+                let limit = Some(self.shared.options.memory_limit).filter(|limit| *limit > 0);
+                return body.run(arguments.unwrap_or_default(), &inputs, cancelled, limit);
+            }
+        };
         if body.kind(work.index)? == OpKind::Native {
-            return body.run(work.index, inputs, places, cancelled);
+            return body.run(work.index, inputs, arguments, cancelled);
         }
         let (mut inputs, mut outcome) = (Some(inputs), None);
         self.shared.options.interpreter.scoped(&mut || {
             let worker = self.shared.address.get().cloned().unwrap_or_else(|| "".into());
             let _current = Entered::new(Current { key: work.key.to_string(), worker, told: None });
-            outcome = Some(body.run(work.index, inputs.take().unwrap_or_default(), places, cancelled));
+            outcome = Some(body.run(work.index, inputs.take().unwrap_or_default(), arguments, cancelled));
         });
         outcome.unwrap_or_else(|| Err(TaskError::internal("the interpreter was not entered")))
     }
@@ -501,9 +509,13 @@ impl Mine<'_> {
     }
 }
 
-fn native_body(py: Python<'_>, code: &Blob) -> PyResult<NativeBody> {
+fn native_body(py: Python<'_>, code: &Blob) -> PyResult<Native> {
     match BodyCode::decoded(&code.0)? {
-        BodyCode::Native(bytes) => NativeBody::decode(py, &bytes),
+        BodyCode::Native(bytes) => NativeBody::decode(py, &bytes).map(Native::Array),
+        BodyCode::Frame(bytes) => {
+            let body = py.detach(|| FrameBody::decode(&bytes));
+            body.map(Native::Frame).map_err(|error| to_python(py, error.into()))
+        }
         _ => Err(to_python(py, TaskError::internal("the code of native tasks is another"))),
     }
 }

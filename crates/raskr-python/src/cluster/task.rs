@@ -30,6 +30,8 @@ pub enum BodyCode {
     NoFunction,
     /// Encoded expressions of arrays; a task's index says which of their plan's tasks it is.
     Native(ByteBuf),
+    /// What tasks of frames have in common; the rest is in their arguments.
+    Frame(ByteBuf),
 }
 
 /// What is a Python task's own: `TaskSpec::arguments`, encoded.
@@ -65,7 +67,7 @@ impl BodyCode {
     pub fn function(&self, py: Python<'_>) -> PyResult<Option<Arc<Function>>> {
         match self {
             BodyCode::Function(bytes) => Ok(Some(Arc::new(Function::new(loads(py, bytes)?.unbind())))),
-            BodyCode::NoFunction | BodyCode::Native(_) => Ok(None),
+            BodyCode::NoFunction | BodyCode::Native(_) | BodyCode::Frame(_) => Ok(None),
         }
     }
 }

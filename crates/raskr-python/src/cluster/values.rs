@@ -100,11 +100,6 @@ pub fn unpack_object<'py>(py: Python<'py>, packed: &Packed) -> PyResult<Bound<'p
     unpack(py, packed, true)
 }
 
-/// The object of a value that others see as well: its memory is read-only.
-pub fn unpack_shared<'py>(py: Python<'py>, packed: &Packed) -> PyResult<Bound<'py, PyAny>> {
-    unpack(py, packed, false)
-}
-
 fn unpack<'py>(py: Python<'py>, packed: &Packed, writable: bool) -> PyResult<Bound<'py, PyAny>> {
     let (kind, rest) = split_head(packed).map_err(|error| to_python(py, error))?;
     if kind == NATIVE {

@@ -7,6 +7,7 @@ mod table;
 
 use pyo3::prelude::*;
 
+pub use reader::reader_of;
 pub use table::{FrameTable, table_object};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

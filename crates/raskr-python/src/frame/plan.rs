@@ -15,7 +15,7 @@ use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
 use raskr_io::parquet_table::{ParquetColumn, ParquetPart, ParquetPiece, ParquetTable};
 
 use super::expr::{FrameExpr, data_type, name_of};
-use super::reader::{CarefulReader, PythonReader};
+use super::reader::{CarefulReader, PythonReader, Recipe};
 use super::table::{schema_of, table_of};
 use crate::error::to_python;
 use crate::node::Node;
@@ -52,12 +52,13 @@ impl FramePlan {
     /// `__arrow_c_schema__`, `estimates` are bytes of each partition.
     #[staticmethod]
     fn read_python(
+        py: Python<'_>,
         name: String,
         schema: &Bound<'_, PyAny>,
         function: Py<PyAny>,
         estimates: Vec<u64>,
     ) -> PyResult<FramePlan> {
-        let reader = PythonReader::new(name, schema_of(schema)?, function, estimates);
+        let reader = PythonReader::new(py, name, schema_of(schema)?, function, estimates);
         Ok(FramePlan { plan: Plan::read(reader) })
     }
 
@@ -65,8 +66,10 @@ impl FramePlan {
     /// `columns` are names, places in the file and types, of which the last one is the column of row numbers. What is not
     /// as it should be is read by `again(number, columns)`.
     #[staticmethod]
+    #[allow(clippy::too_many_arguments)]
     fn read_csv(
-        files: Vec<(PyRef<'_, TextFile>, bool, u64)>,
+        py: Python<'_>,
+        files: Vec<(Py<TextFile>, bool, u64)>,
         columns: Vec<(String, usize, String)>,
         width: usize,
         header: Option<String>,
@@ -74,6 +77,8 @@ impl FramePlan {
         missing: Vec<String>,
         again: Py<PyAny>,
     ) -> PyResult<FramePlan> {
+        let given = (&files, &columns, width, &header, separator, &missing, &again);
+        let recipe = Recipe { method: "read_csv", arguments: given.into_pyobject(py)?.unbind() };
         let delimiter = u8::try_from(separator)
             .map_err(|_| PyNotImplementedError::new_err(format!("separator {separator:?} is not native")))?;
         let mut all = columns
@@ -85,15 +90,15 @@ impl FramePlan {
         let header = header.map(String::into_bytes);
         let format = CsvFormat { dialect, header, width, columns: all, row_numbers };
         let estimates = files.iter().map(|(_, _, estimate)| *estimate).collect();
-        let parts = files.into_iter().map(|(file, has_header, estimate)| CsvPart {
-            source: file.source.clone(),
-            options: file.options.clone(),
-            has_header,
-            estimate,
+        let parts = files.iter().map(|(file, has_header, estimate)| CsvPart {
+            source: file.get().source.clone(),
+            options: file.get().options.clone(),
+            has_header: *has_header,
+            estimate: *estimate,
         });
         let native = Arc::new(CsvTable::new(parts.collect(), format));
-        let python = PythonReader::new("read-csv".to_owned(), native.schema(), again, estimates);
-        Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python)) })
+        let python = PythonReader::new(py, "read-csv".to_owned(), native.schema(), again, estimates);
+        Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python, recipe)) })
     }
 
     /// Parquet files on this machine. `parts` are partitions: paths with the numbers of row groups, and their bytes once
@@ -101,11 +106,14 @@ impl FramePlan {
     /// be is read by `again(number, columns)`.
     #[staticmethod]
     fn read_parquet(
+        py: Python<'_>,
         parts: Vec<ParquetFiles>,
         columns: Vec<(String, String, String)>,
         row_numbers: Option<&str>,
         again: Py<PyAny>,
     ) -> PyResult<FramePlan> {
+        let given = (&parts, &columns, row_numbers, &again);
+        let recipe = Recipe { method: "read_parquet", arguments: given.into_pyobject(py)?.unbind() };
         let estimates = parts.iter().map(|(_, estimate)| *estimate).collect();
         let parts = parts.into_iter().map(|(pieces, estimate)| {
             let pieces = pieces.into_iter().map(|(path, row_groups)| ParquetPiece { path, row_groups });
@@ -116,8 +124,8 @@ impl FramePlan {
             .map(|(name, in_file, kind)| Ok(ParquetColumn { name, in_file, data_type: data_type(&kind)? }))
             .collect::<PyResult<Vec<_>>>()?;
         let native = Arc::new(ParquetTable::new(parts.collect(), columns, row_numbers));
-        let python = PythonReader::new("read-parquet".to_owned(), native.schema(), again, estimates);
-        Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python)) })
+        let python = PythonReader::new(py, "read-parquet".to_owned(), native.schema(), again, estimates);
+        Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python, recipe)) })
     }
 
     /// Columns by name and NumPy's name of their type.
@@ -205,19 +213,27 @@ impl FramePlan {
     }
 }
 
+impl FramePlan {
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+}
+
 fn plans_of(plans: &[PyRef<'_, FramePlan>]) -> Vec<Arc<Plan>> {
     plans.iter().map(|plan| Arc::clone(&plan.plan)).collect()
 }
 
-/// The partitions of plans, a list of nodes each; what they share is computed once.
+/// The partitions of plans, a list of nodes each; what they share is computed once. Tasks that are done `elsewhere` read
+/// nothing that only this process has.
 #[pyfunction]
 fn frame_nodes(
     py: Python<'_>,
     plans: Vec<PyRef<'_, FramePlan>>,
     threads: usize,
     memory_limit: Option<u64>,
+    elsewhere: bool,
 ) -> PyResult<Vec<Vec<Node>>> {
-    let lowered = lower(&plans_of(&plans), Options { threads, memory_limit });
+    let lowered = lower(&plans_of(&plans), Options { threads, memory_limit, elsewhere });
     let lowered = lowered.map_err(|error| to_python(py, error.into()))?;
     Ok(lowered.into_iter().map(|calls| calls.into_iter().map(Node::of_call).collect()).collect())
 }
@@ -243,5 +259,6 @@ fn frame_stages(
     threads: usize,
     memory_limit: Option<u64>,
 ) -> PyResult<String> {
-    explain_stages(&plans_of(&plans), Options { threads, memory_limit }).map_err(|error| to_python(py, error.into()))
+    let options = Options { threads, memory_limit, elsewhere: false };
+    explain_stages(&plans_of(&plans), options).map_err(|error| to_python(py, error.into()))
 }

@@ -2,14 +2,71 @@
 
 use std::sync::Arc;
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use raskr_base::TaskContext;
+use pyo3::types::{PyList, PyTuple};
+use raskr_base::{Foreign, TaskContext, TaskError};
 use raskr_frame::arrow::datatypes::SchemaRef;
-use raskr_frame::{Batches, Condition, FrameError, PartitionReader, Table};
+use raskr_frame::{Batches, Condition, FrameError, Operation, PartitionReader, Table};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
+use super::plan::FramePlan;
 use super::table::table_of;
 use crate::error::from_python;
+use crate::object::{dumps, loads};
+
+/// A reader on its way to other processes.
+#[derive(Serialize, Deserialize)]
+enum ReaderBytes {
+    /// A table without rows of the schema, the pickled function and what it is known by.
+    Python { name: String, schema: ByteBuf, function: ByteBuf, estimates: Vec<u64> },
+    /// The method of `FramePlan` that makes it, its pickled arguments, and what was asked for since.
+    Native { method: String, arguments: ByteBuf, conditions: Vec<Condition> },
+}
+
+impl ReaderBytes {
+    fn encoded(&self) -> Result<Vec<u8>, FrameError> {
+        postcard::to_stdvec(self).map_err(|error| failed(format!("a reader can't be encoded: {error}")))
+    }
+}
+
+fn failed(message: String) -> FrameError {
+    FrameError::Task(TaskError::internal(message))
+}
+
+fn pickled(object: &Bound<'_, PyAny>) -> Result<ByteBuf, FrameError> {
+    let bytes = dumps(object).map_err(|error| FrameError::Task(from_python(object.py(), error)))?;
+    Ok(ByteBuf::from(bytes.as_bytes()))
+}
+
+/// The reader that [`PartitionReader::encoded`] encoded.
+pub fn reader_of(bytes: &[u8]) -> Result<Arc<dyn PartitionReader>, FrameError> {
+    let reader = postcard::from_bytes(bytes).map_err(|error| failed(format!("a reader can't be decoded: {error}")))?;
+    Python::attach(|py| {
+        let of_python = |error| FrameError::Task(from_python(py, error));
+        match reader {
+            ReaderBytes::Python { name, schema, function, estimates } => {
+                let schema = Arc::clone(Table::decode(&schema)?.schema());
+                let function = loads(py, &function).map_err(of_python)?.unbind();
+                Ok(PythonReader::new(py, name, schema, function, estimates) as Arc<dyn PartitionReader>)
+            }
+            ReaderBytes::Native { method, arguments, conditions } => {
+                let made = || -> PyResult<FramePlan> {
+                    let arguments = loads(py, &arguments)?.cast_into::<PyTuple>()?;
+                    let made = py.get_type::<FramePlan>().call_method1(&*method, arguments)?;
+                    Ok(made.cast::<FramePlan>()?.get().clone())
+                };
+                let made = made().map_err(of_python)?;
+                let Operation::Read { reader, .. } = made.plan().operation() else {
+                    return Err(failed(format!("{method} makes no reader")));
+                };
+                let asked = if conditions.is_empty() { None } else { reader.with_conditions(&conditions) };
+                Ok(asked.unwrap_or_else(|| Arc::clone(reader)))
+            }
+        }
+    })
+}
 
 /// Calls `function(partition, columns)`, with a number and the names of the columns that are wanted.
 pub struct PythonReader {
@@ -18,11 +75,22 @@ pub struct PythonReader {
     function: Py<PyAny>,
     /// Bytes of each partition.
     estimates: Vec<u64>,
+    /// Does the function hold the rows themselves?
+    stays: bool,
 }
 
 impl PythonReader {
-    pub fn new(name: String, schema: SchemaRef, function: Py<PyAny>, estimates: Vec<u64>) -> Arc<PythonReader> {
-        Arc::new(PythonReader { name, schema, function, estimates })
+    /// A function that says that it `stays_here` is not sent to other processes.
+    pub fn new(
+        py: Python<'_>,
+        name: String,
+        schema: SchemaRef,
+        function: Py<PyAny>,
+        estimates: Vec<u64>,
+    ) -> Arc<PythonReader> {
+        let said = function.bind(py).getattr(intern!(py, "stays_here"));
+        let stays = said.is_ok_and(|said| said.is_truthy().unwrap_or(false));
+        Arc::new(PythonReader { name, schema, function, estimates, stays })
     }
 
     fn table(&self, partition: u32, columns: &[usize]) -> Result<Table, FrameError> {
@@ -61,20 +129,39 @@ impl PartitionReader for PythonReader {
         Ok(Box::new(pieces))
     }
 
+    fn encoded(&self) -> Result<Option<Vec<u8>>, FrameError> {
+        if self.stays {
+            return Ok(None);
+        }
+        let schema = ByteBuf::from(Table::new(self.schema(), Vec::new()).encode()?);
+        let function = Python::attach(|py| pickled(self.function.bind(py)))?;
+        let (name, estimates) = (self.name.clone(), self.estimates.clone());
+        ReaderBytes::Python { name, schema, function, estimates }.encoded().map(Some)
+    }
+
     fn estimate(&self, partition: u32) -> u64 {
         self.estimates[partition as usize]
     }
+}
+
+/// How a native reader is made: the method of `FramePlan`, and its arguments.
+pub struct Recipe {
+    pub method: &'static str,
+    pub arguments: Py<PyTuple>,
 }
 
 /// A native reader, and a Python function that reads again what this one is not sure of.
 pub struct CarefulReader {
     native: Arc<dyn PartitionReader>,
     python: Arc<PythonReader>,
+    recipe: Arc<Recipe>,
+    /// What was asked for since it was made.
+    conditions: Vec<Condition>,
 }
 
 impl CarefulReader {
-    pub fn new(native: Arc<dyn PartitionReader>, python: Arc<PythonReader>) -> Arc<CarefulReader> {
-        Arc::new(CarefulReader { native, python })
+    pub fn new(native: Arc<dyn PartitionReader>, python: Arc<PythonReader>, recipe: Recipe) -> Arc<CarefulReader> {
+        Arc::new(CarefulReader { native, python, recipe: Arc::new(recipe), conditions: Vec::new() })
     }
 }
 
@@ -97,7 +184,15 @@ impl PartitionReader for CarefulReader {
 
     fn with_conditions(&self, conditions: &[Condition]) -> Option<Arc<dyn PartitionReader>> {
         let native = self.native.with_conditions(conditions)?;
-        Some(CarefulReader::new(native, Arc::clone(&self.python)))
+        let (python, recipe) = (Arc::clone(&self.python), Arc::clone(&self.recipe));
+        let conditions = self.conditions.iter().chain(conditions).cloned().collect();
+        Some(Arc::new(CarefulReader { native, python, recipe, conditions }))
+    }
+
+    fn encoded(&self) -> Result<Option<Vec<u8>>, FrameError> {
+        let arguments = Python::attach(|py| pickled(self.recipe.arguments.bind(py)))?;
+        let (method, conditions) = (self.recipe.method.to_owned(), self.conditions.clone());
+        ReaderBytes::Native { method, arguments, conditions }.encoded().map(Some)
     }
 
     fn reread(&self, partition: u32, columns: &[usize]) -> Option<Result<Table, FrameError>> {

@@ -17,11 +17,11 @@ from raskr.dataframe.native.translate import grouped, reduced, translated
 __all__ = ["ready", "with_native"]
 
 
-def with_native(roots: Sequence[Expression]) -> list[Expression]:
-    """The expressions, of which the engine computes what it can."""
+def with_native(roots: Sequence[Expression], elsewhere: bool = False) -> list[Expression]:
+    """The expressions, of which the engine computes what it can; in other processes if `elsewhere`."""
     made, found = _replaced(roots)
     if found:
-        for result, nodes in zip(found, nodes_of_plans([result.plan for result in found])):
+        for result, nodes in zip(found, nodes_of_plans([result.plan for result in found], elsewhere)):
             result.tables = nodes
     return [made[root.name] for root in roots]
 

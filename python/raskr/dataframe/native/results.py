@@ -187,9 +187,9 @@ def _values_of_table(table: Any, dtype: Any) -> Any:
     return values.astype(object, copy=False)
 
 
-def nodes_of_plans(plans: Sequence) -> list[list]:
-    """The nodes of the partitions of plans, which share what they have in common."""
-    return core.frame_nodes(list(plans), CPU_COUNT, _memory_limit())
+def nodes_of_plans(plans: Sequence, elsewhere: bool = False) -> list[list]:
+    """The nodes of the partitions of plans, which share what they have in common; for other processes if `elsewhere`."""
+    return core.frame_nodes(list(plans), CPU_COUNT, _memory_limit(), elsewhere)
 
 
 def stages_of_plans(plans: Sequence) -> str:

@@ -58,6 +58,9 @@ def _slices(expression: PandasSlices) -> NativeTable:
 class _PandasReader:
     """Slices of a pandas object as tables of pyarrow."""
 
+    # Rows in memory are sent to other processes where they are needed, and not with the function.
+    stays_here = True
+
     def __init__(self, data: Any, bounds: list, kinds: dict) -> None:
         self.data, self.bounds = data, bounds
         self.places = {name: place for place, name in enumerate(kinds)}
