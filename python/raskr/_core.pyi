@@ -465,6 +465,7 @@ class TextFile:
         errors: str = "strict",
         threads: int = 1,
     ) -> TextFile: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[PathLike[str]], dict[str, Any]]: ...
     def lines(self) -> list[str]:
         """All lines, each with its end."""
     def count(self) -> int:
@@ -607,13 +608,14 @@ def frame_stages(plans: Sequence[FramePlan], threads: int, memory_limit: int | N
     """The stages that plans are cut in, and what DataFusion does in them."""
 
 # --- clusters ----------------------------------------------------------------------------------------------------------
+@disjoint_base
 class Future:
     """A value that a cluster has or is to have; `raskr.distributed.future` puts the rest of its methods on.
 
     `Future(future)` is one more future of the same value, `Future(key, client)` one of a key that the scheduler knows.
     """
 
-    def __init__(self, key: Any, client: Any = None) -> None: ...
+    def __new__(cls, key: Any, client: Any = None) -> Future: ...
     @property
     def key(self) -> Any: ...
     def done(self) -> bool: ...

@@ -66,7 +66,9 @@ def test_persisted_arrays_stay_on_the_cluster(client):
     held = x.persist()
     assert held.name == x.name
     assert np.array_equal(held.compute(), x.compute(scheduler="threads"))
-    assert np.allclose((held.sum(axis=0) + held.mean()).compute(), (x.sum(axis=0) + x.mean()).compute(scheduler="threads"))
+    assert np.allclose(
+        (held.sum(axis=0) + held.mean()).compute(), (x.sum(axis=0) + x.mean()).compute(scheduler="threads")
+    )
     assert np.array_equal(held.compute(scheduler="threads"), x.compute(scheduler="threads"))
 
 

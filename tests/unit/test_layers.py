@@ -18,6 +18,8 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES_MAX = 700
+# Describes one module, which can't be split.
+STUB = ROOT / "python/raskr/_core.pyi"
 
 FLOORS = {
     "raskr-base": 0,
@@ -174,7 +176,7 @@ def test_files_are_small():
     long = {
         name_of(path): n
         for path in files
-        if not path.is_symlink() and (n := len(path.read_text().splitlines())) > LINES_MAX
+        if not path.is_symlink() and path != STUB and (n := len(path.read_text().splitlines())) > LINES_MAX
     }
     assert long == {}, f"split what is longer than {LINES_MAX} lines"
 
