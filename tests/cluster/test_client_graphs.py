@@ -108,8 +108,8 @@ def test_raw_graphs(client):
     assert client.gather(futures) == [3, 3]
     with pytest.raises(KeyError):
         client.get(graph, "missing")
-    mixed = {"x": client.submit(lambda: 4), "y": (abs, "x")}
-    assert client.get(mixed, "y") == 4
+    mixed = {"four": client.submit(lambda: 4), "same": (abs, "four")}
+    assert client.get(mixed, "same") == 4
 
 
 def test_bags(client):

@@ -17,6 +17,7 @@ class ClientGather:
     asynchronous: bool
     _check: Callable[[], Any]
     _either: Callable[..., Any]
+    _settled: Callable[[list, int | None], None]
 
     def gather(
         self, futures: Any, errors: str = "raise", direct: bool | None = None, asynchronous: bool | None = None
@@ -140,9 +141,6 @@ class ClientGather:
         native.wait(futures)
         native.replicate(futures, n)
         self._settled(futures, n)
-
-    def _settled(self, futures: list, n: int | None) -> None:
-        raise NotImplementedError
 
     @staticmethod
     def futures_of(futures: Any) -> list:

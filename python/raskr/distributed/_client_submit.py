@@ -44,6 +44,7 @@ class ClientSubmit:
     """The part of a client that submits."""
 
     asynchronous: bool
+    _settled: Callable[[list, int | None], None]
     _check: Callable[[], Any]
     _either: Callable[..., Any]
 
@@ -268,6 +269,8 @@ class ClientSubmit:
             futures[place] = future
         if not native.wait(sent, timeout=within):
             raise TimeoutError(f"No workers took the data within {within:g} s")
+        if copies != 1:
+            self._settled(sent, copies)
         if workers is not None:
             futures = self._moved(native, futures, workers)
         for future in futures:
