@@ -172,3 +172,41 @@ def test_a_cancelled_task_gives_its_thread_back(client, kind):
         time.sleep(0.01)
     client.cancel(stuck)
     assert client.submit(abs, -5).result(timeout=SECONDS) == 5
+
+
+def test_a_child_that_takes_too_much_memory_is_ended_and_its_worker_lives_on(tmp_path, monkeypatch):
+    scheduler = core.start_scheduler({"kills_max": 0})
+    monkeypatch.setenv("RASKR_TOKEN", scheduler.token)
+    options = {"scheduler_address": scheduler.address, "token": scheduler.token, "memory_limit": 400 << 20}
+    worker = core.start_worker({**options, "children": multiprocessing.children(), "local_directory": str(tmp_path)})
+
+    def greedy():
+        held = []
+        while True:
+            held.append(b"x" * (10 << 20))
+            time.sleep(0.005)
+
+    with Client(scheduler.address) as client:
+        with pytest.raises(core.KilledWorker, match="memory limit .ended by its worker.*of 400 MiB"):
+            client.submit(greedy).result(timeout=SECONDS)
+        assert client.submit(abs, -2).result(timeout=SECONDS) == 2
+    worker.close()
+    assert worker.wait(SECONDS) == "stopped"
+    scheduler.close("the test is over")
+
+
+def test_values_that_do_not_fit_are_spilled_and_come_back(tmp_path, monkeypatch):
+    scheduler = core.start_scheduler({})
+    monkeypatch.setenv("RASKR_TOKEN", scheduler.token)
+    options = {"scheduler_address": scheduler.address, "token": scheduler.token, "memory_limit": 64 << 20}
+    worker = core.start_worker({**options, "children": multiprocessing.children(), "local_directory": str(tmp_path)})
+    with Client(scheduler.address) as client:
+        arrays = client.map(lambda number: np.full(1 << 20, number, dtype="f8"), range(20))
+        sums = client.gather(client.map(lambda array: float(array.sum()), arrays))
+        assert sums == [float(number << 20) for number in range(20)]
+        assert any(path.is_file() for path in tmp_path.rglob("*"))
+        assert client.gather(arrays[3])[-1] == 3
+    worker.close()
+    assert worker.wait(SECONDS) == "stopped"
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+    scheduler.close("the test is over")

@@ -225,6 +225,8 @@ impl Control {
         if let Some(spiller) = spiller {
             let _ = tokio::task::spawn_blocking(move || spiller.join()).await;
         }
+        let store = Arc::clone(&self.store);
+        let _ = tokio::task::spawn_blocking(move || store.clear()).await;
         self.end.unwrap_or(End::Stopped)
     }
 

@@ -55,9 +55,7 @@ impl Drop for SpillFile {
 
 impl Drop for SpillFolder {
     fn drop(&mut self) {
-        if let Some(path) = self.path.get_mut().take() {
-            let _ = fs::remove_dir_all(path);
-        }
+        self.remove();
     }
 }
 
@@ -103,6 +101,14 @@ impl SpillFolder {
                     return Ok(tried);
                 }
             }
+        }
+    }
+
+    /// Removes the folder and all that is left in it.
+    pub fn remove(&self) {
+        if let Some(path) = self.path.lock().take() {
+            // What can't be removed is the folder's owner's to tidy up.
+            let _ = fs::remove_dir_all(path);
         }
     }
 

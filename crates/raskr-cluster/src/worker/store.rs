@@ -157,6 +157,17 @@ impl Store {
         self.changed.notify_all();
     }
 
+    /// Drops everything, files included, once nothing is spilled any more: others may still hold the store.
+    pub fn clear(&self) {
+        let mut inner = self.inner.lock();
+        let entries = std::mem::take(&mut inner.entries);
+        (inner.stored, inner.spilled) = (0, 0);
+        inner.by_use.clear();
+        drop(inner);
+        drop(entries);
+        self.folder.remove();
+    }
+
     /// Wakes the spilling thread if there is something for it.
     fn look(&self) {
         if self.target.is_some_and(|target| self.inner.lock().stored > target) {
