@@ -282,8 +282,8 @@ class ClientWorkers:
         return converse(self, self._scheduler_logs(n))
 
     def _scheduler_logs(self, n: int | None) -> Steps:
-        entries, _ = yield Question({"op": "logs", "n": n})
-        return tuple((level.upper(), text) for level, text in entries)
+        entries, _ = yield Question({"op": "logs", "count": n})
+        return tuple((entry["level"].upper(), entry["text"]) for entry in reversed(entries))
 
     def get_worker_logs(self, n: int | None = None, workers: Any = None, nanny: bool = False) -> Any:
         """What workers logged of late.
