@@ -836,7 +836,8 @@ class SchedulerHandle:
     def token(self) -> str:
         """What those who join have to show; 64 hexadecimal digits."""
     @property
-    def dashboard_link(self) -> str | None: ...
+    def dashboard_link(self) -> str | None:
+        """The page's address with its token; None when there is none."""
     def ask(
         self, question: str, buffers: Sequence[bytes] = ..., timeout: float | None = None
     ) -> tuple[str, list[bytes]]:
@@ -855,7 +856,7 @@ def start_scheduler(options: dict[str, Any]) -> SchedulerHandle:
     Options, all of which may be absent or None: `host`, `port` (0: the system's choice), `interface`, `protocol`
     ("tcp", "tls", "inproc"; by default TLS beyond this machine), `insecure`, `tls_ca_file`, `tls_cert`, `tls_key`,
     `token`, `scheduler_file`, `publish` (whether this user's processes find it by themselves), `idle_timeout`,
-    `dashboard_address`; times in seconds: `suspect_after`, `lost_after`, `resume_within`, `drain`, `latency`,
+    `dashboard_address` (where the page is; none without), `dashboard_prefix`; times in seconds: `suspect_after`, `lost_after`, `resume_within`, `drain`, `latency`,
     `unknown_duration`; `kills_max`, `losses_max`, `bandwidth`, `admission`, `admission_spilling`, `story_len`.
     """
 

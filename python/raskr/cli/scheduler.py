@@ -27,7 +27,7 @@ def parser() -> _options.Parser:
     made.add_argument("--dashboard-address", default=":8787", metavar="ADDRESS", help="where the dashboard is")
     made.add_argument("--dashboard", action="store_true", default=True, help="have a dashboard")
     made.add_argument("--no-dashboard", action="store_false", dest="dashboard", help="have none")
-    made.add_argument("--dashboard-prefix", metavar="PREFIX", help="of no effect")
+    made.add_argument("--dashboard-prefix", metavar="PREFIX", help="a path in front of the dashboard's own")
     made.add_argument("--show", "--no-show", "--no-jupyter", action="store_true", help="of no effect")
     made.add_argument("--use-xheaders", metavar="BOOL", help="of no effect")
     made.add_argument("--idle-timeout", type=_options.duration, metavar="TIME", help="end after so long without work")
@@ -60,6 +60,7 @@ def _run(options: Any, ends: queue.SimpleQueue) -> int:
             interface=options.interface,
             protocol=options.protocol,
             dashboard_address=options.dashboard_address if options.dashboard else None,
+            http_prefix=options.dashboard_prefix,
             scheduler_file=options.scheduler_file,
             security=_options.security_of(options, "scheduler"),
             idle_timeout=options.idle_timeout,
@@ -71,7 +72,7 @@ def _run(options: Any, ends: queue.SimpleQueue) -> int:
     try:
         scheduler = _loop.wait(_loop.start(start(DEFAULT_PORT if options.port is None else options.port)))
     except OSError as error:
-        if options.port is not None or "in use" not in str(error):
+        if options.port is not None or "in use" not in str(error) or "dashboard" in str(error):
             raise
         print(f"raskr scheduler: {error}; taking another port", file=sys.stderr, flush=True)
         scheduler = _loop.wait(_loop.start(start(0)))

@@ -2,6 +2,7 @@
 
 mod child;
 mod client;
+mod dashboard;
 mod failure;
 mod frames;
 mod future;

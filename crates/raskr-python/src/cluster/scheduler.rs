@@ -1,17 +1,21 @@
 //! `SchedulerHandle`: a scheduler in this process, as Python holds it. Waits look for Ctrl-C, and hold no interpreter.
 
+use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyUserWarning};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyType};
 use raskr_base::TaskError;
 use raskr_cluster::{Refusal, SchedulerServer};
+use raskr_dashboard::Dashboard;
 
-use super::scheduler_options::{comm_error, seconds, server_options};
+use super::dashboard::start_dashboard;
+use super::scheduler_options::{comm_error, page_options, seconds, server_options};
 use crate::enter::enter;
 
 /// How often a call that waits looks for Ctrl-C.
@@ -21,21 +25,33 @@ const POLL: Duration = Duration::from_millis(100);
 #[pyclass(frozen, module = "raskr._core")]
 pub struct SchedulerHandle {
     server: Option<Arc<SchedulerServer>>,
+    dashboard: Mutex<Option<Dashboard>>,
 }
 
 /// Starts a scheduler; see the type stub.
 #[pyfunction]
 pub fn start_scheduler(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<SchedulerHandle> {
-    let options = server_options(py, options)?;
-    let started = py.detach(|| SchedulerServer::start(options)).map_err(|error| comm_error(py, error))?;
-    Ok(SchedulerHandle { server: Some(Arc::new(started)) })
+    let (page, options) = (page_options(options)?, server_options(py, options)?);
+    let server = py.detach(|| SchedulerServer::start(options)).map_err(|error| comm_error(py, error))?;
+    let handle = SchedulerHandle { server: Some(Arc::new(server)), dashboard: Mutex::new(None) };
+    if let Some((address, prefix)) = page {
+        let server = handle.server()?;
+        let dashboard = enter(py, || start_dashboard(server, &address, &prefix))?;
+        if let Some(words) = dashboard.moved() {
+            let words = CString::new(words).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &words, 1)?;
+        }
+        *handle.dashboard.lock() = Some(dashboard);
+    }
+    Ok(handle)
 }
 
 impl Drop for SchedulerHandle {
     fn drop(&mut self) {
         // Ending takes a while, in which whoever drops this may hold the interpreter that others need to end.
-        if let Some(server) = self.server.take() {
-            std::thread::spawn(move || drop(server));
+        let (server, dashboard) = (self.server.take(), self.dashboard.lock().take());
+        if server.is_some() {
+            std::thread::spawn(move || drop((server, dashboard)));
         }
     }
 }
@@ -129,6 +145,7 @@ impl SchedulerHandle {
         let server = self.server()?;
         enter(py, || {
             server.close(reason);
+            drop(self.dashboard.lock().take());
             Ok::<(), TaskError>(())
         })
     }

@@ -13,12 +13,13 @@ use raskr_sched::SchedulerOptions;
 use crate::error::to_python;
 
 /// All options that are known.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "host",
     "port",
     "interface",
     "protocol",
     "dashboard_address",
+    "dashboard_prefix",
     "scheduler_file",
     "insecure",
     "tls_ca_file",
@@ -155,6 +156,13 @@ fn machine(options: &Bound<'_, PyDict>) -> PyResult<SchedulerOptions> {
     machine.admission_spilling = get(options, "admission_spilling")?.unwrap_or(machine.admission_spilling);
     machine.story_len = get(options, "story_len")?.unwrap_or(machine.story_len);
     Ok(machine)
+}
+
+/// Where the page is to be, if there is to be one, and what stands in front of its paths.
+pub fn page_options(options: &Bound<'_, PyDict>) -> PyResult<Option<(String, String)>> {
+    let prefix: Option<String> = get(options, "dashboard_prefix")?;
+    let address: Option<String> = get(options, "dashboard_address")?;
+    Ok(address.map(|address| (address, prefix.unwrap_or_default())))
 }
 
 pub fn server_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<ServerOptions> {

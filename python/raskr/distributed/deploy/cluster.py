@@ -7,6 +7,7 @@ import contextlib
 import html
 import json
 import time
+import urllib.parse
 import uuid
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterable
@@ -204,11 +205,13 @@ class Cluster:
         port = self._info.get("services", {}).get("dashboard")
         if not link or not template or port is None:
             return link
-        host = self.scheduler_address.partition("://")[2].rpartition(":")[0]
+        parts = urllib.parse.urlsplit(link)
         try:
-            return template.format(scheme="http", host=host, port=port, **_environment())
+            made = template.format(scheme="http", host=parts.hostname, port=port, **_environment())
         except KeyError:
             return link
+        # Whatever stands in front of the page, it wants its token.
+        return made if "?" in made else f"{made}?{parts.query}"
 
     async def _ask(self, question: dict[str, Any], timeout: float | None = _ANSWER_TIME) -> Any:
         """The scheduler's answer to a question."""

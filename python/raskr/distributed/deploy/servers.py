@@ -92,6 +92,8 @@ class Scheduler(ProcessInterface):
         Where the dashboard is; None for none.
     dashboard : bool, optional
         False for none.
+    http_prefix : str, optional
+        A path in front of the dashboard's own, for a proxy that passes it on.
     scheduler_file : path, optional
         Where to write what those who join need to know.
     security : Security, optional
@@ -111,7 +113,7 @@ class Scheduler(ProcessInterface):
     """
 
     _ignored = frozenset(
-        "services service_kwargs blocked_handlers validate extensions loop http_prefix plugins jupyter "
+        "services service_kwargs blocked_handlers validate extensions loop plugins jupyter "
         "transition_counter_max contact_address allowed_failures worker_ttl scheduler_sync_interval".split()
     )
 
@@ -124,6 +126,7 @@ class Scheduler(ProcessInterface):
         protocol: str | None = None,
         dashboard_address: str | int | None = None,
         dashboard: bool | None = None,
+        http_prefix: str | None = None,
         scheduler_file: str | None = None,
         security: Any = None,
         idle_timeout: float | str | None = None,
@@ -151,6 +154,7 @@ class Scheduler(ProcessInterface):
             interface=interface,
             protocol=_protocol(protocol, self.security),
             dashboard_address=None if dashboard is False else dashboard_address,
+            dashboard_prefix=http_prefix,
             scheduler_file=None if scheduler_file is None else os.path.abspath(scheduler_file),
             token=self.token,
             idle_timeout=_seconds("idle_timeout", idle_timeout, "distributed.scheduler.idle-timeout"),
