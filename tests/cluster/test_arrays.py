@@ -24,6 +24,10 @@ MODULES = [
 ]
 
 
+# NumPy resizes an array there that nobody else may hold, not even those who look at the stacks of threads, as workers do.
+ELSEWHERE = ["test_assignment_to_hard_and_soft_masks"]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def client(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
@@ -36,11 +40,12 @@ def client(tmp_path_factory):
 def _drawn():
     for module in MODULES:
         for name, test in vars(importlib.import_module(f"properties.{module}")).items():
-            if name.startswith("test_") and hasattr(test, "hypothesis") and not getattr(test, "pytestmark", None):
+            drawn = name.startswith("test_") and hasattr(test, "hypothesis") and not getattr(test, "pytestmark", None)
+            if drawn and name not in ELSEWHERE:
                 yield pytest.param(test, id=f"{module}-{name}")
 
 
-@pytest.mark.parametrize("test", _drawn())
+@pytest.mark.parametrize("test", list(_drawn()))
 def test_operations(test):
     settings(test._hypothesis_internal_use_settings, max_examples=EXAMPLES)(test)()
 

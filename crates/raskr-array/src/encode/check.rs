@@ -33,7 +33,7 @@ pub fn check(kind: &Kind, grid: &Grid, element: &ElementType, native: bool) -> R
     match kind {
         Kind::Source { source, strides, .. } => {
             expect(dtype.is_some() && dtype == Some(source.dtype()), "the element type of its source")?;
-            expect(strides.len() == grid.ndim() && grid.is_known(), "a stride for each of known axes")?;
+            expect(strides.len() == grid.ndim(), "a stride for each axis")?;
             match source {
                 Source::Diagonal { columns, .. } => expect(*columns > 0, "columns of a diagonal"),
                 Source::Random(random) => random.validate().map_err(|error| error.to_string()),

@@ -101,6 +101,16 @@ fn examples() -> Vec<(&'static str, Arc<Expr>)> {
         ("blockwise", Arc::clone(&shared)),
         ("group", group),
         ("choice", choice),
+        ("constants of unknown lengths", {
+            let chosen = m.filter(&less(&m, 11.0), "getitem").expect("same blocks");
+            Expr::elementwise(
+                OpCode::Add,
+                &[chosen, Expr::full(Grid::single(&[]), DType::F64, Scalar::F64(1.0), "one")],
+                &[DType::F64; 2],
+                "add",
+            )
+            .expect("has a loop")
+        }),
         ("named", Expr::renamed(&add, "mine")),
     ]
 }
@@ -241,7 +251,7 @@ fn bytes_of_another_kind_are_refused_with_a_reason() {
 proptest! {
     #[test]
     fn damaged_bytes_are_refused_or_still_make_sense(
-        which in 0usize..29, places in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..4), kept in 0.3f64..1.3,
+        which in 0usize..30, places in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..4), kept in 0.3f64..1.3,
     ) {
         let (_, expr) = examples().swap_remove(which);
         let (mut bytes, beside) = encode(&[Root::Array(expr)], Memory::AsBlocks { above: 64 }).expect("can be encoded");
