@@ -51,9 +51,17 @@ class Resident:
 _residents: dict[str, Resident] = {}
 
 
-@functools.cache
+_starting = threading.Lock()
+
+
 def _loop() -> asyncio.AbstractEventLoop:
-    """The event loop of all actors' coroutines, on a thread of its own."""
+    """The event loop of all actors' coroutines, which wait for each other: there is one only."""
+    with _starting:
+        return _new_loop()
+
+
+@functools.cache
+def _new_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="raskr-actors", daemon=True).start()
     return loop

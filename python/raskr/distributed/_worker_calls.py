@@ -312,13 +312,21 @@ def _call_stack(worker: Worker) -> dict[str, list]:
     return stacks
 
 
-@functools.cache
-def _sampler() -> _worker_child.Sampler | None:
+def _living() -> list[str]:
+    """The addresses of the workers of this process that are there."""
+    from raskr.distributed.core import Status
     from raskr.distributed.deploy import worker_process
 
+    workers = list(worker_process._workers.items())
+    gone = (Status.closed, Status.failed)
+    return sorted(address for address, worker in workers if getattr(worker, "status", None) not in gone)
+
+
+@functools.cache
+def _sampler() -> _worker_child.Sampler | None:
     def stacks() -> list | None:
         # Nothing needs to be seen where no worker is left.
-        return list(_thread_stacks().values()) if worker_process._workers else None
+        return list(_thread_stacks().values()) if _living() else None
 
     interval = _worker_lines.profile_interval()
     return _worker_child.Sampler(stacks, interval) if interval else None
@@ -334,7 +342,9 @@ def watch_threads() -> None:
 @_answers
 def _profile(worker: Worker, start: float | None = None, stop: float | None = None) -> dict[tuple, int]:
     sampler = _sampler()
-    total = {} if sampler is None else sampler.counts(start, stop)
+    # Of several workers in one process one speaks for all: whose thread it is can't be told.
+    speaks = worker.address == min(_living(), default=worker.address)
+    total = sampler.counts(start, stop) if sampler is not None and speaks else {}
     for counts in _worker_lines.ask_all("profile", pickle.dumps((start, stop))).values():
         for stack, count in counts.items():
             total[stack] = total.get(stack, 0) + count

@@ -153,7 +153,11 @@ class Actor:
     def client(self) -> Any:
         """The client by which its methods are called."""
         if self._client is None:
-            self._client = current_client()
+            from raskr.distributed import client
+
+            # In a coroutine an asynchronous client is meant, though another one may be the default.
+            awaited = [one for one in list(client._open) if one.status == "running" and one.asynchronous]
+            self._client = awaited[-1] if awaited else current_client()
         return self._client
 
     def __repr__(self) -> str:
