@@ -185,7 +185,7 @@ impl Store {
                 self.changed.wait(&mut inner);
                 continue;
             };
-            let (value, used) = match inner.to_spill(task) {
+            let (value, used) = match inner.begin_spilling(task) {
                 Some(Spilling::Write(value, used)) => (value, used),
                 Some(Spilling::Written(value)) => {
                     MutexGuard::unlocked(&mut inner, || {
@@ -270,7 +270,7 @@ impl Inner {
         Some(value)
     }
 
-    fn to_spill(&mut self, task: TaskId) -> Option<Spilling> {
+    fn begin_spilling(&mut self, task: TaskId) -> Option<Spilling> {
         let entry = self.entries.get_mut(&task)?;
         if entry.file.is_none() {
             return Some(Spilling::Write(entry.value.clone()?, entry.used));

@@ -266,7 +266,7 @@ impl Mine<'_> {
             let (shared, seceded, task, attempt) =
                 (Arc::clone(self.shared), Arc::clone(&seceded), work.task, work.attempt);
             Arc::new(move |away| {
-                if std::mem::replace(&mut *seceded.lock(), true) == false && away {
+                if away && !std::mem::replace(&mut *seceded.lock(), true) {
                     shared.slot_leaves();
                 }
                 shared.tell(|progress| progress.seceded(task, attempt, away));
