@@ -1,0 +1,76 @@
+"""What tasks may do beside computing: run other tasks, give their thread up, tell where they run."""
+
+import pytest
+from clusters import by_value, running
+
+from raskr.distributed import Reschedule, Variable, get_client, get_worker, rejoin, secede, worker_client
+
+by_value(__name__)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["processes", "threads"])
+def client(request):
+    with running(n_workers=1, processes=request.param) as client:
+        yield client
+
+
+def squared(number):
+    return number**2
+
+
+def test_a_task_runs_others_with_the_only_thread(client):
+    def total(numbers):
+        with worker_client(timeout="20 s") as inner:
+            return sum(inner.gather(inner.map(squared, numbers, pure=False)))
+
+    assert client.submit(total, [1, 2, 3], pure=False).result(timeout=30) == 14
+
+
+def test_a_task_secedes_and_rejoins(client):
+    def total(numbers):
+        inner = get_client()
+        futures = inner.map(squared, numbers, pure=False)
+        secede()
+        found = inner.gather(futures)
+        rejoin()
+        return sum(found)
+
+    assert client.submit(total, [1, 2], pure=False).result(timeout=30) == 5
+
+
+def test_a_task_knows_its_worker_and_its_key(client):
+    def look():
+        worker = get_worker()
+        return worker.address, worker.name, worker.nthreads, worker.get_current_task()
+
+    key = f"look-{client.id}"
+    (worker,) = client.scheduler_info()["workers"].values()
+    (address,) = client.nthreads()
+    found = client.submit(look, key=key).result(timeout=30)
+    assert (found[0], str(found[1]), found[2], found[3]) == (address, str(worker["name"]), 1, key)
+
+
+def test_a_task_begins_again_as_often_as_its_retries_allow(client):
+    tries = Variable(f"tries-{client.id}")
+    tries.set(0)
+
+    def third():
+        number = tries.get(timeout="10 s") + 1
+        tries.set(number)
+        if number < 3:
+            raise Reschedule()
+        return number
+
+    assert client.submit(third, retries=2, pure=False).result(timeout=30) == 3
+    tries.set(0)
+    assert isinstance(client.submit(third, pure=False).exception(timeout=30), Reschedule)
+
+
+def test_outside_of_tasks_there_is_no_worker():
+    with pytest.raises(ValueError, match="No worker"):
+        get_worker()
+    for function in (secede, rejoin):
+        with pytest.raises(ValueError):
+            function()
+    with pytest.raises(ValueError, match="No worker"), worker_client():
+        pass
