@@ -171,6 +171,8 @@ class Scheduler(ProcessInterface):
         self.token = self.handle.token
         self.dashboard_link = self.handle.dashboard_link
         self.security.token = self.token
+        if self.address.startswith("tcp://") and "insecure" in self._options:
+            _log.warning("%s: nothing is encrypted; who can read along on that network can take part", self.address)
         await _loop.call_in_thread(self._preloads.set_up, self)
         await super().start()
 
