@@ -71,10 +71,13 @@ def _surroundings() -> dict[str, Any]:
     """What tasks may count on to be there as it is here: modules beside the program, the folder, settings."""
     from raskr.multiprocessing import plain_settings
 
+    settings = plain_settings()
+    # Who computes collections here is no setting for there.
+    settings.pop("scheduler", None)
     return {
         "path": sys.path,
         "folder": os.getcwd(),
-        "settings": plain_settings(),
+        "settings": settings,
         "maps_imports": imports.installed(),
     }
 

@@ -54,8 +54,10 @@ class Adaptive:
     Examples
     --------
     >>> from raskr.distributed import LocalCluster
-    >>> with LocalCluster(n_workers=0) as cluster:  # doctest: +SKIP
-    ...     cluster.adapt(maximum=4, interval="500ms")
+    >>> with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    ...     adaptive = cluster.adapt(maximum=4, interval="500ms")
+    >>> adaptive.interval
+    0.5
     """
 
     def __init__(

@@ -186,9 +186,9 @@ class Cluster:
         Examples
         --------
         >>> from raskr.distributed import LocalCluster
-        >>> with LocalCluster(n_workers=1, dashboard_address=None) as cluster:
-        ...     cluster.scheduler_address  # doctest: +SKIP
-        'tcp://127.0.0.1:34567'
+        >>> with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        ...     cluster.scheduler_address
+        'tcp://127.0.0.1:...'
         """
         return "" if self.scheduler is None else (self.scheduler.address or "")
 
@@ -239,7 +239,7 @@ class Cluster:
         Examples
         --------
         >>> from raskr.distributed import LocalCluster
-        >>> with LocalCluster(n_workers=1) as cluster, cluster.get_client() as client:  # doctest: +SKIP
+        >>> with LocalCluster(n_workers=1, dashboard_address=None) as cluster, cluster.get_client() as client:
         ...     client.submit(sum, [1, 2]).result()
         3
         """
@@ -287,8 +287,10 @@ class Cluster:
         Examples
         --------
         >>> from raskr.distributed import LocalCluster
-        >>> with LocalCluster(n_workers=0) as cluster:  # doctest: +SKIP
-        ...     cluster.adapt(minimum=0, maximum=4)
+        >>> with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        ...     adaptive = cluster.adapt(minimum=0, maximum=4)
+        >>> adaptive.maximum
+        4
         """
         if not self._supports_scaling:
             raise NotImplementedError(f"{self._name_of_class} has a fixed number of workers")

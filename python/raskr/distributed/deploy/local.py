@@ -64,8 +64,9 @@ class LocalCluster(SpecCluster):
     Examples
     --------
     >>> from raskr.distributed import LocalCluster
-    >>> with LocalCluster(n_workers=2, threads_per_worker=1) as cluster:  # doctest: +SKIP
-    ...     cluster.get_client().submit(sum, [1, 2]).result()
+    >>> with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    ...     with cluster.get_client() as client:
+    ...         client.submit(sum, [1, 2]).result()
     3
     """
 

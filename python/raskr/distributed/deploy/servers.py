@@ -109,7 +109,9 @@ class Scheduler(ProcessInterface):
     Examples
     --------
     >>> from raskr.distributed import Scheduler, SpecCluster
-    >>> SpecCluster(scheduler={"cls": Scheduler, "options": {"dashboard": False}})  # doctest: +SKIP
+    >>> with SpecCluster(scheduler={"cls": Scheduler, "options": {"dashboard": False}}) as cluster:
+    ...     cluster.scheduler_address
+    'tcp://127.0.0.1:...'
     """
 
     _ignored = frozenset(
@@ -295,7 +297,9 @@ class Worker(ProcessInterface):
     --------
     >>> from raskr.distributed import Scheduler, SpecCluster, Worker
     >>> scheduler = {"cls": Scheduler, "options": {"dashboard": False}}
-    >>> SpecCluster({"a": {"cls": Worker, "options": {"nthreads": 1}}}, scheduler)  # doctest: +SKIP
+    >>> with SpecCluster({"a": {"cls": Worker, "options": {"nthreads": 1}}}, scheduler) as cluster:
+    ...     cluster.observed
+    {'a'}
     """
 
     def __init__(self, scheduler: Any = None, *, name: Any = None, **options: Any) -> None:
@@ -390,8 +394,8 @@ class Nanny(ProcessInterface):
     Examples
     --------
     >>> from raskr.distributed import Nanny
-    >>> Nanny("tcp://127.0.0.1:8786", nthreads=1, name="alice")  # doctest: +SKIP
-    <Nanny 'alice': created>
+    >>> Nanny("tcp://127.0.0.1:8786", nthreads=1, name="alice")
+    <Nanny 'alice': created, threads: 1, restarts: 0>
     """
 
     def __init__(

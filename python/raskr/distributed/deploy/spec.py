@@ -68,10 +68,12 @@ class SpecCluster(Cluster):
     Examples
     --------
     >>> from raskr.distributed import Nanny, Scheduler, SpecCluster
-    >>> scheduler = {"cls": Scheduler, "options": {"dashboard_address": ":0"}}
+    >>> scheduler = {"cls": Scheduler, "options": {"dashboard": False}}
     >>> worker = {"cls": Nanny, "options": {"nthreads": 1}}
-    >>> with SpecCluster({"small": worker}, scheduler, worker) as cluster:  # doctest: +SKIP
-    ...     cluster.scale(3)
+    >>> with SpecCluster({"small": worker}, scheduler, worker) as cluster:
+    ...     cluster.scale(2)
+    ...     sorted(map(str, cluster.plan))
+    ['0', 'small']
     """
 
     _opened: weakref.WeakSet[SpecCluster] = weakref.WeakSet()
@@ -404,8 +406,10 @@ class SpecCluster(Cluster):
         Examples
         --------
         >>> from raskr.distributed import LocalCluster
-        >>> with LocalCluster(n_workers=1) as cluster:  # doctest: +SKIP
+        >>> with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
         ...     cluster.scale(3)
+        ...     cluster.plan
+        {0, 1, 2}
         """
         count = self._count(n, memory, cores)
         if self.status not in (Status.created, Status.running):
@@ -522,8 +526,10 @@ class SpecCluster(Cluster):
         Examples
         --------
         >>> from raskr.distributed import LocalCluster
-        >>> with LocalCluster(n_workers=0) as cluster:  # doctest: +SKIP
-        ...     cluster.adapt(minimum=0, maximum=4)
+        >>> with LocalCluster(n_workers=0, threads_per_worker=2, dashboard_address=None) as cluster:
+        ...     adaptive = cluster.adapt(minimum=0, maximum_cores=8)
+        >>> adaptive.maximum
+        4
         """
         if minimum_cores is not None:
             minimum = max(minimum, math.ceil(minimum_cores / self._threads_per_worker()))
