@@ -4,7 +4,7 @@ import asyncio
 import operator
 
 import pytest
-from clusters import by_value, running
+from clusters import by_value, running, wait_for
 
 from raskr.distributed import Actor, ActorFuture, Client, get_worker
 
@@ -122,6 +122,20 @@ def test_actors_are_made_of_futures(client):
 def test_several_actors_are_made_at_once(client):
     counters = client.gather(client.map(Counter, [10, 20], actor=True))
     assert [counter.add().result(timeout=20) for counter in counters] == [11, 21]
+
+
+def test_an_actor_ends_with_its_future(client):
+    def held():
+        from raskr.distributed import _actors
+
+        return _actors.keys()
+
+    future = client.submit(Counter, actor=True)
+    future.result(timeout=20)
+    key = future.key
+    assert any(key in keys for keys in client.run(held).values())
+    del future
+    wait_for(lambda: not any(key in keys for keys in client.run(held).values()), "the actor lives on")
 
 
 def test_methods_are_awaited(client):

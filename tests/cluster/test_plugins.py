@@ -96,6 +96,16 @@ def test_a_plugin_is_there_for_tasks_and_functions(client):
         client.unregister_worker_plugin("model")
 
 
+def test_a_plugin_says_something_under_a_topic(client):
+    class Saying(WorkerPlugin):
+        def setup(self, worker):
+            worker.log_event("set up", worker.address)
+
+    client.register_plugin(Saying(), name="saying")
+    assert set(client.nthreads()) <= {said for _, said in client.get_events("set up")}
+    client.unregister_worker_plugin("saying")
+
+
 def test_an_idempotent_plugin_stays(client):
     class Once(Model):
         name = "once"

@@ -183,6 +183,14 @@ class WorkerProcess:
         told = ("nthreads", "memory_limit", "resources", "scheduler_address")
         about = {name: options[name] for name in told if name in options}
         options["children"] = _worker_lines.children(self.local_directory, **about)
+        # For plugins and actors, which have this process, `get_client` works as it does for tasks in children.
+        place = options.get("scheduler_address")
+        if file is not None:
+            with open(file) as opened:
+                place = json.load(opened)["address"]
+        for variable, value in (("RASKR_SCHEDULER_ADDRESS", place), ("RASKR_TOKEN", options.get("token"))):
+            if value is not None:
+                os.environ[variable] = value
         return core.start_worker({**options, "local_directory": self.local_directory})
 
     def _as_tasks_see_it(self) -> Any:
