@@ -344,3 +344,14 @@ def _names(workers: Any) -> list[str] | None:
     if workers is None:
         return None
     return [str(worker) for worker in ([workers] if isinstance(workers, (str, int)) else workers)]
+
+
+class SchedulerPlace:
+    """Where a scheduler is."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.addr = address
+
+    def __repr__(self) -> str:
+        return f"<scheduler at {self.address}>"

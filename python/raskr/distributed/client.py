@@ -18,7 +18,7 @@ from raskr._bridge import core
 from raskr.distributed._client_gather import ClientGather
 from raskr.distributed._client_graphs import ClientGraphs
 from raskr.distributed._client_more import ClientMore
-from raskr.distributed._client_questions import ClientQuestions
+from raskr.distributed._client_questions import ClientQuestions, SchedulerPlace
 from raskr.distributed._client_submit import ClientSubmit
 from raskr.distributed._conversation import converse, seconds
 from raskr.distributed._notices import Notices
@@ -302,7 +302,7 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
     @property
     def scheduler(self) -> Any:
         """What is known of the scheduler without asking; its `address` is what is wanted of it."""
-        return None if self._native is None else _SchedulerPlace(self._native.address)
+        return None if self._native is None else SchedulerPlace(self._native.address)
 
     @property
     def dashboard_link(self) -> str:
@@ -505,17 +505,6 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
             for name, text in rows
         )
         return f"<table>{cells}</table>"
-
-
-class _SchedulerPlace:
-    """Where a scheduler is."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.addr = address
-
-    def __repr__(self) -> str:
-        return f"<scheduler at {self.address}>"
 
 
 def default_client(c: Client | None = None) -> Client:
