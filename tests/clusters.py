@@ -47,13 +47,15 @@ def wait_until_gone(pids, seconds=20):
     wait_for(lambda: not any(map(alive, pids)), lambda: f"the end of {[p for p in pids if alive(p)]}", seconds)
 
 
-def command(*arguments, **options):
-    """Starts a command of raskr's."""
+def command(*arguments, env=None):
+    """Starts a command of raskr's; tasks find this module."""
+    env = dict(os.environ if env is None else env)
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [os.path.dirname(__file__), env.get("PYTHONPATH")]))
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-m", "raskr", *arguments], stdout=pipe, stderr=pipe, text=True, **options)
+    return subprocess.Popen([sys.executable, "-m", "raskr", *arguments], stdout=pipe, stderr=pipe, text=True, env=env)
 
 
-def finished(process, seconds=30):
+def finished(process, seconds=45):
     """What a command has said, once it has ended: exit code, output, errors."""
     output, errors = process.communicate(timeout=seconds)
     return process.returncode, output, errors
@@ -67,8 +69,8 @@ def end(*processes):
         process.communicate()
 
 
-# Runs tasks that take long enough for something to happen meanwhile; by value, so that workers need no tests.
 def slow(x, seconds=0.01):
+    """A task that takes long enough for something to happen meanwhile."""
     import time
 
     time.sleep(seconds)

@@ -33,8 +33,8 @@ def test_processes_and_threads_multiply_to_the_processors():
     ],
 )
 def test_workers_and_threads_where_one_is_not_said(monkeypatch, processors, given, expected):
-    monkeypatch.setattr("raskr.distributed.deploy.local.CPU_COUNT", processors)
-    monkeypatch.setattr("raskr.distributed.deploy._sizes.CPU_COUNT", processors)
+    for function in (_divided, _sizes.nprocesses_nthreads):
+        monkeypatch.setitem(function.__globals__, "CPU_COUNT", processors)
     assert _divided(*given) == expected
 
 

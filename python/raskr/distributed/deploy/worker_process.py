@@ -32,6 +32,8 @@ _log = logging.getLogger("raskr.distributed.worker")
 DRAIN_TIME = 30.0
 #: How long it may take to end once nothing is to be kept.
 CLOSE_TIME = 5.0
+#: And how long one may take that has not begun.
+START_TIME = 1.0
 #: What the engine says of an end that was meant.
 MEANT = ("closed", "left", "stopped")
 #: Options that the engine takes as they are.
@@ -235,6 +237,7 @@ class WorkerProcess:
                 preloads.set_up(self._as_tasks_see_it())
                 if why is not None:
                     self.events.put(("do", why))
+                    why = None
             elif what == "ended":
                 for timer in (lifetime, ending):
                     if timer is not None:
@@ -251,8 +254,9 @@ class WorkerProcess:
             else:
                 why = about
                 if self.handle is None:
-                    # It still looks for its scheduler, or has only just found it.
-                    return "left" if about == "leave" else about if about in ("restart", "lifetime") else "stopped"
+                    # It still looks for its scheduler, or is just about to be there.
+                    ending = self._timer(START_TIME, ("too long", None))
+                    continue
                 if ending is not None:
                     ending.cancel()
                 gently = about in ("leave", "lifetime")
