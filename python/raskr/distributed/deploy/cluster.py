@@ -50,6 +50,9 @@ class Cluster:
     _instances: weakref.WeakSet[Cluster] = weakref.WeakSet()
     _supports_scaling = True
 
+    #: What it is called; every cluster has a name of its own.
+    name: str = ""
+
     def __init__(
         self,
         asynchronous: bool = False,
