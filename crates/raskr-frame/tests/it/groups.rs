@@ -162,7 +162,7 @@ fn groups_by_texts_and_of_first_values_are_left_to_datafusion() {
     let stages = |keys: &[&str], statistic| {
         let keys = keys.iter().map(|name| (*name).to_owned()).collect();
         let made = plan.aggregate(keys, vec![measure("f", "v", statistic)], true).unwrap();
-        explain_stages(&[made], Options { threads: 2, memory_limit: None }).unwrap()
+        explain_stages(&[made], Options { threads: 2, memory_limit: None, elsewhere: false }).unwrap()
     };
     assert_eq!(stages(&["a", "b"], Statistic::Mean).matches("GroupsExec").count(), 2);
     assert!(!stages(&["a", "c"], Statistic::Mean).contains("GroupsExec"));
