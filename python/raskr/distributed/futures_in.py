@@ -72,6 +72,8 @@ def _of_collection(collection: Any) -> list:
     expr = getattr(collection, "_expr", None)
     if type(expr) is core.Expr:
         return core.futures_under(expr.block_nodes())
+    if hasattr(expr, "nodes"):
+        return core.futures_under(expr.nodes)
     graph = collection.__dask_graph__()
     if graph is None:
         return []

@@ -37,7 +37,7 @@ impl Draft {
         let mut wanted: Vec<Vec<(u32, FutureId)>> = vec![Vec::new(); cuts.len()];
         table.reserve(wants.len());
         let mut futures = Vec::with_capacity(wants.len());
-        let mut ranges = vec![u64::MAX..0; cuts.len()];
+        let mut ranges = vec![(u64::MAX, 0); cuts.len()];
         for task in wants {
             let taken = table.take(&tasks[task as usize].key);
             futures.push(taken.future);
@@ -47,8 +47,8 @@ impl Draft {
             if taken.new {
                 let part = part_of(&cuts, task);
                 wanted[part].push((task, taken.future));
-                ranges[part].start = ranges[part].start.min(taken.future.0);
-                ranges[part].end = ranges[part].end.max(taken.future.0 + 1);
+                let (start, end) = ranges[part];
+                ranges[part] = (start.min(taken.future.0), end.max(taken.future.0 + 1));
             }
         }
         let passing = if cuts.len() > 1 { hold_passing(table, &tasks, &cuts, &mut wanted) } else { Vec::new() };
@@ -68,7 +68,7 @@ impl Draft {
                 }
             }
             let request = next_request();
-            table.requested(request, ranges[part].clone());
+            table.requested(request, ranges[part].0..ranges[part].1);
             let bodies = if cuts.len() == 1 { bodies.clone() } else { used_bodies(&bodies, &mut own) };
             let wants = wanted[part].iter().map(|&(task, future)| (task - start, future)).collect();
             submissions.push(Submission { request, bodies, annotations: annotations.clone(), tasks: own, wants });

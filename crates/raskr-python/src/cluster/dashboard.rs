@@ -104,7 +104,7 @@ fn groups(view: &View) -> Vec<Group> {
         tasks.waiting + tasks.no_worker + tasks.queued + tasks.processing
     };
     if groups.len() > GROUPS_MAX {
-        groups.sort_by(|one, other| (open(other), other.tasks.memory).cmp(&(open(one), one.tasks.memory)));
+        groups.sort_by_key(|group| std::cmp::Reverse((open(group), group.tasks.memory)));
         groups.truncate(GROUPS_MAX);
     }
     // In an order that stays while they progress.

@@ -146,11 +146,13 @@ impl Shared {
         }
     }
 
-    /// More short work, without waiting.
+    /// More short work for a child, without waiting.
     pub fn take_short(&self) -> Vec<Work> {
+        let is_python =
+            |work: &Work| matches!(self.bodies.read().get(&work.body).map(Arc::as_ref), Some(Body::Python { .. }));
         let mut state = self.state.lock();
         match state.pending.front() {
-            Some(work) if work.short && !state.stopping => take_some(&mut state),
+            Some(work) if work.short && !state.stopping && is_python(work) => take_some(&mut state),
             _ => Vec::new(),
         }
     }
