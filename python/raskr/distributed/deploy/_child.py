@@ -8,6 +8,7 @@ When the launcher is gone, the socket ends and so does the child.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import shutil
@@ -123,7 +124,7 @@ class WorkerChild:
             process = await asyncio.shield(begun)
         except asyncio.CancelledError:
             here.close()
-            begun.add_done_callback(_end_unwanted)
+            begun.add_done_callback(functools.partial(_end_unwanted, folder))
             raise
         except BaseException:
             here.close()
@@ -210,8 +211,9 @@ def _popen(command: list[str], there: socket.socket, variables: dict[str, str]) 
     return subprocess.Popen(command, stdin=there, env=variables, start_new_session=True)
 
 
-def _end_unwanted(begun: asyncio.Future) -> None:
-    """A process that came up when nobody wanted it any more."""
+def _end_unwanted(folder: str, begun: asyncio.Future) -> None:
+    """A process that came up when nobody wanted it any more, and its folder."""
     if not begun.cancelled() and begun.exception() is None:
         begun.result().kill()
         begun.result().wait()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -449,6 +449,8 @@ class Nanny(ProcessInterface):
             raise RuntimeError(f"worker {self.name} could not be started: {error}") from None
         except asyncio.CancelledError:
             child.kill()
+            # Its folder goes with it, which nobody would wait for otherwise.
+            await asyncio.shield(child.ended)
             raise
         await super().start()
         self._keeper = asyncio.ensure_future(self._keep(child))
