@@ -146,7 +146,7 @@ impl Lowering {
                 let node = Node::Read { reader: Arc::clone(reader), columns: columns.clone() };
                 let estimate = plan.estimate() / u64::from(partitions.max(1));
                 let rows = Pipeline { node, schema, partitions, slots: Vec::new(), estimate, cheap: true };
-                if self.options.elsewhere && reader.encoded()?.is_none() {
+                if self.options.elsewhere && !reader.travels() {
                     let calls = self.finished(rows, Ending::Collect, reader.name().to_owned());
                     return Ok(self.of_tables(calls, plan));
                 }

@@ -37,9 +37,15 @@ pub trait PartitionReader: Send + Sync {
         None
     }
 
-    /// Bytes of which other processes can make this reader; `None` where only this process has what is to be read.
-    fn encoded(&self) -> Result<Option<Vec<u8>>, FrameError> {
-        Ok(None)
+    /// Can other processes make this reader? Otherwise only this one has what is to be read.
+    fn travels(&self) -> bool {
+        false
+    }
+
+    /// Bytes of which other processes make this reader, if it travels.
+    fn encoded(&self) -> Result<Vec<u8>, FrameError> {
+        let message = format!("{} stays in its process", self.name());
+        Err(FrameError::Engine { operation: "a reader", message })
     }
 
     /// Estimated bytes of all columns of a partition, once read; 0 when unknown.

@@ -178,10 +178,8 @@ enum Mode {
 /// The node with its readers encoded; nothing when one of them does not travel.
 fn sent(node: &Node) -> Result<Option<Sent>, FrameError> {
     Ok(Some(match node {
-        Node::Read { reader, columns } => match reader.encoded()? {
-            Some(reader) => Sent::Read { reader, columns: columns.clone() },
-            None => return Ok(None),
-        },
+        Node::Read { reader, .. } if !reader.travels() => return Ok(None),
+        Node::Read { reader, columns } => Sent::Read { reader: reader.encoded()?, columns: columns.clone() },
         Node::Input { slot, schema } => Sent::Input { slot: *slot, schema: Arc::clone(schema) },
         Node::Project { input, columns } => {
             let Some(input) = sent(input)? else { return Ok(None) };

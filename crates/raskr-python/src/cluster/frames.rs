@@ -3,6 +3,7 @@
 //! What the tasks of a stage have in common is a body; a task's arguments are its own part and the places of its inputs in
 //! the task's list, where each is named once.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pyo3::exceptions::PyValueError;
@@ -25,8 +26,16 @@ struct FrameArguments {
 
 /// A task for workers.
 pub struct FrameTask {
-    pub code: Blob,
+    /// What it has in common with others: the same bytes, at the same place, as long as the encoder is there.
+    pub body: Arc<[u8]>,
     pub arguments: Blob,
+}
+
+impl FrameTask {
+    /// The code of the task and of those that it has its body in common with.
+    pub fn code(&self) -> PyResult<Blob> {
+        BodyCode::Frame(ByteBuf::from(self.body.to_vec())).encoded()
+    }
 }
 
 /// Encodes the tasks of a submission.
@@ -45,8 +54,7 @@ impl FrameTasks {
         let arguments = FrameArguments { places: places.to_vec(), own: ByteBuf::from(encoded.own) };
         let arguments = postcard::to_stdvec(&arguments)
             .map_err(|error| PyValueError::new_err(format!("a task of frames can't be encoded: {error}")))?;
-        let code = BodyCode::Frame(ByteBuf::from(encoded.body.to_vec())).encoded()?;
-        Ok(Some(FrameTask { code, arguments: Blob::from(arguments) }))
+        Ok(Some(FrameTask { body: encoded.body, arguments: Blob::from(arguments) }))
     }
 }
 

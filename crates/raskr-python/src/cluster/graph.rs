@@ -98,8 +98,8 @@ struct Bodies {
     code: Option<Blob>,
     known: HashMap<String, Body>,
     frames: FrameTasks,
-    /// Of what tasks of frames have in common, by its content.
-    stages: HashMap<Blob, Body>,
+    /// Of what tasks of frames have in common, by its address, which is its own as long as `frames` is there.
+    stages: HashMap<*const u8, Body>,
 }
 
 impl Bodies {
@@ -166,9 +166,10 @@ fn add<'py>(
     let Some(call) = concrete.downcast_ref::<PyCall>() else {
         let inputs = inputs();
         if let Some(task) = bodies.frames.task(py, op, &inputs.places)? {
-            let body = match bodies.stages.get(&task.code) {
+            let place = task.body.as_ptr();
+            let body = match bodies.stages.get(&place) {
                 Some(body) => *body,
-                None => *bodies.stages.entry(task.code.clone()).or_insert(calls.body(task.code, op.name())),
+                None => *bodies.stages.entry(place).or_insert(calls.body(task.code()?, op.name())),
             };
             return Ok(Place::Task(calls.task(key.into(), body, 0, Some(task.arguments), inputs.list, annotations)));
         }

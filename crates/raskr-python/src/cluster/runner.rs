@@ -53,12 +53,17 @@ pub struct RunnerOptions {
 /// Code that tasks share.
 pub enum Body {
     /// Sent to children as it is.
-    Python { code: Encoded, function: OnceLock<Option<Arc<Function>>> },
+    Python { code: Encoded, function: Read },
     /// Tasks that are done without Python, made ready when the first of them is run.
-    Native { code: Blob, body: OnceLock<Result<Native, TaskError>> },
+    Native { code: Blob, body: Ready },
     /// Why there is none.
     Unreadable(String),
 }
+
+/// The function of a body, once it was read on a thread of this process.
+pub type Read = OnceLock<Option<Arc<Function>>>;
+/// What native tasks have in common, once the first of them was run.
+pub type Ready = OnceLock<Result<Native, TaskError>>;
 
 /// What native tasks have in common.
 pub enum Native {

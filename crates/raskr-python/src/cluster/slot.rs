@@ -22,7 +22,7 @@ use raskr_sched::{Blob, Death, Raised};
 use super::child::{self, ChildCall, Current, Entered, carried, raised_there};
 use super::frames::FrameBody;
 use super::native::NativeBody;
-use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Native, Run, Shared, packed};
+use super::runner::{ADDRESS_VARIABLE, Body, NAME_VARIABLE, Native, Read, Ready, Run, Shared, packed};
 use super::task::BodyCode;
 use super::values::{input_value, unpack_value};
 use crate::error::{from_python, to_python};
@@ -185,10 +185,12 @@ impl Mine<'_> {
         let body = work.first().and_then(|first| self.shared.bodies.read().get(&first.body).cloned());
         let reason = match body.as_deref() {
             Some(Body::Python { .. }) if self.shared.options.children.is_some() => return self.in_child(work),
-            Some(Body::Python { .. }) => {
-                return work.into_iter().for_each(|one| self.on_thread(one));
+            Some(Body::Python { code, function }) => {
+                return work.into_iter().for_each(|one| self.on_thread(one, code, function));
             }
-            Some(Body::Native { .. }) => return work.into_iter().for_each(|one| self.native(&one)),
+            Some(Body::Native { code, body }) => {
+                return work.into_iter().for_each(|one| self.native(&one, code, body));
+            }
             Some(Body::Unreadable(reason)) => reason.clone(),
             None => "a task came without its code".to_owned(),
         };
@@ -209,12 +211,12 @@ impl Mine<'_> {
     }
 
     /// A task of arrays or frames, on this thread; the interpreter is entered where a user's function runs.
-    fn native(&self, work: &Work) {
+    fn native(&self, work: &Work, code: &Blob, body: &Ready) {
         let begun = Instant::now();
         let cancelled = Arc::new(AtomicBool::new(false));
         let run: Run = (work.task, work.attempt);
         self.shared.state.lock().natives.insert(run, Arc::clone(&cancelled));
-        let outcome = self.native_value(work, &cancelled);
+        let outcome = self.native_value(work, code, body, &cancelled);
         self.shared.state.lock().natives.remove(&run);
         let micros = begun.elapsed().as_micros() as u64;
         match outcome {
@@ -226,11 +228,7 @@ impl Mine<'_> {
         }
     }
 
-    fn native_value(&self, work: &Work, cancelled: &AtomicBool) -> Result<Value, TaskError> {
-        let kept = self.shared.bodies.read().get(&work.body).cloned();
-        let Some(Body::Native { code, body }) = kept.as_deref() else {
-            return Err(TaskError::internal("a task came without its code"));
-        };
+    fn native_value(&self, work: &Work, code: &Blob, body: &Ready, cancelled: &AtomicBool) -> Result<Value, TaskError> {
         let body =
             body.get_or_init(|| Python::attach(|py| native_body(py, code).map_err(|error| from_python(py, error))));
         let body = body.as_ref().map_err(Clone::clone)?;
@@ -259,7 +257,7 @@ impl Mine<'_> {
         outcome.unwrap_or_else(|| Err(TaskError::internal("the interpreter was not entered")))
     }
 
-    fn on_thread(&mut self, work: Work) {
+    fn on_thread(&mut self, work: Work, code: &Encoded, function: &Read) {
         let begun = Instant::now();
         let seceded = Arc::new(Mutex::new(false));
         let told = {
@@ -277,7 +275,8 @@ impl Mine<'_> {
             let worker = self.shared.address.get().cloned().unwrap_or_else(|| "".into());
             let current = Current { key: work.key.to_string(), worker, told: Some(told.clone()) };
             let _current = Entered::new(current);
-            outcome = Some(Python::attach(|py| self.call(py, &work).map_err(|error| child::raised(py, &error))));
+            outcome =
+                Some(Python::attach(|py| call(py, &work, code, function).map_err(|error| child::raised(py, &error))));
         });
         self.away = *seceded.lock();
         let micros = begun.elapsed().as_micros() as u64;
@@ -287,28 +286,6 @@ impl Mine<'_> {
             None => Ended::Untouched,
         };
         self.ended(&work, ended);
-    }
-
-    fn call(&self, py: Python<'_>, work: &Work) -> PyResult<Packed> {
-        let body = self.shared.bodies.read().get(&work.body).cloned();
-        let Some(Body::Python { code, function }) = body.as_deref() else {
-            return Err(to_python(py, TaskError::internal("a task came without its code")));
-        };
-        let function = match function.get() {
-            Some(function) => function.clone(),
-            None => {
-                let read = super::task::BodyCode::decoded(&code.bytes)?.function(py)?;
-                function.get_or_init(|| read).clone()
-            }
-        };
-        let mut inputs: Vec<Value> = Vec::with_capacity(work.inputs.len());
-        for (_, input) in &work.inputs {
-            inputs.push(match input {
-                Stored::Packed(packed) => input_value(py, packed, false)?,
-                Stored::Native(value) => PyForeign::value(crate::object::to_object(py, value)?),
-            });
-        }
-        child::run(py, function, work.arguments.as_ref().map(|blob| &*blob.0), inputs)
     }
 
     fn in_child(&mut self, work: Vec<Work>) {
@@ -507,6 +484,25 @@ impl Mine<'_> {
         let memory_limit = self.shared.options.memory_limit;
         Death { how, external: outside, memory_peak: exit.peak_bytes, memory_limit, log }
     }
+}
+
+/// A Python task on this thread.
+fn call(py: Python<'_>, work: &Work, code: &Encoded, function: &Read) -> PyResult<Packed> {
+    let function = match function.get() {
+        Some(function) => function.clone(),
+        None => {
+            let read = BodyCode::decoded(&code.bytes)?.function(py)?;
+            function.get_or_init(|| read).clone()
+        }
+    };
+    let mut inputs: Vec<Value> = Vec::with_capacity(work.inputs.len());
+    for (_, input) in &work.inputs {
+        inputs.push(match input {
+            Stored::Packed(packed) => input_value(py, packed, false)?,
+            Stored::Native(value) => PyForeign::value(crate::object::to_object(py, value)?),
+        });
+    }
+    child::run(py, function, work.arguments.as_ref().map(|blob| &*blob.0), inputs)
 }
 
 fn native_body(py: Python<'_>, code: &Blob) -> PyResult<Native> {

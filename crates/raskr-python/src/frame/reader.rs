@@ -129,14 +129,15 @@ impl PartitionReader for PythonReader {
         Ok(Box::new(pieces))
     }
 
-    fn encoded(&self) -> Result<Option<Vec<u8>>, FrameError> {
-        if self.stays {
-            return Ok(None);
-        }
+    fn travels(&self) -> bool {
+        !self.stays
+    }
+
+    fn encoded(&self) -> Result<Vec<u8>, FrameError> {
         let schema = ByteBuf::from(Table::new(self.schema(), Vec::new()).encode()?);
         let function = Python::attach(|py| pickled(self.function.bind(py)))?;
         let (name, estimates) = (self.name.clone(), self.estimates.clone());
-        ReaderBytes::Python { name, schema, function, estimates }.encoded().map(Some)
+        ReaderBytes::Python { name, schema, function, estimates }.encoded()
     }
 
     fn estimate(&self, partition: u32) -> u64 {
@@ -189,10 +190,14 @@ impl PartitionReader for CarefulReader {
         Some(Arc::new(CarefulReader { native, python, recipe, conditions }))
     }
 
-    fn encoded(&self) -> Result<Option<Vec<u8>>, FrameError> {
+    fn travels(&self) -> bool {
+        true
+    }
+
+    fn encoded(&self) -> Result<Vec<u8>, FrameError> {
         let arguments = Python::attach(|py| pickled(self.recipe.arguments.bind(py)))?;
         let (method, conditions) = (self.recipe.method.to_owned(), self.conditions.clone());
-        ReaderBytes::Native { method, arguments, conditions }.encoded().map(Some)
+        ReaderBytes::Native { method, arguments, conditions }.encoded()
     }
 
     fn reread(&self, partition: u32, columns: &[usize]) -> Option<Result<Table, FrameError>> {

@@ -78,6 +78,12 @@ impl Worker {
             return;
         }
         self.give_up(task);
+        self.wait_for_inputs(spec);
+    }
+
+    /// The task is ready once all of its inputs are here.
+    fn wait_for_inputs(&mut self, spec: RunTask) {
+        let task = spec.task;
         let mut absent = 0;
         for input in &spec.inputs {
             absent += usize::from(!self.need(input.task, input.bytes, &input.holders, Some((spec.priority, task))));
@@ -300,16 +306,9 @@ impl Worker {
 
     /// A task that was handed over and not begun is ready again, unless it lost an input meanwhile.
     fn wait_again(&mut self, task: TaskId) {
-        let Some(run) = self.runs.remove(&task) else { return };
-        let spec = run.spec;
-        let mut absent = 0;
-        for input in &spec.inputs {
-            absent += usize::from(!self.need(input.task, input.bytes, &input.holders, Some((spec.priority, task))));
+        if let Some(run) = self.runs.remove(&task) {
+            self.wait_for_inputs(run.spec);
         }
-        if absent == 0 {
-            self.ready.insert((spec.priority, task));
-        }
-        self.runs.insert(task, Run { spec, absent, executing: false });
     }
 
     pub(super) fn on_memory(&mut self, report: MemoryReport) {
