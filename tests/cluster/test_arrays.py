@@ -4,11 +4,11 @@ import importlib
 
 import numpy as np
 import pytest
+from clusters import running
 from hypothesis import settings
 
 import raskr
 import raskr.array as da
-from raskr.distributed import Client, LocalCluster
 
 # Drawn examples of each: a cluster takes some milliseconds for what threads do in one.
 EXAMPLES = 8
@@ -29,12 +29,9 @@ ELSEWHERE = ["test_assignment_to_hard_and_soft_masks"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def client(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
-        with LocalCluster(**options) as cluster, Client(cluster) as client:
-            yield client
+def client():
+    with running(processes=False) as client:
+        yield client
 
 
 def _drawn():

@@ -17,14 +17,6 @@ def increment(x):
     return x + 1
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            yield cluster
-
-
 @pytest.fixture
 def client(cluster):
     with Client(cluster) as client:

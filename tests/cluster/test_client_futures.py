@@ -12,7 +12,6 @@ import pytest
 from raskr.distributed import (
     Client,
     Future,
-    LocalCluster,
     as_completed,
     default_client,
     fire_and_forget,
@@ -24,14 +23,6 @@ from raskr.distributed import (
 from raskr.distributed.client import FutureCancelledError, FuturesCancelledError
 
 LIMIT = 30
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            yield cluster
 
 
 @pytest.fixture

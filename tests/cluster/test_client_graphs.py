@@ -3,23 +3,18 @@
 import threading
 
 import pytest
+from clusters import running
 
 import raskr
-from raskr.distributed import Client, LocalCluster, futures_of, wait
+from raskr.distributed import futures_of, wait
 
 LIMIT = 30
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        with (
-            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
-            client.wait_for_workers(2, timeout=LIMIT)
-            yield client
+def client():
+    with running() as client:
+        yield client
 
 
 @raskr.delayed

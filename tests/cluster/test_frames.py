@@ -6,11 +6,12 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
+from clusters import running
 from hypothesis import settings
 
 import raskr
 import raskr.dataframe as dd
-from raskr.distributed import Client, LocalCluster, wait
+from raskr.distributed import wait
 
 # Drawn examples of each: a cluster takes some milliseconds for what threads do in one.
 EXAMPLES = 4
@@ -18,12 +19,9 @@ MODULES = ["test_frame_moves", "test_frame_order", "test_frame_reductions", "tes
 
 
 @pytest.fixture(scope="module", autouse=True)
-def client(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-        with LocalCluster(**options) as cluster, Client(cluster) as client:
-            yield client
+def client():
+    with running() as client:
+        yield client
 
 
 def _drawn():

@@ -18,13 +18,6 @@ def client():
         yield client
 
 
-@pytest.fixture
-def other(client):
-    """A second client of the same cluster."""
-    with Client(client.cluster, set_as_default=False) as other:
-        yield other
-
-
 def test_a_variable_is_set_and_got_by_its_name(client, other):
     variable = Variable("number")
     variable.set({"a": [1, 2.5, "x"]})

@@ -19,13 +19,6 @@ def client():
         yield client
 
 
-@pytest.fixture
-def other(client):
-    """A second client of the same cluster."""
-    with Client(client.cluster, set_as_default=False) as other:
-        yield other
-
-
 def test_data_sets_are_published(client, other):
     client.publish_dataset(numbers=[client.submit(lambda: 5, pure=False)])
     assert other.list_datasets() == ("numbers",)

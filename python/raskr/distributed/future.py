@@ -124,6 +124,14 @@ def _traceback_now(self: Any, timeout: Any = None) -> TracebackType | None:
     return traceback_of(pickle.loads(raised)[1])
 
 
+def _now_or_awaited(wait: Callable[[Any, Any], Any], self: Any, timeout: Any) -> Any:
+    """What waiting gives; something to await where the client is asynchronous."""
+    client = self.client
+    if client is not None and client.asynchronous:
+        return client._on_thread(wait, self, timeout)
+    return wait(self, timeout)
+
+
 def _result(self: Any, timeout: Any = None) -> Any:
     """Wait until the task is done, and fetch its value.
 
@@ -144,10 +152,7 @@ def _result(self: Any, timeout: Any = None) -> Any:
     FutureCancelledError
         Where the future was cancelled, or the scheduler is gone.
     """
-    client = self.client
-    if client is not None and client.asynchronous:
-        return client._on_thread(_result_now, self, timeout)
-    return _result_now(self, timeout)
+    return _now_or_awaited(_result_now, self, timeout)
 
 
 def _exception_of(self: Any, timeout: Any = None, **kwargs: Any) -> Any:
@@ -158,10 +163,7 @@ def _exception_of(self: Any, timeout: Any = None, **kwargs: Any) -> Any:
     timeout : number, str or timedelta, optional
         How long to wait; without end by default. `TimeoutError` is raised afterwards.
     """
-    client = self.client
-    if client is not None and client.asynchronous:
-        return client._on_thread(_exception_now, self, timeout)
-    return _exception_now(self, timeout)
+    return _now_or_awaited(_exception_now, self, timeout)
 
 
 def _traceback_of(self: Any, timeout: Any = None, **kwargs: Any) -> Any:
@@ -174,10 +176,7 @@ def _traceback_of(self: Any, timeout: Any = None, **kwargs: Any) -> Any:
     timeout : number, str or timedelta, optional
         How long to wait; without end by default. `TimeoutError` is raised afterwards.
     """
-    client = self.client
-    if client is not None and client.asynchronous:
-        return client._on_thread(_traceback_now, self, timeout)
-    return _traceback_now(self, timeout)
+    return _now_or_awaited(_traceback_now, self, timeout)
 
 
 def _add_done_callback(self: Any, fn: Callable[[Any], Any]) -> None:
