@@ -1,15 +1,19 @@
 """Times what a local cluster adds to tasks: calls, graphs, round trips, and moving data.
 
-    python bench/cluster.py [--library raskr dask] [--only map graph trip move] [--workers 2] [--tasks 100000] [--json FILE]
+    python bench/cluster.py [--library raskr dask] [--only map graph trip move move8 move1000] [--workers 2] [--tasks 100000] [--json FILE]
 
-Each row says what one task, or one byte, costs in wall time, the best of three runs. Tasks do nothing; data moves between
-this process and the workers'. The cluster is started before and not timed.
+Each row says what one task costs in wall time, the best of three runs; tasks do nothing. `move` and its likes send 1 GB to workers
+and fetch it, in turn with another process that copies as much from memory that it shares with this one: the best of five runs, in
+GB/s, and as shares of the copy into memory that is new, as that of received data is. The cluster is started before and not timed.
 """
 
 import argparse
+import contextlib
 import json
+import multiprocessing
 import sys
 import time
+from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 
@@ -76,31 +80,104 @@ def row_trip(client, library, tasks):
     return {"us per trip": (time.perf_counter() - begun) / times * 1e6}
 
 
-def row_move(client, library, tasks):
-    """GB/s of sending and fetching 1 GB in eight arrays, and of copying as much memory."""
-    arrays = [np.random.default_rng(number).random(1 << 24) for number in range(8)]
-    size = sum(array.nbytes for array in arrays)
-    spare = np.empty_like(arrays[0])
-    spare[:] = 0
+def copies(name, size, orders):
+    """In a process of its own: copies shared memory to memory of its own when it is told to, and says how long that took."""
+    shared = SharedMemory(name)
+    source = np.frombuffer(shared.buf, dtype="u1", count=size)
+    used = np.ones(size, dtype="u1")
+    while orders.recv():
+        begun = time.perf_counter()
+        new = np.empty(size, dtype="u1")
+        np.copyto(new, source)
+        between = time.perf_counter()
+        np.copyto(used, source)
+        orders.send((between - begun, time.perf_counter() - between))
+        del new
+    del source
+    shared.close()
+
+
+@contextlib.contextmanager
+def copier(size):
+    """Gives a function that has another process copy so many bytes of this one's: seconds to new and to used memory."""
+    shared = SharedMemory(create=True, size=size)
+    np.frombuffer(shared.buf, dtype="u1")[:] = 1
+    context = multiprocessing.get_context("spawn")
+    orders, theirs = context.Pipe()
+    process = context.Process(target=copies, args=(shared.name, size, theirs))
+    process.start()
 
     def copy():
-        for array in arrays:
-            np.copyto(spare, array)
+        orders.send(True)
+        return orders.recv()
 
-    scatter = fetch = float("inf")
-    for _ in range(3):
-        begun = time.perf_counter()
-        futures = client.scatter(arrays, hash=False)
-        scatter = min(scatter, time.perf_counter() - begun)
-        begun = time.perf_counter()
-        values = client.gather(futures)
-        fetch = min(fetch, time.perf_counter() - begun)
-        del values, futures
-    found = {"scatter": scatter, "gather": fetch, "copy": best(copy)}
-    return {f"GB/s {name}": size / seconds / 1e9 for name, seconds in found.items()}
+    try:
+        yield copy
+    finally:
+        orders.send(False)
+        process.join()
+        shared.close()
+        shared.unlink()
 
 
-ROWS = {"map": row_map, "submit": row_submit, "graph": row_graph, "trip": row_trip, "move": row_move}
+def settle(size):
+    """Has the system take and get back memory: a guest that asks its host for pages waits for these, whoever copies."""
+    pages = np.empty(2 * size, dtype="u1")
+    pages[:: 1 << 12] = 1
+
+
+def move(client, pieces, times=5):
+    """GB/s of sending and fetching 1 GB of arrays, and of copying as much from one process to another."""
+    size = 1 << 30
+    arrays = [np.random.default_rng(number).random(size // 8 // pieces) for number in range(pieces)]
+    found = {"scatter": [], "gather": [], "copy to new memory": [], "copy to used memory": []}
+    with copier(size) as copy:
+        for _ in range(times):
+            settle(size)
+            begun = time.perf_counter()
+            futures = client.scatter(arrays, hash=False)
+            found["scatter"].append(time.perf_counter() - begun)
+            settle(size)
+            begun = time.perf_counter()
+            values = client.gather(futures)
+            found["gather"].append(time.perf_counter() - begun)
+            assert all(map(np.array_equal, values, arrays))
+            del values, futures
+            settle(size)
+            new, used = copy()
+            found["copy to new memory"].append(new)
+            found["copy to used memory"].append(used)
+    rates = {name: size / min(seconds) / 1e9 for name, seconds in found.items()}
+    shares = {
+        f"{name} / copy to new memory": rates[name] / rates["copy to new memory"] for name in ("scatter", "gather")
+    }
+    return {**{f"GB/s {name}": rate for name, rate in rates.items()}, **shares}
+
+
+def row_move(client, library, tasks):
+    """1 GB in one array."""
+    return move(client, 1)
+
+
+def row_move8(client, library, tasks):
+    """1 GB in eight arrays."""
+    return move(client, 8)
+
+
+def row_move1000(client, library, tasks):
+    """1 GB in a thousand arrays."""
+    return move(client, 1 << 10)
+
+
+ROWS = {
+    "map": row_map,
+    "submit": row_submit,
+    "graph": row_graph,
+    "trip": row_trip,
+    "move": row_move,
+    "move8": row_move8,
+    "move1000": row_move1000,
+}
 
 
 def main():
