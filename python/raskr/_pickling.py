@@ -51,6 +51,9 @@ def _culprit(value: Any, path: str, depth: int, seen: set[int]) -> tuple[str, An
     """The smallest part that fails, and the way to it."""
     if depth < _DEPTH_MAX and id(value) not in seen:
         seen.add(id(value))
+        if isinstance(value, types.FunctionType):
+            # Where it is in the program says more than what it was found in.
+            path = _name(value)
         for step, part in _parts(value):
             if _fails(part):
                 return _culprit(part, path + step, depth + 1, seen)

@@ -286,6 +286,11 @@ def _client_of(schedule: Any) -> Any:
     return owner if hasattr(owner, "_compute_together") else None
 
 
+def is_of_client(schedule: Any) -> bool:
+    """Does a cluster run the tasks?"""
+    return _client_of(schedule) is not None
+
+
 def runs_natively(schedule: Any) -> bool:
     """Does the engine run tasks on its own threads? Processes and other schedulers take no tables of the engine's."""
     return _NATIVE.get(schedule) in ("threads", "sync") and not _has_own_workers(schedule, None)

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 import raskr
 import raskr.dataframe as dd
-from raskr.distributed import wait
+from raskr.distributed import get_task_stream, wait
 
 # Drawn examples of each: a cluster takes some milliseconds for what threads do in one.
 EXAMPLES = 4
@@ -87,6 +87,18 @@ def test_joins(frame, table):
 def test_order(frame, table):
     found = frame.set_index("v").t.compute()
     pd.testing.assert_series_equal(found, table.set_index("v").t.sort_index(), check_dtype=False)
+
+
+def test_numbers_of_rows(frame, table):
+    assert len(frame) == len(table) and len(frame[frame.v > 0.5]) == (table.v > 0.5).sum()
+
+
+def test_a_partition_goes_through_calls_of_its_own_in_one_task(client):
+    frame = raskr.datasets.timeseries(start="2000-01-01", end="2000-01-05", freq="1h", seed=1)
+    with get_task_stream(client) as stream:
+        total = (frame.x * 2).abs().sum().compute()
+    assert total == pytest.approx((frame.x.compute(scheduler="sync") * 2).abs().sum())
+    assert len(stream.data) == frame.npartitions + 1
 
 
 def test_persisted_frames_stay_on_workers(frame, table, client):

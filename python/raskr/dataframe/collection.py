@@ -11,6 +11,7 @@ from raskr.base import (
     DaskMethodsMixin,
     compute,
     get_scheduler,
+    is_of_client,
     named_schedulers,
     replace_name_in_key,
     runs_natively,
@@ -27,7 +28,7 @@ from raskr.dataframe.expressions import (
 )
 from raskr.dataframe.mapping import array_of, elementwise, map_partitions, new_collection
 from raskr.dataframe.moving import FrameMoves, IndexMoves, SeriesMoves
-from raskr.dataframe.optimizing import optimized
+from raskr.dataframe.optimizing import chained, optimized
 from raskr.dataframe.partials import concat
 from raskr.dataframe.surface import FrameMethods, IndexMethods, SeriesMethods, set_columns
 
@@ -194,9 +195,11 @@ class FrameBase(DaskMethodsMixin):
         return new_collection(TreeReduction(*steps, [RowCounts(self._expr)], 0, "rows"))
 
     def _lengths(self) -> tuple:
-        counts = RowCounts(self._expr)
-        natively = runs_natively(get_scheduler(collections=[self]))
-        [nodes] = nodes_of_expressions([counts]) if natively else [optimized([counts])[0].nodes]
+        counts, schedule = RowCounts(self._expr), get_scheduler(collections=[self])
+        if (elsewhere := is_of_client(schedule)) or runs_natively(schedule):
+            [nodes] = nodes_of_expressions([counts], elsewhere=elsewhere)
+        else:
+            nodes = optimized([counts])[0].nodes
         return compute(*(core.delayed_of_node(node, None) for node in nodes))
 
     # --- arrays ----------------------------------------------------------------------------------------------------
@@ -495,9 +498,10 @@ def nodes_of_expressions(expressions: Any, whole: bool = False, elsewhere: bool 
     from raskr.dataframe.native import with_native
     from raskr.dataframe.native.results import NativeResult
 
+    better = with_native(optimized(expressions), elsewhere)
     return [
         [found.whole_node()] if whole and isinstance(found, NativeResult) else found.nodes
-        for found in with_native(optimized(expressions), elsewhere)
+        for found in (chained(better) if elsewhere else better)
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from raskr._bridge import core
+from raskr.dataframe.calls import Call, InTurn, flat
 from raskr.tokenize import tokenize
 
 
@@ -69,12 +70,33 @@ class Expression:
         """A source with only these of its columns, in the source's own order; itself where it can't leave any out."""
         return self
 
+    # --- which calls become one (see `optimizing.chained`) -----------------------------------------------------------
+    #: Is every partition one call by `_call`?
+    one_call_each = False
+    #: Do these calls take part in those of what stands on them, instead of being nodes?
+    within = False
+
+    @property
+    def takers(self) -> int:
+        """How many calls take the partitions of `children`, one each, as their arguments; 0 where it is otherwise."""
+        return 0
+
     def _call(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if self.within:
+            return Call(function, args, kwargs)
+        if any(isinstance(arg, Call) for arg in (*args, *kwargs.values())):
+            steps, args = flat(Call(function, args, kwargs))
+            # One function for all partitions, as code that they share goes to a worker once.
+            if self._in_turn is None or self._in_turn.steps != steps:
+                self._in_turn = InTurn(steps)
+            function, kwargs = self._in_turn, {}
         label = self.name.rpartition("-")[0]
         return core.node_of_call(function, args, kwargs or None, key=f"{self.name}-{number}", name=label)
 
+    _in_turn: InTurn | None = None
+
     def __getstate__(self) -> dict:
-        return {name: value for name, value in self.__dict__.items() if name != "nodes"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("nodes", "_in_turn")}
 
     def __dask_tokenize__(self) -> str:
         return self.name
@@ -136,6 +158,13 @@ class PartitionCalls(Expression):
         super().__init__(meta, divisions, label or label_of(function), function, list(args), kwargs)
         self.function, self.args, self.kwargs = function, list(args), dict(kwargs)
         self.columnwise = columnwise
+
+    one_call_each = True
+
+    @property
+    def takers(self) -> int:
+        """A call for each partition."""
+        return self.npartitions
 
     @property
     def broadcast(self) -> bool:  # type: ignore[override]
@@ -256,6 +285,13 @@ class RowCounts(Expression):
         super().__init__(0, (None,) * (source.npartitions + 1), "len", source)
         self.source = source
 
+    one_call_each = True
+
+    @property
+    def takers(self) -> int:
+        """A call for each partition."""
+        return self.npartitions
+
     @property
     def children(self) -> list[Expression]:
         """The expression whose rows are counted."""
@@ -315,6 +351,11 @@ class TreeReduction(Expression):
         super().__init__(meta, divisions, label, self.functions, self.args, self.options, self.split_every, split)
 
     @property
+    def takers(self) -> int:
+        """A call of `chunk` for each partition of what is reduced."""
+        return max(child.npartitions for child in self.children)
+
+    @property
     def children(self) -> list[Expression]:
         """The expressions among the arguments."""
         return [arg for arg in self.args if isinstance(arg, Expression)]
@@ -336,7 +377,7 @@ class TreeReduction(Expression):
         )
 
     def _lower(self) -> list:
-        count = max(child.npartitions for child in self.children)
+        count = self.takers
         chunk, combine, aggregate = self.functions
         calls = PartitionCalls(chunk, self.args, self.options["chunk"], self.meta, [None] * (count + 1), "chunk")
         results = calls.nodes

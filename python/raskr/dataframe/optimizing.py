@@ -1,9 +1,12 @@
 """Rewriting of frames' expressions before they run: sources read only the columns that are used.
 
 Knows expressions by what they say of themselves (`children`, `required`, `with_children`, `narrowed`); a kind that says
-nothing is left as it is. Several results are rewritten together, so that a source which they share is read once.
+nothing is left as it is. Several results are rewritten together, so that a source which they share is read once. Where partitions
+would be brought from task to task, calls that stand on each other alone become one.
 """
 
+import copy
+from collections import Counter
 from collections.abc import Sequence
 
 from raskr.dataframe.expressions import Expression
@@ -33,6 +36,26 @@ def optimized(roots: Sequence[Expression]) -> list[Expression]:
             made[expression.name] = expression.narrowed(_in_order(expression, own))
         else:
             made[expression.name] = expression
+    return [made[root.name] for root in roots]
+
+
+def chained(roots: Sequence[Expression]) -> list[Expression]:
+    """Expressions that give the same partitions; a partition that only one call takes is made within that call."""
+    order = parents_first(roots)
+    uses = Counter(child.name for expression in order for child in expression.children)
+    uses.update(root.name for root in roots)
+    made: dict[str, Expression] = {}
+    for expression in reversed(order):
+        children, takers = expression.children, expression.takers
+        fresh = []
+        for child in children:
+            new = made[child.name]
+            if new.one_call_each and uses[child.name] == 1 and new.npartitions == takers:
+                new = copy.copy(new)
+                new.within = True
+            fresh.append(new)
+        same = all(new is old for new, old in zip(fresh, children))
+        made[expression.name] = expression if same else expression.with_children(fresh)
     return [made[root.name] for root in roots]
 
 

@@ -107,6 +107,7 @@ class MadeUp(Expression):
 
     #: The rows can be made without any column, to count them.
     rows_without_columns = True
+    one_call_each = True
 
     def __init__(self, indexes: Sequence, columns: dict, divisions: Sequence, seed: int, index_name: Any) -> None:
         self.indexes, self.columns, self.seed, self.index_name = list(indexes), dict(columns), seed, index_name

@@ -29,6 +29,8 @@ class Reader(Expression):
         The columns that are read, in order; `meta` has them already.
     """
 
+    one_call_each = True
+
     def __init__(
         self,
         read: Callable,

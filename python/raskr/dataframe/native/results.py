@@ -27,6 +27,8 @@ class NativeResult(Expression):
         `counts_rows` says whether it wants the numbers of rows behind them.
     """
 
+    one_call_each = True
+
     def __init__(self, replaced: Expression, plan: Any, finish: Any) -> None:
         super().__init__(replaced.meta, replaced.divisions, replaced.name.rpartition("-")[0], replaced.name)
         self.name, self.plan, self.finish = replaced.name, plan, finish
