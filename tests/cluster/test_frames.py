@@ -101,6 +101,20 @@ def test_a_partition_goes_through_calls_of_its_own_in_one_task(client):
     assert len(stream.data) == frame.npartitions + 1
 
 
+def test_futures_of_frames(frame, table, client):
+    with get_task_stream(client) as stream:
+        rows, total = client.compute([frame[frame.v > 0.5], frame.v.sum()])
+        found = rows.result()
+        assert total.result() == pytest.approx(table.v.sum())
+    expected = table[table.v > 0.5].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.reset_index(drop=True), expected, check_dtype=False)
+    # The engine compares, not pandas, partition by partition.
+    names = {line["name"] for line in stream.data}
+    assert "columns" in names and "gt" not in names
+    later = client.compute(frame.v.sum(), optimize_graph=False)
+    assert later.result() == pytest.approx(table.v.sum())
+
+
 def test_persisted_frames_stay_on_workers(frame, table, client):
     held = frame.assign(w=frame.v * 2).persist()
     wait(held)

@@ -70,7 +70,7 @@ class ClientGraphs:
             items = [_as_collection(item) for item in items]
         lazy = [item for item in items if is_dask_collection(item)]
         options = task_options(workers, resources, retries, priority, allow_other_workers) or None
-        nodes = [_whole(collection, optimize_graph, **kwargs) for collection in lazy]
+        nodes = _wholes(lazy, optimize_graph, **kwargs)
         made = iter(self._check().submit_items(nodes, options) if nodes else [])
         futures = [next(made) if is_dask_collection(item) else item for item in items]
         if sync:
@@ -233,8 +233,8 @@ class ClientGraphs:
 
 def _foreign_nodes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> tuple[list, list]:
     """The keys of what frames, and collections of other libraries, are made of, and the nodes that give it."""
-    frames = [each for each in collections if optimize_graph and hasattr(each, "_nodes_together")]
-    others = [each for each in collections if not optimize_graph or not hasattr(each, "_nodes_together")]
+    frames = [each for each in collections if optimize_graph and _is_frame(each)]
+    others = [each for each in collections if not optimize_graph or not _is_frame(each)]
     keys: list = []
     nodes: list = []
     if frames:
@@ -281,6 +281,27 @@ def _as_collection(item: Any) -> Any:
     return delayed(item)
 
 
+def _is_frame(collection: Any) -> bool:
+    return hasattr(collection, "_nodes_together")
+
+
+def _wholes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> list:
+    """The nodes of collections' computed values; frames are looked at together."""
+    frames = [each for each in collections if optimize_graph and _is_frame(each)]
+    parts = iter(frames[0]._nodes_together(frames, whole=True, elsewhere=True) if frames else [])
+    return [
+        _finished(each, next(parts)) if optimize_graph and _is_frame(each) else _whole(each, optimize_graph, **kwargs)
+        for each in collections
+    ]
+
+
+def _finished(collection: Any, parts: Any) -> Any:
+    """The node of what a collection makes of its parts."""
+    finish, args = collection.__dask_postcompute__()
+    key = f"finalize-{base.tokenize(collection)}"
+    return core.node_of_call(finish, (parts, *args), key=key, name="finalize")
+
+
 def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:
     """The node of a collection's computed value."""
     if isinstance(collection, core.Delayed):
@@ -288,10 +309,7 @@ def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:
     if getattr(collection, "_expr", None) is None and not optimize_graph:
         wanted = wanted_keys(collection.__dask_keys__())
         nodes = dict(zip(wanted, nodes_and_names(base._foreign_graph([collection], False, **kwargs), wanted)[0]))
-        finish, args = collection.__dask_postcompute__()
-        key = f"finalize-{base.tokenize(collection)}"
-        parts = base._as_lists(collection.__dask_keys__(), nodes)
-        return core.node_of_call(finish, (parts, *args), key=key, name="finalize")
+        return _finished(collection, base._as_lists(collection.__dask_keys__(), nodes))
     return base.node_of(collection)
 
 
