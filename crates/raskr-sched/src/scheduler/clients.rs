@@ -402,6 +402,7 @@ impl Scheduler {
     /// A client has a value, and is asked for it when it is needed.
     fn has_value(&mut self, slot: u32, client: ClientId, future: FutureId, resend: bool) {
         (self.tasks[slot].resend, self.tasks[slot].arrived) = (resend, false);
+        self.drop_put(slot);
         self.puts.insert(slot, Put { client, future, workers: Vec::new() });
     }
 }

@@ -42,19 +42,21 @@ impl Scheduler {
     /// Workers that take new values and do not have this one, those with most room first.
     pub(super) fn roomiest(&self, slot: u32, wanted: usize) -> Vec<WorkerId> {
         let task = &self.tasks[slot];
-        let mut workers: Vec<(u64, WorkerId)> = self
+        let mut workers: Vec<(u64, u64, usize, WorkerId)> = self
             .by_load
             .iter()
             .map(|(_, worker)| *worker)
             .filter(|worker| !task.replicas.contains(worker))
             .map(|worker| {
                 let record = &self.workers[worker.0 as usize];
-                (record.used() * 1024 / record.memory_limit.max(1), worker)
+                let (used, values) = (record.used(), record.holds.len() + record.coming.len());
+                // Those that have as much room as each other take turns.
+                (used * 1024 / record.memory_limit.max(1), used, values, worker)
             })
             .collect();
         workers.sort_unstable();
         workers.truncate(wanted);
-        workers.into_iter().map(|(_, worker)| worker).collect()
+        workers.into_iter().map(|(.., worker)| worker).collect()
     }
 
     pub(super) fn fetch(&mut self, slot: u32, target: WorkerId) {

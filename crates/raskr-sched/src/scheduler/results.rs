@@ -251,6 +251,7 @@ impl Scheduler {
         task.replicas.push(worker);
         let (bytes, copies, many) = (task.bytes, task.copies, task.replicas.len() > 1);
         let record = &mut self.workers[worker.0 as usize];
+        record.comes_no_more(slot);
         record.holds.insert(slot);
         record.bytes += bytes;
         if many {

@@ -282,7 +282,14 @@ impl Scheduler {
                     return;
                 }
                 let id = self.tasks.id(slot);
+                let bytes = task.bytes;
                 self.tasks[slot].awaits_put = true;
+                self.drop_put(slot);
+                for worker in &workers {
+                    let record = &mut self.workers[worker.0 as usize];
+                    record.coming.insert(slot, bytes);
+                    record.coming_bytes += bytes;
+                }
                 self.puts.insert(slot, Put { client, future, workers: workers.clone() });
                 self.say_to_client(client, ToClient::Put { future, task: id, workers });
             }
@@ -297,10 +304,18 @@ impl Scheduler {
     /// nothing.
     pub(super) fn not_put(&mut self, slot: u32, worker: WorkerId) {
         if let Some(put) = self.puts.get_mut(&slot) {
+            self.workers[worker.0 as usize].comes_no_more(slot);
             put.workers.retain(|asked| *asked != worker);
             if put.workers.is_empty() {
                 self.give_up_put(slot);
             }
+        }
+    }
+
+    /// Nobody is known to send a value any more.
+    pub(super) fn drop_put(&mut self, slot: u32) {
+        for worker in self.puts.remove(&slot).map(|put| put.workers).unwrap_or_default() {
+            self.workers[worker.0 as usize].comes_no_more(slot);
         }
     }
 
@@ -318,7 +333,7 @@ impl Scheduler {
         self.keys.remove(&key);
         self.spare.remove(&slot);
         self.scarce.remove(&slot);
-        self.puts.remove(&slot);
+        self.drop_put(slot);
         let inputs: SmallVec<[u32; 4]> = std::mem::take(&mut self.tasks[slot].inputs);
         let no_key: Key = self.no_key.clone();
         self.tasks.remove(slot, &no_key);
@@ -351,7 +366,7 @@ impl Scheduler {
     pub(super) fn unwant(&mut self, client: ClientId, future: FutureId) -> Option<u32> {
         let slot = self.clients.get_mut(&client)?.futures.remove(&future)?;
         if self.puts.get(&slot).is_some_and(|put| put.client == client && put.future == future) {
-            self.puts.remove(&slot);
+            self.drop_put(slot);
             self.give_up_put(slot);
         }
         self.tasks[slot].wants.retain(|want| want.client != client || want.future != future);

@@ -159,6 +159,17 @@ impl Scheduler {
         }
         let held: u64 = record.holds.iter().map(|&slot| self.tasks[slot].bytes).sum();
         self.whole(&name, "bytes of values are summed", held, record.bytes)?;
+        let coming: u64 = record.coming.values().sum();
+        self.whole(&name, "bytes on their way are summed", coming, record.coming_bytes)?;
+        for &slot in record.coming.keys() {
+            let is_sent = self.puts.get(&slot).is_some_and(|put| put.workers.contains(&worker));
+            self.of_task(
+                slot,
+                "what comes is sent and not there",
+                (true, false),
+                (is_sent, record.holds.contains(&slot)),
+            )?;
+        }
         for &slot in &record.holds {
             self.of_task(slot, "a holder is listed", true, self.tasks[slot].replicas.contains(&worker))?;
         }

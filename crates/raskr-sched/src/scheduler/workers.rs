@@ -81,6 +81,10 @@ pub(super) struct WorkerRecord {
     pub memory: MemoryReport,
     /// Bytes that came since the last report.
     pub unreported: u64,
+    /// Values that clients were told to send to it, with their bytes, until they are there.
+    pub coming: BTreeMap<u32, u64>,
+    /// Bytes of `coming`.
+    pub coming_bytes: u64,
     pub bodies: BTreeSet<BodyId>,
     pub last_heard: Instant,
     /// Its place among the others, while it takes new tasks.
@@ -103,9 +107,14 @@ impl WorkerRecord {
         self.processing.len() < self.threads as usize
     }
 
-    /// Bytes in memory, now and when what it has is done.
+    /// Bytes in memory, now and when what it has is done and what is sent to it has come.
     pub fn used(&self) -> u64 {
-        self.memory.stored + self.unreported + self.expected_bytes
+        self.memory.stored + self.unreported + self.expected_bytes + self.coming_bytes
+    }
+
+    /// A value comes no more, or is there.
+    pub fn comes_no_more(&mut self, slot: u32) {
+        self.coming_bytes -= self.coming.remove(&slot).unwrap_or(0);
     }
 
     pub fn take(&mut self, resources: &[(Arc<str>, u64)]) {
@@ -188,6 +197,8 @@ impl Scheduler {
             bytes: 0,
             memory: MemoryReport::default(),
             unreported: 0,
+            coming: BTreeMap::new(),
+            coming_bytes: 0,
             bodies: BTreeSet::new(),
             last_heard: self.now,
             load: None,
@@ -325,6 +336,8 @@ impl Scheduler {
         let record = &mut self.workers[worker.0 as usize];
         record.gone = true;
         record.outbox.clear();
+        record.coming.clear();
+        record.coming_bytes = 0;
         let (name, incarnation, threads) = (record.name.clone(), record.incarnation, record.threads);
         self.alive.remove(&worker);
         self.threads -= u64::from(threads);

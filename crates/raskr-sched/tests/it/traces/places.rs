@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raskr_sched::{
-    Adaptive, Annotations, Change, Event, FromClient, FromWorker, Reason, Registration, State, ToWorker, WorkerId,
+    Adaptive, Annotations, Change, Event, FromClient, FromWorker, FutureId, Reason, Registration, ScatterItem, State,
+    ToClient, ToWorker, WorkerId,
 };
 
 use super::{Trace, gpu, note, on};
@@ -331,4 +332,29 @@ fn all_is_given_up_for_everybody() {
     let said = trace.said_to(a);
     assert!(said.iter().any(|message| matches!(message, ToWorker::Cancel { .. })), "{said:?}");
     assert!(said.iter().any(|message| matches!(message, ToWorker::Free { .. })), "{said:?}");
+}
+
+#[test]
+fn values_that_come_together_are_dealt_to_workers_by_their_bytes() {
+    let mut trace = Trace::new();
+    let workers = [trace.worker("a", 1), trace.worker("b", 1)];
+    let item = |number: u64, bytes| {
+        let key = Arc::from(format!("own-{number}"));
+        ScatterItem { key, future: FutureId(500 + number), bytes, copies: 1, resend: true }
+    };
+    let sizes = [100, 40, 40, 10, 60, 0, 0];
+    trace.say(FromClient::Scatter((0..).zip(sizes).map(|(number, bytes)| item(number, bytes)).collect()));
+    let mut sums = [0, 0];
+    let mut counts = [0, 0];
+    for message in trace.told() {
+        let ToClient::Put { future, workers: chosen, .. } = message else { panic!("{message:?}") };
+        let at = workers.iter().position(|worker| chosen == [*worker]).unwrap();
+        sums[at] += sizes[(future.0 - 500) as usize];
+        counts[at] += 1;
+    }
+    // The last ones are looked at first.
+    assert_eq!((sums, counts), ([160, 90], [3, 4]));
+    // One that can't be sent frees the room that was kept for it.
+    trace.say(FromClient::Release((500..507).map(FutureId).collect()));
+    assert_eq!(trace.scheduler.tasks(), 0);
 }
