@@ -23,6 +23,9 @@ const TICK: Duration = Duration::from_millis(250);
 const CUT_LOOK: Duration = Duration::from_millis(50);
 /// After so long what follows from what has been handled is sent, whatever has still to be handled.
 const TURN: Duration = Duration::from_millis(5);
+/// The most that time may go on for the machine while nothing is handled: a process that was stopped, or a machine that slept,
+/// has heard nobody, which is no reason to give anybody up.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long the end waits for workers to say farewell.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How long connections may take to send what is left.
@@ -62,6 +65,9 @@ pub(super) struct Core {
     pub log: Log,
     pub lag: Lag,
     pub busy_at: tokio::time::Instant,
+    /// When something was handled last, and how much time has not counted.
+    turned: tokio::time::Instant,
+    skipped: Duration,
     ticked: tokio::time::Instant,
     looked: tokio::time::Instant,
     ending: Option<Ending>,
@@ -87,6 +93,8 @@ impl Core {
             log: Log::default(),
             lag: Lag::default(),
             busy_at: now,
+            turned: now,
+            skipped: Duration::ZERO,
             ticked: now,
             looked: now,
             ending: None,
@@ -95,12 +103,13 @@ impl Core {
 
     /// The machine's time.
     pub fn now(&self) -> Instant {
-        Instant::from_micros(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
+        let counted = self.began.elapsed().saturating_sub(self.skipped);
+        Instant::from_micros(u64::try_from(counted.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// A time of the machine's in seconds since 1970.
     pub fn seconds(&self, at: Instant) -> f64 {
-        self.about.started + at.as_micros() as f64 / 1e6
+        self.about.started + at.as_micros() as f64 / 1e6 + self.skipped.as_secs_f64()
     }
 
     /// Runs until somebody has the scheduler end, and says why.
@@ -119,6 +128,7 @@ impl Core {
                 },
                 () = tokio::time::sleep_until(self.wake_at()) => {}
             }
+            self.note_pause();
             let mut turn = tokio::time::Instant::now();
             for arrived in arrived.drain(..) {
                 self.on_arrived(arrived);
@@ -142,7 +152,19 @@ impl Core {
         [look, wait].into_iter().flatten().fold(tick, tokio::time::Instant::min)
     }
 
+    /// Leaves out time in which nothing could be heard.
+    fn note_pause(&mut self) {
+        let now = tokio::time::Instant::now();
+        let pause = now - self.turned;
+        self.turned = now;
+        if let Some(skipped) = pause.checked_sub(PAUSE).filter(|skipped| !skipped.is_zero()) {
+            self.skipped += skipped;
+            self.log.line(self.seconds(self.now()), "warning", format!("the scheduler stood still for {pause:.1?}"));
+        }
+    }
+
     fn finish_turn(&mut self, turn: tokio::time::Instant) {
+        self.note_pause();
         let now = tokio::time::Instant::now();
         if now >= self.looked + CUT_LOOK {
             self.looked = now;
@@ -281,5 +303,31 @@ impl Core {
     /// JSON of what a worker said of itself.
     pub fn parse(text: &str) -> Value {
         serde_json::from_str(text).unwrap_or(Value::Null)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raskr_sched::{Epoch, SchedulerOptions};
+
+    use super::*;
+    use crate::address::Address;
+    use crate::security::Security;
+    use crate::token::Token;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nothing_could_be_heard_is_no_silence() {
+        let security = Security::new(Token::random().expect("random"));
+        let options = ServerOptions::new(Address::loopback(), security);
+        let about = About { id: String::new(), address: String::new(), started: 0.0, dashboard: None };
+        let mut core = Core::new(Scheduler::new(SchedulerOptions::default(), Epoch(1)), about, options);
+        for (passed, counted) in [(200, 200), (1000, 1200), (3_600_000, 2200), (100, 2300)] {
+            tokio::time::advance(Duration::from_millis(passed)).await;
+            core.note_pause();
+            assert_eq!(core.now(), Instant::from_micros(counted * 1000));
+        }
+        assert_eq!(core.seconds(core.now()), 3601.3);
+        let lines: Vec<String> = core.log.last(9).map(|line| line.text.clone()).collect();
+        assert_eq!(lines, ["the scheduler stood still for 3600.0s"]);
     }
 }

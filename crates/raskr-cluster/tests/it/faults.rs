@@ -14,7 +14,7 @@ use crate::support::{Ends, SHORT, endpoint, listen, pair, token, with};
 
 /// What the proxy does after so many bytes in one direction.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Fault {
+pub enum Fault {
     None,
     /// Ends both directions as a process that is killed does.
     Cut(usize),
@@ -29,7 +29,7 @@ enum Fault {
 }
 
 /// Stands between a client and `to`; faults from the client and to it. Gives the address to connect to.
-async fn proxy(to: &Address, from_client: Fault, to_client: Fault) -> Address {
+pub async fn proxy(to: &Address, from_client: Fault, to_client: Fault) -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = to.clone().with_port(listener.local_addr().expect("bound").port());
     let to = to.place();

@@ -48,6 +48,8 @@ pub struct FakeWorker {
     /// Tasks whose key begins so are never done.
     pub never: &'static str,
     pub rejected: usize,
+    /// It was told to close.
+    pub closed: bool,
     pub calls: Vec<String>,
 }
 
@@ -88,6 +90,7 @@ impl FakeWorker {
             ran: 0,
             never: "never",
             rejected: 0,
+            closed: false,
             calls: vec![],
         };
         worker.feed(WorkerEvent::Ticked).await;
@@ -131,7 +134,10 @@ impl FakeWorker {
                         let values = tasks.into_iter().map(|task| Held { task, bytes: 8 }).collect();
                         events.push_back(WorkerEvent::Gathered { request, values, absent: vec![] });
                     }
-                    WorkerAction::Close { .. } => self.say(WorkerSays::Farewell).await,
+                    WorkerAction::Close { .. } => {
+                        self.closed = true;
+                        self.say(WorkerSays::Farewell).await;
+                    }
                     _ => {}
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use raskr_cluster::{Address, Endpoint, Role};
 use serde_json::json;
 
+use crate::faults::{Fault, proxy};
 use crate::players::{FakeClient, FakeWorker, address_of, keys, server, submission};
 use crate::support::addresses;
 
@@ -54,6 +55,32 @@ async fn a_worker_that_was_cut_off_comes_back_as_the_same_and_nothing_is_lost_or
     server.close("done");
     let worker = work.await.expect("ended");
     assert_eq!((worker.at, worker.rejected, worker.ran), (at, 0, 1000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_within_messages_lose_nothing_and_have_nothing_done_twice() {
+    let (server, security) = server(&Address::loopback(), |options| options.resume_within = Duration::from_secs(20));
+    let by = proxy(&address_of(&server), Fault::Cut(10_000), Fault::Cut(30_011)).await;
+    let mut worker = FakeWorker::join_at(&by, &security, "one").await;
+    let work = tokio::spawn(async move {
+        let mut connections = 1;
+        loop {
+            while worker.step().await.is_some() {}
+            if worker.closed {
+                return (worker, connections);
+            }
+            worker.reconnect().await;
+            connections += 1;
+        }
+    });
+    let mut client = FakeClient::join(&server, &security).await;
+    client.say(submission(1, 0, &keys("x", 3000))).await;
+    client.finished(3000).await;
+    assert_eq!(server.view(0, 0).expect("there").finished, 3000);
+    server.close("done");
+    let (worker, connections) = work.await.expect("ended");
+    assert_eq!((worker.rejected, worker.ran), (0, 3000));
+    assert!(connections > 3, "{connections}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
