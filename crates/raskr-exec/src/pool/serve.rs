@@ -1,4 +1,12 @@
-//! The child's end: a thread that reads what the parent sends, and a queue from which the calls are run one by one.
+//! The child's end: calls are read and run one by one.
+//!
+//! The thread that runs calls reads from the parent itself while it has none, so that a call wakes one thread only. While it is
+//! busy for longer another thread, the *watcher*, reads in its place: calls can then be taken back, a parent that is gone is
+//! noticed, and one that writes is not kept waiting while this process writes to it. Rules:
+//! 1. Who holds `reading` reads, and applies what was read before it lets go.
+//! 2. The watcher lets go when the other thread is not busy, and then tells it, since it may be waiting for that.
+//! 3. The watcher looks every few milliseconds while there are calls, and sleeps after some time without any; who becomes busy
+//!    wakes it then.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -13,6 +21,10 @@ use serde_bytes::ByteBuf;
 use super::message::{self, Body, CallMessage, Ended, Message};
 use super::shared::SharedBuffer;
 
+/// How often the watcher looks whether the other thread is busy for long.
+const LOOK: Duration = Duration::from_millis(4);
+/// After so many looks at which nothing had happened it sleeps.
+const IDLE_LOOKS: u32 = 25;
 /// Results wait at most this long for others to travel with, while calls are short.
 const FLUSH_TIME: Duration = Duration::from_millis(1);
 /// Results travel when they have this many bytes together.
@@ -80,30 +92,153 @@ enum Item {
     Call(CallMessage),
 }
 
-#[derive(Default)]
 struct Inbox {
+    stream: UnixStream,
+    reading: Mutex<()>,
     items: Mutex<VecDeque<Item>>,
+    /// Something was added to the items, or nobody reads.
     arrived: Condvar,
+    /// How often the thread that runs calls became busy or ran out of them: odd while it is busy.
+    turns: AtomicU32,
+    watcher: Mutex<Watcher>,
+    wanted: Condvar,
     buffers: Mutex<HashMap<u64, Arc<SharedBuffer>>>,
 }
 
+#[derive(Default)]
+struct Watcher {
+    sleeps: bool,
+}
+
 impl Inbox {
+    fn new(stream: UnixStream) -> Inbox {
+        Inbox {
+            stream,
+            reading: Mutex::default(),
+            items: Mutex::default(),
+            arrived: Condvar::new(),
+            turns: AtomicU32::new(1),
+            watcher: Mutex::default(),
+            wanted: Condvar::new(),
+            buffers: Mutex::default(),
+        }
+    }
+
     fn push(&self, new: impl IntoIterator<Item = Item>) {
         self.items.lock().extend(new);
         self.arrived.notify_one();
     }
 
-    fn next(&self, mut idle: impl FnMut()) -> Item {
+    fn next(&self, outbox: &Outbox, mut idle: impl FnMut()) -> Item {
         let mut items = self.items.lock();
         if items.is_empty() {
             parking_lot::MutexGuard::unlocked(&mut items, &mut idle);
         }
+        if let Some(item) = items.pop_front() {
+            return item;
+        }
+        self.turns.fetch_add(1, Ordering::Relaxed);
         loop {
             if let Some(item) = items.pop_front() {
+                self.begin();
                 return item;
             }
-            self.arrived.wait(&mut items);
+            match self.reading.try_lock() {
+                Some(reading) => {
+                    drop(items);
+                    self.read(outbox);
+                    drop(reading);
+                    items = self.items.lock();
+                }
+                None => self.arrived.wait(&mut items),
+            }
         }
+    }
+
+    fn begin(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        if std::mem::take(&mut self.watcher.lock().sleeps) {
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Reads while the other thread is busy for long.
+    fn watch(&self, outbox: &Outbox) {
+        let (mut seen, mut idle) = (0, 0);
+        loop {
+            {
+                let mut watcher = self.watcher.lock();
+                if idle < IDLE_LOOKS {
+                    self.wanted.wait_for(&mut watcher, LOOK);
+                } else {
+                    watcher.sleeps = true;
+                    while watcher.sleeps {
+                        self.wanted.wait(&mut watcher);
+                    }
+                    idle = 0;
+                }
+            }
+            let turns = self.turns.load(Ordering::Relaxed);
+            let busy = |turns: u32| !turns.is_multiple_of(2);
+            idle = if turns == seen && !busy(turns) { idle + 1 } else { 0 };
+            if turns == seen
+                && busy(turns)
+                && let Some(reading) = self.reading.try_lock()
+            {
+                while busy(self.turns.load(Ordering::Relaxed)) {
+                    self.read(outbox);
+                }
+                drop(reading);
+                // Held for a moment, so that who finds that somebody reads is waiting by now.
+                drop(self.items.lock());
+                self.arrived.notify_one();
+            }
+            seen = turns;
+        }
+    }
+
+    /// Reads a message and does what it says.
+    fn read(&self, outbox: &Outbox) {
+        if self.read_one(outbox).is_err() {
+            // Whether the parent has gone or sends what can't be read: there is nothing left to do.
+            leave();
+        }
+    }
+
+    fn read_one(&self, outbox: &Outbox) -> io::Result<()> {
+        let received = message::receive(&self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        match received.message {
+            Message::Setup(body) => self.push([Item::Setup(body)]),
+            Message::Known { id, body } => self.push([Item::Known(id, body)]),
+            Message::Forget { known, buffers } => self.push([Item::Forget(known, buffers)]),
+            Message::Batch { shared, calls } => {
+                self.push(std::iter::once(Item::Begin(shared)).chain(calls.into_iter().map(Item::Call)));
+            }
+            Message::Buffers(places) => {
+                let buffers = message::buffers_of(&places, received.descriptors)?;
+                self.buffers.lock().extend(buffers.into_iter().map(|buffer| (buffer.id(), buffer)));
+            }
+            Message::Retract => {
+                let mut given_back = Vec::new();
+                self.items.lock().retain(|item| match item {
+                    Item::Call(call) => {
+                        given_back.push(call.id);
+                        false
+                    }
+                    _ => true,
+                });
+                outbox.flush();
+                outbox.tell(&Message::Retracted(given_back));
+            }
+            Message::Ready(_)
+            | Message::Unreadable(_)
+            | Message::Ended(_)
+            | Message::Retracted(_)
+            | Message::Away { .. } => {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+        }
+        Ok(())
     }
 
     fn encoded(&self, body: Body) -> Encoded {
@@ -179,18 +314,14 @@ fn leave() -> ! {
 
 /// Serves the parent at the other end of `stream` until it is gone. Never returns before.
 pub fn serve(stream: UnixStream, handler: &mut dyn Handler) -> io::Result<()> {
-    let inbox = Arc::new(Inbox::default());
     let outbox = Arc::new(Outbox { stream: stream.try_clone()?, waiting: Mutex::default() });
+    let inbox = Arc::new(Inbox::new(stream));
     // A process has one parent.
     let _ = PARENT.set(Arc::clone(&outbox));
     {
         let (inbox, outbox) = (Arc::clone(&inbox), Arc::clone(&outbox));
-        let read = move || {
-            // Whether the parent has gone or sends what can't be read: there is nothing left to do.
-            let _ = read_all(&stream, &inbox, &outbox);
-            leave();
-        };
-        std::thread::Builder::new().name("raskr-child".to_owned()).spawn(read)?;
+        let watch = move || inbox.watch(&outbox);
+        std::thread::Builder::new().name("raskr-child".to_owned()).spawn(watch)?;
     }
     // Nothing of a batch that could not be begun is run.
     let mut begun = true;
@@ -200,7 +331,7 @@ pub fn serve(stream: UnixStream, handler: &mut dyn Handler) -> io::Result<()> {
             handler.rest();
             outbox.flush();
         };
-        match inbox.next(idle) {
+        match inbox.next(&outbox, idle) {
             Item::Setup(body) => {
                 let mut setup = inbox.encoded(body);
                 // The first buffer is the word in which the parent reads what is being called.
@@ -246,41 +377,4 @@ fn show(shown: &Option<Arc<SharedBuffer>>, id: u32) {
     if let Some(shown) = shown {
         shown.write_word(id);
     }
-}
-
-fn read_all(stream: &UnixStream, inbox: &Inbox, outbox: &Outbox) -> io::Result<()> {
-    while let Some(received) = message::receive(stream)? {
-        match received.message {
-            Message::Setup(body) => inbox.push([Item::Setup(body)]),
-            Message::Known { id, body } => inbox.push([Item::Known(id, body)]),
-            Message::Forget { known, buffers } => inbox.push([Item::Forget(known, buffers)]),
-            Message::Batch { shared, calls } => {
-                inbox.push(std::iter::once(Item::Begin(shared)).chain(calls.into_iter().map(Item::Call)));
-            }
-            Message::Buffers(places) => {
-                let buffers = message::buffers_of(&places, received.descriptors)?;
-                inbox.buffers.lock().extend(buffers.into_iter().map(|buffer| (buffer.id(), buffer)));
-            }
-            Message::Retract => {
-                let mut given_back = Vec::new();
-                inbox.items.lock().retain(|item| match item {
-                    Item::Call(call) => {
-                        given_back.push(call.id);
-                        false
-                    }
-                    _ => true,
-                });
-                outbox.flush();
-                outbox.tell(&Message::Retracted(given_back));
-            }
-            Message::Ready(_)
-            | Message::Unreadable(_)
-            | Message::Ended(_)
-            | Message::Retracted(_)
-            | Message::Away { .. } => {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-        }
-    }
-    Ok(())
 }
