@@ -84,6 +84,9 @@ impl Connection {
     pub(crate) fn over(stream: Stream, peer: Peer, options: Options) -> Connection {
         let outbox = Outbox::new(peer.address.clone(), options, Carrier::Socket);
         let (read, write) = stream.into_split();
+        if let Some(direct) = write.direct() {
+            outbox.write_directly_to(direct);
+        }
         tokio::spawn(write_all(Arc::clone(&outbox), write));
         Connection::new(peer, outbox, Source::Socket(read))
     }
@@ -194,6 +197,14 @@ impl<S: Serialize> Sender<S> {
     pub fn try_send(&self, header: &S, buffers: Vec<Bytes>) -> Result<Result<(), Vec<Bytes>>, CommError> {
         let encoded = encode(header, &self.shared.outbox.peer)?;
         let sent = self.shared.outbox.try_push(&encoded, buffers);
+        recycle(encoded);
+        sent
+    }
+
+    /// The same, and a small message that nothing waits before is written by this very thread: no other has to be woken.
+    pub fn try_send_directly(&self, header: &S, buffers: Vec<Bytes>) -> Result<Result<(), Vec<Bytes>>, CommError> {
+        let encoded = encode(header, &self.shared.outbox.peer)?;
+        let sent = self.shared.outbox.try_push_directly(&encoded, buffers);
         recycle(encoded);
         sent
     }

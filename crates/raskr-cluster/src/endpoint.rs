@@ -13,6 +13,7 @@ use crate::error::{CommError, Speaks, Stage};
 use crate::handshake::{Greeting, PROTOCOL_VERSIONS, Peer, Role};
 use crate::inproc;
 use crate::listener::Listener;
+use crate::near;
 use crate::options::Options;
 use crate::security::Security;
 use crate::stream::{Stream, tune};
@@ -56,7 +57,10 @@ impl Endpoint {
 
     async fn reach(&self, address: &Address, progress: &Progress) -> Result<(Stream, Peer), CommError> {
         let mut stream = match address {
-            Address::Tcp(host) => Stream::Tcp(dial(address, host).await?),
+            Address::Tcp(host) => match nearby(address).await {
+                Some(stream) => Stream::Unix(stream),
+                None => Stream::Tcp(dial(address, host).await?),
+            },
             Address::Tls(host) => {
                 let tls = self.security.tls(address)?;
                 let stream = dial(address, host).await?;
@@ -165,6 +169,12 @@ impl Progress {
             stage => CommError::Timeout { address, after, stage },
         }
     }
+}
+
+/// The socket beside a port of loopback, if somebody listens there.
+async fn nearby(address: &Address) -> Option<UnixStream> {
+    let path = near::beside(address).filter(|_| address.is_local())?;
+    UnixStream::connect(path).await.ok()
 }
 
 async fn dial(address: &Address, host: &Host) -> Result<TcpStream, CommError> {

@@ -118,6 +118,13 @@ impl Batch {
         }
     }
 
+    /// Adds what came later.
+    pub fn append(&mut self, later: Batch) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&later.bytes);
+        self.parts.extend(later.parts.into_iter().map(|part| Part { at: start + part.at, ..part }));
+    }
+
     /// Empties it, keeping memory of moderate size.
     pub fn clear(&mut self) {
         self.parts.clear();

@@ -39,6 +39,7 @@ mod handshake;
 mod inproc;
 mod interface;
 mod listener;
+mod near;
 mod options;
 mod outbox;
 mod packed;

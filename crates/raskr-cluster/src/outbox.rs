@@ -5,11 +5,13 @@
 //! 1. A message is queued whole or not at all, under the lock, so that an abandoned `send` leaves nothing behind.
 //! 2. `messages` and `bytes` count what is queued or taken and not yet written; senders wait while either is at its limit. A
 //!    message is let in if nothing is queued, however large it is.
-//! 3. Whoever changes the state wakes everybody who waits for anything: senders, the taker, and those who close.
+//! 3. Only who set `writing`, under the lock, writes to the socket, and resets it when a frame is whole or when what is left of it
+//!    stands first in the queue. Mostly that is the task; a sender who finds nothing queued may write a small message itself.
+//! 4. Whoever changes the state wakes everybody who waits for anything: senders, the taker, and those who close.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +23,10 @@ use crate::address::Address;
 use crate::error::CommError;
 use crate::frame::{Batch, Fault, Limits};
 use crate::options::Options;
+use crate::stream::Direct;
+
+/// Messages up to this size may be written by their senders.
+const DIRECT_BYTES_MAX: usize = 64 << 10;
 
 /// A message within a process: nothing but its header was encoded.
 pub(crate) struct Handed {
@@ -64,6 +70,7 @@ struct Queue {
     messages: usize,
     bytes: usize,
     state: State,
+    writing: bool,
 }
 
 /// How messages travel.
@@ -84,12 +91,20 @@ pub(crate) struct Outbox {
     stopped: AtomicBool,
     began: Instant,
     heard: AtomicU64,
+    /// The socket, where senders may write to it.
+    direct: OnceLock<Direct>,
 }
 
 impl Outbox {
     pub fn new(peer: Address, options: Options, carrier: Carrier) -> Arc<Outbox> {
-        let queue =
-            Queue { batch: Batch::default(), handed: VecDeque::new(), messages: 0, bytes: 0, state: State::Open };
+        let queue = Queue {
+            batch: Batch::default(),
+            handed: VecDeque::new(),
+            messages: 0,
+            bytes: 0,
+            state: State::Open,
+            writing: false,
+        };
         Arc::new(Outbox {
             peer,
             options,
@@ -101,7 +116,13 @@ impl Outbox {
             stopped: AtomicBool::new(false),
             began: Instant::now(),
             heard: AtomicU64::new(0),
+            direct: OnceLock::new(),
         })
+    }
+
+    pub fn write_directly_to(&self, direct: Direct) {
+        // There is one socket.
+        let _ = self.direct.set(direct);
     }
 
     /// When something came from the other side last.
@@ -130,6 +151,47 @@ impl Outbox {
             Fault::Malformed(reason) => CommError::Encode { peer: self.peer.clone(), reason },
             Fault::Memory { bytes } => CommError::Memory { peer: self.peer.clone(), bytes },
         })
+    }
+
+    /// Queues a message if there is room, as `try_push` does, and writes it at once if it is the only one.
+    pub fn try_push_directly(&self, header: &[u8], buffers: Vec<Bytes>) -> Result<Result<(), Vec<Bytes>>, CommError> {
+        let Some(direct) = self.direct.get() else { return self.try_push(header, buffers) };
+        let size = header.len() + buffers.iter().map(Bytes::len).sum::<usize>();
+        {
+            let mut queue = self.queue.lock();
+            let idle = queue.batch.is_empty() && !queue.writing && matches!(queue.state, State::Open);
+            if !idle || size > DIRECT_BYTES_MAX {
+                drop(queue);
+                return self.try_push(header, buffers);
+            }
+            queue.writing = true;
+        }
+        let checked = self.check(header, &buffers);
+        let mut batch = Batch::default();
+        let mut written = 0;
+        if checked.is_ok() {
+            batch.push(header, buffers);
+            // Longer buffers stay apart, for the task to write.
+            if batch.parts.is_empty() {
+                written = direct.write(&batch.bytes);
+            }
+        }
+        let mut queue = self.queue.lock();
+        queue.writing = false;
+        if written < batch.bytes.len() {
+            queue.messages += 1;
+            queue.bytes += size;
+            batch.bytes.drain(..written);
+            batch.append(std::mem::take(&mut queue.batch));
+            queue.batch = batch;
+        }
+        // Whoever came meanwhile left it to this thread to wake the task.
+        let due = !queue.batch.is_empty() || !matches!(queue.state, State::Open);
+        drop(queue);
+        if due {
+            self.filled.notify_one();
+        }
+        checked.map(Ok)
     }
 
     /// Queues a message if there is room; gives the buffers back if there is none.
@@ -188,8 +250,12 @@ impl Outbox {
     /// Exchanges an empty batch for what is queued.
     pub fn take_batch(&self, empty: &mut Batch) -> Taken {
         let mut queue = self.queue.lock();
+        if queue.writing {
+            return Taken::Nothing;
+        }
         std::mem::swap(&mut queue.batch, empty);
         if !empty.is_empty() {
+            queue.writing = true;
             return Taken::Messages { messages: queue.messages, bytes: queue.bytes };
         }
         match queue.state {
@@ -218,6 +284,19 @@ impl Outbox {
         drop(queue);
         self.end(State::Ended);
         Some(Ok(None))
+    }
+
+    /// May something be written that is in no queue? Then [`Outbox::wrote`] has to follow.
+    pub fn begin_bare(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let idle = queue.batch.is_empty() && !queue.writing && matches!(queue.state, State::Open);
+        queue.writing |= idle;
+        idle
+    }
+
+    /// What was taken is written.
+    pub fn wrote(&self) {
+        self.queue.lock().writing = false;
     }
 
     /// That much was written: others may be queued in its place.

@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use raskr_exec::pool::SharedBuffer;
+use raskr_sched::Blob;
 use serde::{Deserialize, Serialize};
 
+/// Values up to this size travel with the word that they are there.
+const SMALL_BYTES_MAX: usize = 16 << 10;
 /// Heads from this size on travel as buffers: headers are decoded as a whole.
 const HEAD_BYTES_MAX: usize = 32 << 10;
 
@@ -83,6 +86,16 @@ impl Packed {
         self.head.len() as u64 + self.buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>()
     }
 
+    /// The value in one piece, where it is small and has no buffers.
+    pub fn small(&self) -> Option<&[u8]> {
+        (self.buffers.is_empty() && self.head.len() <= SMALL_BYTES_MAX).then_some(&self.head[..])
+    }
+
+    /// The value that was [`Packed::small`].
+    pub fn of_small(piece: Blob) -> Packed {
+        Packed { head: Bytes::from_owner(piece.0), buffers: Vec::new() }
+    }
+
     /// What stands for the value in a header; its buffers go to the end of `buffers`.
     pub fn send(&self, buffers: &mut Vec<Bytes>) -> Sent {
         let before = buffers.len();
@@ -113,6 +126,16 @@ impl Packed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_values_are_one_piece() {
+        let small = Packed { head: Bytes::from(vec![7; SMALL_BYTES_MAX]), buffers: vec![] };
+        let piece = small.small().map(Blob::from).map(Packed::of_small);
+        assert_eq!(piece.map(|came| came.head), Some(small.head.clone()));
+        let long = Packed { head: Bytes::from(vec![7; SMALL_BYTES_MAX + 1]), buffers: vec![] };
+        let parted = Packed { head: small.head, buffers: vec![Buffer::Plain(Bytes::new())] };
+        assert_eq!((long.small(), parted.small()), (None, None));
+    }
 
     #[test]
     fn values_come_out_of_a_message_as_they_went_in() -> io::Result<()> {

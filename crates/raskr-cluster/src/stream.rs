@@ -3,10 +3,11 @@
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::net::{Shutdown, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::TlsStream;
@@ -51,7 +52,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => {
                 let (read, write) = stream.into_split();
-                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(Arc::new(write)))
             }
             Stream::Tls(stream) => {
                 let (read, write) = tokio::io::split(*stream);
@@ -59,7 +60,7 @@ impl Stream {
             }
             Stream::Unix(stream) => {
                 let (read, write) = stream.into_split();
-                (ReadHalf::Unix(read), WriteHalf::Unix(write))
+                (ReadHalf::Unix(read), WriteHalf::Unix(Arc::new(write)))
             }
         }
     }
@@ -119,9 +120,35 @@ impl ReadHalf {
 }
 
 pub(crate) enum WriteHalf {
-    Tcp(tcp::OwnedWriteHalf),
+    Tcp(Arc<tcp::OwnedWriteHalf>),
     Tls(tokio::io::WriteHalf<TlsStream<TcpStream>>),
-    Unix(unix::OwnedWriteHalf),
+    Unix(Arc<unix::OwnedWriteHalf>),
+}
+
+/// For others than the task that writes: what the system takes at once, it takes from whoever has it.
+pub(crate) enum Direct {
+    Tcp(Weak<tcp::OwnedWriteHalf>),
+    Unix(Weak<unix::OwnedWriteHalf>),
+}
+
+impl Direct {
+    /// How many of the bytes were taken; errors are the writing task's to find.
+    pub fn write(&self, bytes: &[u8]) -> usize {
+        let written = match self {
+            Direct::Tcp(half) => half.upgrade().map(|half| half.try_write(bytes)),
+            Direct::Unix(half) => half.upgrade().map(|half| half.try_write(bytes)),
+        };
+        written.and_then(Result::ok).unwrap_or(0)
+    }
+}
+
+/// What the system takes of some slices; `None` when it takes nothing now.
+fn now(written: io::Result<usize>) -> io::Result<Option<usize>> {
+    match written {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl WriteHalf {
@@ -130,10 +157,24 @@ impl WriteHalf {
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
             let bytes = match self {
-                WriteHalf::Tcp(half) => half.write_vectored(slices).await,
-                WriteHalf::Tls(half) => half.write_vectored(slices).await,
-                WriteHalf::Unix(half) => half.write_vectored(slices).await,
-            }?;
+                WriteHalf::Tcp(half) => match now(half.try_write_vectored(slices))? {
+                    Some(bytes) => bytes,
+                    None => {
+                        half.writable().await?;
+                        continue;
+                    }
+                },
+                WriteHalf::Tls(half) => half.write_vectored(slices).await?,
+                WriteHalf::Unix(half) => match now(half.try_write_vectored(slices))? {
+                    Some(bytes) => bytes,
+                    None => {
+                        half.writable().await?;
+                        continue;
+                    }
+                },
+            };
+            // A socket that takes everything keeps nobody from running.
+            tokio::task::coop::consume_budget().await;
             if bytes == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -153,9 +194,24 @@ impl WriteHalf {
     /// Tells the other side that nothing more will come.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         match self {
-            WriteHalf::Tcp(half) => half.shutdown().await,
+            WriteHalf::Tcp(half) => {
+                let socket: &TcpStream = (**half).as_ref();
+                Ok(rustix::net::shutdown(socket, Shutdown::Write)?)
+            }
             WriteHalf::Tls(half) => half.shutdown().await,
-            WriteHalf::Unix(half) => half.shutdown().await,
+            WriteHalf::Unix(half) => {
+                let socket: &UnixStream = (**half).as_ref();
+                Ok(rustix::net::shutdown(socket, Shutdown::Write)?)
+            }
+        }
+    }
+
+    /// Nothing where what is written has to be encrypted.
+    pub fn direct(&self) -> Option<Direct> {
+        match self {
+            WriteHalf::Tcp(half) => Some(Direct::Tcp(Arc::downgrade(half))),
+            WriteHalf::Tls(_) => None,
+            WriteHalf::Unix(half) => Some(Direct::Unix(Arc::downgrade(half))),
         }
     }
 }

@@ -87,6 +87,7 @@ impl Writer<'_> {
                 Taken::Messages { messages, bytes } => {
                     self.gauge.left.store(bytes, Ordering::Relaxed);
                     self.write(&batch).await?;
+                    self.outbox.wrote();
                     self.outbox.release(messages, self.gauge.left.swap(0, Ordering::Relaxed));
                 }
                 Taken::Nothing => {
@@ -94,7 +95,10 @@ impl Writer<'_> {
                         () = self.outbox.filled() => continue,
                         () = tokio::time::sleep(self.outbox.options.heartbeat) => {}
                     }
-                    self.bare(Kind::Heartbeat).await?;
+                    if self.outbox.begin_bare() {
+                        self.bare(Kind::Heartbeat).await?;
+                        self.outbox.wrote();
+                    }
                 }
                 Taken::End => break,
                 // Whoever waits for this task sees the end as well.

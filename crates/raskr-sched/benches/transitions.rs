@@ -140,7 +140,7 @@ fn answer(actions: Vec<Action>, pending: &mut VecDeque<(WorkerId, Vec<FromWorker
             if let ToWorker::Run(run) = message {
                 let (task, attempt) = (run.task, run.attempt);
                 answers.push(FromWorker::Started { task, attempt });
-                answers.push(FromWorker::Finished { task, attempt, bytes: 1000, micros: 100 });
+                answers.push(FromWorker::Finished { task, attempt, bytes: 1000, micros: 100, value: None });
             }
         }
         if !answers.is_empty() {

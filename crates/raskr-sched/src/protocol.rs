@@ -214,9 +214,11 @@ pub struct Found {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToClient {
+    /// With the value itself where that came along; workers have it all the same.
     Finished {
         future: FutureId,
         bytes: u64,
+        value: Option<Blob>,
     },
     /// A value that was there was lost, or a failed task is tried again.
     Recomputing {
@@ -342,11 +344,13 @@ pub enum FromWorker {
         task: TaskId,
         attempt: Attempt,
     },
+    /// With the value itself, if that is small and the task was said to be `wanted`: it is passed on, and kept by nobody.
     Finished {
         task: TaskId,
         attempt: Attempt,
         bytes: u64,
         micros: u64,
+        value: Option<Blob>,
     },
     Failed {
         task: TaskId,
@@ -418,6 +422,8 @@ pub struct RunTask {
     /// In the order of the submission.
     pub inputs: Vec<InputAt>,
     pub resources: Vec<(Arc<str>, u64)>,
+    /// A client waits for the value: if it is small, it had best come with the word that it is there.
+    pub wanted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -74,6 +74,7 @@ impl Client {
             requests: Default::default(),
             listeners: Mutex::default(),
         });
+        shared.outgoing.connected(sender.clone());
         let speaking = runtime.spawn(Arc::clone(&shared).speak(sender));
         runtime.spawn(Arc::clone(&shared).hear(receiver));
         Ok(Client { shared, running: Mutex::new(Some(Running { runtime, speaking })), welcomed })
@@ -178,6 +179,7 @@ impl Shared {
                 // Why it is lost, whoever receives knows better.
                 Err(_) => break,
             }
+            self.outgoing.passed();
         }
         // The connection may be gone already.
         let _ = sender.close(CLOSING).await;

@@ -1,4 +1,4 @@
-//! Fetching values: from what the client keeps itself, or from the workers that have them, all workers at a time.
+//! Fetching values: from what the client has itself, or from the workers that have them, all workers at a time.
 //!
 //! Where a value is only the scheduler knows, and it may have moved by the time a worker is asked: what is absent there is
 //! told, and located again. A value that was lost is computed anew, which is waited for.
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::data::Reply;
-use super::table::FutureState;
+use super::table::{FutureState, Table};
 use crate::packed::Packed;
 use crate::wire::DataSays;
 
@@ -137,25 +137,76 @@ impl Shared {
         }
         let mut ready = Vec::new();
         let table = self.table.lock();
-        missing.retain(|&future| {
-            let outcome = match table.state(future) {
-                FutureState::Pending => return true,
-                FutureState::Finished { .. } => match table.value(future) {
-                    Some(value) => Ok(Fetched { value, own: false }),
-                    None => {
-                        ready.push(future);
-                        return true;
-                    }
-                },
-                FutureState::Failed(failure) => Err(Missing::Failed(failure)),
-                FutureState::Cancelled(reason) => Err(Missing::Cancelled(reason)),
-                FutureState::Lost(reason) => Err(Missing::Lost(reason)),
-            };
-            gathered.insert(future, outcome);
-            false
+        missing.retain(|&future| match known(&table, future) {
+            Known::Pending => true,
+            Known::Elsewhere => {
+                ready.push(future);
+                true
+            }
+            Known::Outcome(outcome) => {
+                gathered.insert(future, outcome);
+                false
+            }
         });
         ready
     }
+}
+
+/// What can be had of a future without asking anybody.
+enum Known {
+    Pending,
+    /// Workers have the value.
+    Elsewhere,
+    Outcome(Gathered),
+}
+
+fn known(table: &Table, future: FutureId) -> Known {
+    Known::Outcome(match table.state(future) {
+        FutureState::Pending => return Known::Pending,
+        FutureState::Finished { .. } => match table.value(future) {
+            Some(value) => Ok(Fetched { value, own: false }),
+            None => return Known::Elsewhere,
+        },
+        FutureState::Failed(failure) => Err(Missing::Failed(failure)),
+        FutureState::Cancelled(reason) => Err(Missing::Cancelled(reason)),
+        FutureState::Lost(reason) => Err(Missing::Lost(reason)),
+    })
+}
+
+/// What came of waiting for futures, without asking anybody.
+pub enum AtHand {
+    All(Vec<Gathered>),
+    NotYet,
+    /// All are done, and some values have to be fetched.
+    Elsewhere,
+}
+
+/// Waits on this thread until all futures are done, or with `every` until one has no value.
+pub fn at_hand(shared: &Shared, futures: &[FutureId], every: bool, deadline: std::time::Instant) -> AtHand {
+    let mut table = shared.table.lock();
+    loop {
+        if every && futures.iter().any(|future| table.has_failed(*future)) {
+            let outcome = |future: &FutureId| match known(&table, *future) {
+                Known::Outcome(outcome) => outcome,
+                Known::Pending | Known::Elsewhere => Err(Missing::NotAwaited),
+            };
+            return AtHand::All(futures.iter().map(outcome).collect());
+        }
+        if futures.iter().all(|future| table.is_done(*future)) {
+            break;
+        }
+        if shared.moved.wait_until(&mut table, deadline).timed_out() {
+            return AtHand::NotYet;
+        }
+    }
+    let mut gathered = Vec::with_capacity(futures.len());
+    for future in futures {
+        match known(&table, *future) {
+            Known::Outcome(outcome) => gathered.push(outcome),
+            Known::Pending | Known::Elsewhere => return AtHand::Elsewhere,
+        }
+    }
+    AtHand::All(gathered)
 }
 
 struct FetchedAll {

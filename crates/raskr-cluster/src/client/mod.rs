@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use raskr_sched::{Found, FromClient, FutureId, Key, RequestId};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -36,6 +36,7 @@ use crate::security::PemFiles;
 use crate::token::Token;
 use crate::wire::{Answer, ClientSays, Refusal};
 use data::Peers;
+use gather::AtHand;
 use outgoing::Outgoing;
 use table::{Listener, Table};
 
@@ -46,6 +47,9 @@ pub use table::{FutureState, KEPT_BYTES_MAX, Notice};
 
 /// On how many workers a value goes that every worker is to have.
 pub const EVERYWHERE: u16 = u16::MAX;
+
+/// So many futures are looked at whenever something has come.
+const AT_HAND_MAX: usize = 16;
 
 /// Where the scheduler is, and how to show that we belong to it.
 #[derive(Clone, Debug, Default)]
@@ -227,31 +231,62 @@ impl Drop for Asking {
 }
 
 /// Values that are being fetched. Dropped, it stops.
+///
+/// Few futures are waited for by whoever asks, since their values mostly come along with the word that they are there: no
+/// other thread has to be woken then.
 pub struct Gathering {
-    gathered: mpsc::Receiver<Vec<Gathered>>,
+    shared: Arc<Shared>,
+    futures: Vec<FutureId>,
+    every: bool,
     /// None when the client was closed before.
+    runtime: Option<Handle>,
+    fetching: Option<Fetching>,
+}
+
+struct Fetching {
+    gathered: mpsc::Receiver<Vec<Gathered>>,
     task: Option<AbortHandle>,
-    ended: Arc<Shared>,
-    futures: usize,
 }
 
 impl Gathering {
     /// The values or why there are none, in the order of the futures, if all are there `within`.
     pub fn wait(&mut self, within: Duration) -> Option<Vec<Gathered>> {
-        match self.gathered.recv_timeout(within) {
+        let deadline = Instant::now() + within;
+        if self.fetching.is_none() {
+            match gather::at_hand(&self.shared, &self.futures, self.every, deadline) {
+                AtHand::All(gathered) => return Some(gathered),
+                AtHand::NotYet => return None,
+                AtHand::Elsewhere => self.fetch(),
+            }
+        }
+        let fetching = self.fetching.as_ref()?;
+        match fetching.gathered.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(gathered) => Some(gathered),
             Err(mpsc::RecvTimeoutError::Timeout) => None,
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let reason = self.ended.table.lock().ended().cloned().unwrap_or_else(|| "the client was closed".into());
-                Some(vec![Err(Missing::Lost(reason)); self.futures])
+                let reason = self.shared.table.lock().ended().cloned();
+                let reason = reason.unwrap_or_else(|| "the client was closed".into());
+                Some(vec![Err(Missing::Lost(reason)); self.futures.len()])
             }
         }
+    }
+
+    fn fetch(&mut self) {
+        let (answer, gathered) = mpsc::channel();
+        let (shared, futures, every) = (Arc::clone(&self.shared), self.futures.clone(), self.every);
+        let work = async move {
+            let values = gather::gather(&shared, &futures, every).await;
+            // Who gave up does not miss them.
+            drop(answer.send(values));
+        };
+        let task = self.runtime.as_ref().map(|runtime| runtime.spawn(work).abort_handle());
+        self.fetching = Some(Fetching { gathered, task });
     }
 }
 
 impl Drop for Gathering {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        if let Some(task) = self.fetching.as_ref().and_then(|fetching| fetching.task.as_ref()) {
             task.abort();
         }
     }
@@ -270,11 +305,13 @@ impl Client {
         let parts = draft.into_parts(&mut table, || shared.next_request());
         // Said while the table is held, so that what later calls say of these futures comes later.
         for submission in parts.submissions {
-            shared.outgoing.say(FromClient::Submit(submission));
+            shared.outgoing.add(FromClient::Submit(submission));
         }
         if !parts.passing.is_empty() {
             shared.outgoing.release(&parts.passing);
         }
+        drop(table);
+        shared.outgoing.pass();
         parts.futures
     }
 
@@ -375,16 +412,12 @@ impl Client {
 
     /// Fetches values, once they are there; with `every` none when one of them has none.
     pub fn gather(&self, futures: Vec<FutureId>, every: bool) -> Gathering {
-        let (answer, gathered) = mpsc::channel();
-        let count = futures.len();
-        let shared = Arc::clone(&self.shared);
-        let work = async move {
-            let values = gather::gather(&shared, &futures, every).await;
-            // Who gave up does not miss them.
-            drop(answer.send(values));
-        };
-        let task = self.running.lock().as_ref().map(|running| running.runtime.spawn(work).abort_handle());
-        Gathering { gathered, task, ended: Arc::clone(&self.shared), futures: count }
+        let runtime = self.running.lock().as_ref().map(|running| running.runtime.handle().clone());
+        let mut gathering = Gathering { shared: Arc::clone(&self.shared), futures, every, runtime, fetching: None };
+        if gathering.futures.len() > AT_HAND_MAX {
+            gathering.fetch();
+        }
+        gathering
     }
 
     /// Puts values on workers: on `copies` of them, or [`EVERYWHERE`].

@@ -52,7 +52,7 @@ impl Shared {
             let table = self.table.lock();
             for put in puts {
                 let ToClient::Put { future, task, workers } = put else { continue };
-                let value = table.value(future);
+                let value = table.own_value(future);
                 for worker in workers {
                     match &value {
                         Some(value) => {

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use raskr_sched::{CancelReason, Failure, FutureId, Key, Rejection, RequestId, ToClient};
+use raskr_sched::{Blob, CancelReason, Failure, FutureId, Key, Rejection, RequestId, ToClient};
 
 use crate::packed::Packed;
 
 /// Values up to this size are kept, and sent again when every worker that had them is lost.
 pub const KEPT_BYTES_MAX: u64 = 10_000_000;
+/// Bytes of small values that are kept as they come; what came later has to be fetched.
+const COME_BYTES_MAX: usize = 64 << 20;
 /// Submissions that can still be found when the scheduler refuses one: it answers to all that came before.
 const REQUESTS_MAX: usize = 1 << 16;
 
@@ -65,8 +67,18 @@ struct Entry {
     held: bool,
     /// Nothing is said when a task is submitted under the key of another one: they are known to be alike.
     quiet: bool,
-    /// A value of the client's own, until workers have it or for as long as it may be needed again.
-    value: Option<Packed>,
+    value: Kept,
+}
+
+/// A value that is here.
+#[derive(Default)]
+enum Kept {
+    #[default]
+    None,
+    /// The client's own, until workers have it or for as long as it may be needed again.
+    Own(Packed),
+    /// Came with the word that it is there.
+    Came(Packed),
 }
 
 #[derive(Default)]
@@ -78,6 +90,8 @@ pub struct Table {
     /// Futures that were held until they were done, and are.
     due: Vec<FutureId>,
     end: Option<Arc<str>>,
+    /// Bytes of values that came and are kept.
+    come_bytes: usize,
     /// How many futures have come to have no value.
     troubles: u64,
 }
@@ -107,7 +121,7 @@ impl Table {
             watchers: Vec::new(),
             held: false,
             quiet: false,
-            value: None,
+            value: Kept::None,
         };
         self.entries.insert(future.0, entry);
         self.by_key.insert(Arc::clone(key), future.0);
@@ -156,10 +170,13 @@ impl Table {
         if entry.handles > 0 {
             return false;
         }
-        if let Some(entry) = self.entries.remove(&future.0)
-            && self.by_key.get(&entry.key) == Some(&future.0)
-        {
-            self.by_key.remove(&entry.key);
+        if let Some(entry) = self.entries.remove(&future.0) {
+            if let Kept::Came(value) = &entry.value {
+                self.come_bytes -= value.head.len();
+            }
+            if self.by_key.get(&entry.key) == Some(&future.0) {
+                self.by_key.remove(&entry.key);
+            }
         }
         true
     }
@@ -231,12 +248,36 @@ impl Table {
 
     pub fn keep_value(&mut self, future: FutureId, value: Packed) {
         if let Some(entry) = self.entries.get_mut(&future.0) {
-            entry.value = Some(value);
+            entry.value = Kept::Own(value);
         }
     }
 
+    /// The value, if it is here.
     pub fn value(&self, future: FutureId) -> Option<Packed> {
-        self.entries.get(&future.0)?.value.clone()
+        match &self.entries.get(&future.0)?.value {
+            Kept::None => None,
+            Kept::Own(value) | Kept::Came(value) => Some(value.clone()),
+        }
+    }
+
+    /// A value of the client's own, for workers.
+    pub fn own_value(&self, future: FutureId) -> Option<Packed> {
+        match &self.entries.get(&future.0)?.value {
+            Kept::Own(value) => Some(value.clone()),
+            Kept::None | Kept::Came(_) => None,
+        }
+    }
+
+    /// Keeps a value that came, while there is room: all of them can be fetched.
+    fn keep_come(&mut self, future: FutureId, value: Blob) {
+        if let Some(entry) = self.entries.get_mut(&future.0)
+            && matches!(entry.value, Kept::None)
+            && matches!(entry.state, FutureState::Pending)
+            && self.come_bytes + value.0.len() <= COME_BYTES_MAX
+        {
+            self.come_bytes += value.0.len();
+            entry.value = Kept::Came(Packed::of_small(value));
+        }
     }
 
     /// Given up by the user, or hopeless.
@@ -259,10 +300,14 @@ impl Table {
         if matches!(entry.state, FutureState::Cancelled(_) | FutureState::Lost(_)) {
             return;
         }
-        if let FutureState::Finished { .. } = state
-            && entry.value.as_ref().is_some_and(|value| value.nbytes() > KEPT_BYTES_MAX)
-        {
-            entry.value = None;
+        let finished = matches!(state, FutureState::Finished { .. });
+        match &entry.value {
+            Kept::Own(value) if finished && value.nbytes() > KEPT_BYTES_MAX => entry.value = Kept::None,
+            Kept::Came(value) if !finished => {
+                self.come_bytes -= value.head.len();
+                entry.value = Kept::None;
+            }
+            _ => {}
         }
         if !matches!(state, FutureState::Pending | FutureState::Finished { .. }) {
             self.troubles += 1;
@@ -281,7 +326,12 @@ impl Table {
     /// What the scheduler says of a future; gives back what is no future's business.
     pub fn hear(&mut self, message: ToClient) -> Option<ToClient> {
         match message {
-            ToClient::Finished { future, bytes } => self.set(future, FutureState::Finished { bytes }),
+            ToClient::Finished { future, bytes, value } => {
+                if let Some(value) = value {
+                    self.keep_come(future, value);
+                }
+                self.set(future, FutureState::Finished { bytes });
+            }
             ToClient::Recomputing { future } => self.set(future, FutureState::Pending),
             ToClient::Failed { future, failure } => self.set(future, FutureState::Failed(failure)),
             ToClient::Cancelled { future, reason } => {

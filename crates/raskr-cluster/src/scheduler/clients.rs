@@ -36,6 +36,7 @@ fn size(message: &ToClient) -> usize {
             raskr_sched::FailureKind::Raised(raised) => 256 + raised.encoded.0.len() + raised.message.len(),
             _ => 4096,
         },
+        ToClient::Finished { value, .. } => 32 + value.as_ref().map_or(0, |value| value.0.len()),
         ToClient::Located { found, .. } => 64 * found.len(),
         ToClient::Workers(peers) => 256 * peers.len(),
         _ => 32,
@@ -83,8 +84,16 @@ impl Core {
         }
     }
 
-    pub fn tell_client(&mut self, client: ClientId, messages: Vec<ToClient>) {
+    pub fn tell_client(&mut self, client: ClientId, mut messages: Vec<ToClient>) {
         let Some(end) = self.clients.get_mut(&client) else { return };
+        if end.pipe.is_behind() {
+            // What a slow client can fetch itself does not pile up here.
+            for message in &mut messages {
+                if let ToClient::Finished { value, .. } = message {
+                    *value = None;
+                }
+            }
+        }
         if end.outbox.is_empty() {
             end.outbox = messages;
             self.clients_dirty.push(client);

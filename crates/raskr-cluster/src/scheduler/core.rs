@@ -134,6 +134,8 @@ impl Core {
                 self.on_arrived(arrived);
                 if turn.elapsed() >= TURN {
                     self.finish_turn(turn);
+                    // Whoever writes may be waiting for this very thread.
+                    tokio::task::yield_now().await;
                     turn = tokio::time::Instant::now();
                 }
             }

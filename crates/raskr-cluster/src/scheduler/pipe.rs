@@ -41,6 +41,11 @@ impl<H: Serialize> Pipe<H> {
         }
     }
 
+    /// Does the peer take less than is sent?
+    pub fn is_behind(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
     pub fn sender(&self) -> &Sender<H> {
         &self.sender
     }

@@ -22,6 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::error::CommError;
 use crate::files::{ClusterFile, Published};
 use crate::handshake::Role;
+use crate::near;
 use crate::token::{Token, random};
 use crate::wire::{Answer, Refusal};
 
@@ -129,7 +130,7 @@ impl SchedulerServer {
         let first = options.addresses.first().cloned().unwrap_or_else(Address::loopback);
         let failed = |error| CommError::system(&first, "start the scheduler's thread", error);
         let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
+            .worker_threads(2)
             .max_blocking_threads(2)
             // The system keeps 15 letters.
             .thread_name("raskr-sched-io")
@@ -253,7 +254,14 @@ async fn serve(
         let mut addresses = Vec::new();
         for address in &options.addresses {
             let listener = endpoint.listen(address).await?;
-            addresses.push(listener.contact());
+            let contact = listener.contact();
+            // Without it, processes of this machine come by the port.
+            if let Some(path) = near::beside(&contact)
+                && let Ok(local) = endpoint.listen(&Address::Unix(path)).await
+            {
+                listening.spawn(accept(local, Arc::clone(&numbers), arrivals.clone()));
+            }
+            addresses.push(contact);
             listening.spawn(accept(listener, Arc::clone(&numbers), arrivals.clone()));
         }
         let address = addresses.first().cloned().unwrap_or_else(Address::loopback);
@@ -286,10 +294,11 @@ async fn serve(
     if ready.send(Ok((id, addresses))).is_err() {
         return "whoever started the scheduler is gone".into();
     }
-    let ended = core.run(arrived, inbox);
+    // Not on a thread of its own: whoever reads a message goes on with what follows from it, and writes that.
+    let ended = tokio::spawn(core.run(arrived, inbox));
     let reason = {
         let _arrivals = arrivals;
-        ended.await
+        ended.await.unwrap_or_else(|error| format!("the scheduler failed: {error}"))
     };
     listening.shutdown().await;
     drop(published);

@@ -10,16 +10,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use raskr_base::{ErrorClass, TaskError};
 use raskr_sched::{
-    Attempt, Execute, Executed, FromWorker, Held, Instant, Link, MemoryReport, Registration, TaskId, Worker,
+    Attempt, Blob, Execute, Executed, FromWorker, Held, Instant, Link, MemoryReport, Registration, TaskId, Worker,
     WorkerAction, WorkerEvent,
 };
 use serde_json::{Value as Json, json};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::data::{Peers, Server, local_path};
-use super::inputs::{Input, Pending, Told};
-use super::line::{Line, Linked, made, next};
+use super::data::{Peers, Server};
+use super::inputs::{Input, Pending, Told, spawn_spiller};
+use super::line::{Line, Linked, made, next, process_number};
 use super::memory::{Processor, open_files, process_bytes};
 use super::spill::SpillFolder;
 use super::store::Store;
@@ -29,6 +30,7 @@ use crate::connection::{Connection, Message, Receiver, Sender};
 use crate::endpoint::Endpoint;
 use crate::error::CommError;
 use crate::handshake::Role;
+use crate::near;
 use crate::runner::{Ended, Runner, Stored, Work};
 use crate::security::Security;
 use crate::wire::{WorkerHears, WorkerSays};
@@ -45,6 +47,8 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The machine hears at once of memory that differs by this part of the limit.
 const REPORT_SHARE: u64 = 64;
+/// Bytes of values that go with the word that they are there, in one packet.
+const ALONG_BYTES_MAX: usize = 64 << 10;
 /// Things that happened are taken this many at a time.
 const INPUTS_MAX: usize = 4096;
 
@@ -57,6 +61,8 @@ pub(super) struct Control {
     store: Arc<Store>,
     runner: Arc<dyn Runner>,
     peers: Arc<Peers>,
+    /// Where data is moved.
+    data: Handle,
     inputs: mpsc::UnboundedSender<Input>,
     arrived: mpsc::UnboundedReceiver<Input>,
     sender: Option<Sender<WorkerSays>>,
@@ -65,6 +71,8 @@ pub(super) struct Control {
     registration: Option<Registration>,
     /// Messages and tasks of this round.
     outgoing: Vec<FromWorker>,
+    /// Bytes of values among them.
+    along: usize,
     executes: Vec<Work>,
     processor: Processor,
     ticks: u32,
@@ -76,7 +84,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Listens; within a runtime.
+    /// Listens; within the runtime in which data is to be moved.
     pub async fn new(
         mut settings: WorkerSettings,
         security: Security,
@@ -95,7 +103,7 @@ impl Control {
         let (inputs, arrived) = mpsc::unbounded_channel();
         let server = Server { inputs: inputs.clone(), store: Arc::clone(&store), runner: Arc::clone(&runner) };
         // Without it, peers of this machine come by the other way.
-        if let Some(path) = local_path(&address)
+        if let Some(path) = near::beside(&address)
             && let Ok(local) = endpoint.listen(&Address::Unix(path)).await
         {
             tokio::spawn(server.clone().run(local));
@@ -128,12 +136,14 @@ impl Control {
             store,
             runner,
             peers: Peers::new(endpoint, host),
+            data: Handle::current(),
             inputs,
             arrived,
             sender: None,
             linked: None,
             registration: None,
             outgoing: Vec::new(),
+            along: 0,
             executes: Vec::new(),
             processor: Processor::new(),
             ticks: 0,
@@ -164,7 +174,7 @@ impl Control {
 
     /// Until the worker has ended.
     pub async fn run(mut self) -> End {
-        let spiller = self.spawn_spiller();
+        let spiller = spawn_spiller(&self.store, &self.inputs);
         let progress = Told { inputs: self.inputs.clone(), store: Arc::clone(&self.store) };
         self.runner.start(Arc::new(progress), self.settings.threads.max(1) as usize, &self.address.to_string());
         let mut receiver: Option<Receiver<WorkerHears>> = None;
@@ -228,17 +238,6 @@ impl Control {
         let store = Arc::clone(&self.store);
         let _ = tokio::task::spawn_blocking(move || store.clear()).await;
         self.end.unwrap_or(End::Stopped)
-    }
-
-    fn spawn_spiller(&self) -> Option<std::thread::JoinHandle<()>> {
-        let (store, inputs) = (Arc::clone(&self.store), self.inputs.clone());
-        let spill = move || {
-            store.spill(|| {
-                let _ = inputs.send(Input::StoreChanged);
-            });
-        };
-        let spawned = std::thread::Builder::new().name("raskr-spill".to_owned()).spawn(spill);
-        spawned.inspect_err(|error| tracing::warn!("nothing can be spilled: {error}")).ok()
     }
 
     /// Begins to connect to the scheduler, after a while.
@@ -387,13 +386,26 @@ impl Control {
 
     fn on_ended(&mut self, task: TaskId, attempt: Attempt, ended: Ended) {
         let (executed, value) = match ended {
-            Ended::Done { value, micros } => (Executed::Done { bytes: value.nbytes(), micros }, Some(value)),
+            Ended::Done { value, micros } => {
+                let along = self.along(task, attempt, &value);
+                (Executed::Done { bytes: value.nbytes(), micros, value: along }, Some(value))
+            }
             Ended::Raised { error, micros } => (Executed::Raised { error, micros }, None),
             Ended::Died(death) => (Executed::Died(death), None),
             Ended::Untouched => (Executed::Untouched, None),
         };
         let pending = value.map(|value| Pending::Values(HashMap::from([(task, value)])));
         self.handle(WorkerEvent::Executed { task, attempt, executed }, pending);
+    }
+
+    /// A small value that a client waits for goes with the word that it is there, which saves the client two questions.
+    fn along(&mut self, task: TaskId, attempt: Attempt, value: &Stored) -> Option<Blob> {
+        let Stored::Packed(value) = value else { return None };
+        let small = value.small().filter(|small| self.along + small.len() <= ALONG_BYTES_MAX)?;
+        self.machine.is_wanted(task, attempt).then(|| {
+            self.along += small.len();
+            Blob::from(small)
+        })
     }
 
     fn on_lost(&mut self, task: TaskId) {
@@ -495,7 +507,7 @@ impl Control {
             WorkerAction::Take { tasks, .. } => tasks.into_iter().for_each(|task| self.keep(task, pending)),
             WorkerAction::Drop { task } => self.store.remove(task),
             WorkerAction::Gather { request, peer, tasks } => {
-                tokio::spawn(Arc::clone(&self.peers).gather(request, peer, tasks, self.inputs.clone()));
+                self.data.spawn(Arc::clone(&self.peers).gather(request, peer, tasks, self.inputs.clone()));
             }
             WorkerAction::Serve { present, absent, .. } => {
                 if let Some(Pending::Asked(reply)) = pending.take() {
@@ -572,6 +584,7 @@ impl Control {
     /// What this round came to.
     fn flush(&mut self) {
         self.hand_over();
+        self.along = 0;
         if self.outgoing.is_empty() {
             return;
         }
@@ -581,12 +594,4 @@ impl Control {
             self.say(&WorkerSays::Packet(packet));
         }
     }
-}
-
-/// Unlike that of other processes, and of other workers within this one.
-fn process_number() -> u64 {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
-    let count = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    (u64::from(std::process::id()) << 40) ^ since ^ (count << 56)
 }

@@ -5,8 +5,6 @@
 //! socket in the file system, which is found by the port.
 
 use std::collections::HashMap;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::error::CommError;
 use crate::handshake::Role;
 use crate::listener::Listener;
+use crate::near;
 use crate::packed::{Buffer, Packed};
 use crate::runner::{Runner, Stored};
 use crate::wire::{DataHears, DataSays};
@@ -32,21 +31,6 @@ const MESSAGE_BYTES: u64 = 4 << 20;
 const PROGRESS: Duration = Duration::from_secs(1);
 /// Connections that nobody used for this long are closed.
 const IDLE: Duration = Duration::from_secs(30);
-
-/// The socket for processes of this machine beside a port; nothing where the folder for it is not this user's alone, since
-/// whoever owns it could stand in between.
-pub(super) fn local_path(address: &Address) -> Option<PathBuf> {
-    let port = address.host()?.port;
-    let user = rustix::process::getuid().as_raw();
-    let folder = std::env::temp_dir().join(format!("raskr-{user}"));
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700);
-    // Mostly it is there already.
-    let _ = builder.create(&folder);
-    let found = std::fs::symlink_metadata(&folder).ok()?;
-    let own = found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0;
-    own.then(|| folder.join(format!("data-{port}")))
-}
 
 /// Answers whoever asks.
 #[derive(Clone)]
@@ -182,7 +166,7 @@ impl Peers {
     async fn connect(&self, peer: &Peer) -> Result<Line, CommError> {
         let address: Address = peer.address.parse()?;
         if peer.host == self.host
-            && let Some(path) = local_path(&address).filter(|path| path.exists())
+            && let Some(path) = near::beside(&address).filter(|path| path.exists())
             && let Ok(connection) = self.endpoint.connect(&Address::Unix(path)).await
         {
             return Ok(connection.split());

@@ -118,3 +118,18 @@ pub(super) enum Pending {
     Values(HashMap<TaskId, Stored>),
     Asked(oneshot::Sender<(Vec<TaskId>, Vec<TaskId>)>),
 }
+
+/// Has values spilled on a thread of its own, which tells what came of it.
+pub(super) fn spawn_spiller(
+    store: &Arc<Store>,
+    inputs: &mpsc::UnboundedSender<Input>,
+) -> Option<std::thread::JoinHandle<()>> {
+    let (store, inputs) = (Arc::clone(store), inputs.clone());
+    let spill = move || {
+        store.spill(|| {
+            let _ = inputs.send(Input::StoreChanged);
+        });
+    };
+    let spawned = std::thread::Builder::new().name("raskr-spill".to_owned()).spawn(spill);
+    spawned.inspect_err(|error| tracing::warn!("nothing can be spilled: {error}")).ok()
+}

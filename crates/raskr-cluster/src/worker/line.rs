@@ -40,3 +40,11 @@ pub(super) async fn made(connecting: &mut Option<JoinHandle<Result<Line, CommErr
         None => std::future::pending().await,
     }
 }
+
+/// Unlike that of other processes, and of other workers within this one.
+pub(super) fn process_number() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
+    let count = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    (u64::from(std::process::id()) << 40) ^ since ^ (count << 56)
+}

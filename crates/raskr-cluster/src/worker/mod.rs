@@ -156,18 +156,22 @@ impl WorkerServer {
         }
         let (_, security) = first_contact(&settings)?;
         let system = |source| CommError::system(&settings.listen, "start threads", source);
-        let runtime = Builder::new_multi_thread()
+        let data = Builder::new_multi_thread()
             .worker_threads(DATA_THREADS)
             .thread_name("raskr-worker-data")
             .enable_all()
             .build()
             .map_err(system)?;
-        let control = runtime.block_on(Control::new(settings.clone(), security, runner))?;
+        // The machine's thread reads and writes to the scheduler itself: each thread that a message goes through costs as
+        // much as all that is done with it.
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+        let control = data.block_on(Control::new(settings.clone(), security, runner))?;
         let (name, address, inputs, ending) = (control.name(), control.address(), control.inputs(), control.ending());
         let tell = Arc::clone(&ending);
         let run = move || {
             let end = runtime.block_on(control.run());
             runtime.shutdown_timeout(LAST_WORDS);
+            data.shutdown_timeout(LAST_WORDS);
             tell.tell_end(end);
         };
         let thread = std::thread::Builder::new().name("raskr-worker".to_owned()).spawn(run).map_err(system)?;

@@ -126,7 +126,7 @@ impl FakeWorker {
                     }
                     WorkerAction::Execute(run) if !run.key.starts_with(self.never) => {
                         self.ran += 1;
-                        let executed = Executed::Done { bytes: 8, micros: 10 };
+                        let executed = Executed::Done { bytes: 8, micros: 10, value: None };
                         events.push_back(WorkerEvent::Executed { task: run.task, attempt: run.attempt, executed });
                     }
                     // Whatever is asked of a peer comes at once.

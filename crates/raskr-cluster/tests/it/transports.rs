@@ -67,6 +67,40 @@ async fn messages_arrive_whole_and_in_order_both_ways() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_senders_write_themselves_arrives_whole_and_in_order_among_what_is_queued() {
+    for address in addresses() {
+        let ((sender, _receiver), (_back, mut other)) = pair(&address, |_| ()).await;
+        let count = 3000u64;
+        let direct = sender.clone();
+        // More than sockets take at once, so that messages are cut.
+        let own = std::thread::spawn(move || {
+            for number in 0..count {
+                let mut buffers = vec![pattern(if number % 3 == 0 { 900 } else { 40_000 }, number)];
+                while let Err(back) = direct.try_send_directly(&number, buffers).expect("open") {
+                    buffers = back;
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let queued = tokio::spawn(async move {
+            for number in 0..count {
+                sender.send(&(1 << 32 | number), vec![pattern(100, number)]).await.expect("sent");
+            }
+        });
+        let mut next = [0; 2];
+        for _ in 0..2 * count {
+            let message = other.recv().await.expect("received").expect("open");
+            let (from, number) = ((message.header >> 32) as usize, message.header & 0xffff_ffff);
+            assert_eq!(number, next[from], "{address}");
+            next[from] += 1;
+            assert_eq!(message.buffers[0], pattern(message.buffers[0].len(), number));
+        }
+        own.join().expect("sent");
+        queued.await.expect("sent");
+    }
+}
+
 #[tokio::test]
 async fn large_buffers_arrive_over_every_transport_and_from_many_senders() {
     for address in addresses() {

@@ -306,6 +306,39 @@ async fn results_are_counted_moved_and_fetched_whoever_made_them() {
 }
 
 #[tokio::test]
+async fn small_values_come_along_with_the_word_of_them_and_clients_need_not_fetch_them() {
+    let (server, security) = server(&Address::loopback(), |_| {});
+    let (one, _) = start(settings("one", &address_of(&server), &security));
+    let mut reader = Reader::join(&server, &security).await;
+    // A number, a block that is too large, and one that has a buffer.
+    reader.run(&[count("a", vec![]), block("b", 1 << 20), block("c", 10), count("d", vec![2])]).await;
+    let came = |future: u64| {
+        reader.client.heard.iter().find_map(|message| match message {
+            ToClient::Finished { future: told, value, .. } if told.0 == future => Some(value.clone()),
+            _ => None,
+        })
+    };
+    let along = |count: u64| Some(Some(Blob::from(count.to_le_bytes().to_vec())));
+    assert_eq!([came(0), came(1), came(2), came(3)], [along(1), Some(None), Some(None), along(11)]);
+    // The worker has them all the same.
+    assert_eq!(number(&reader.values(3..4).await[0].head), 11);
+    let options = raskr_cluster::ClientOptions {
+        address: Some(address_of(&server)),
+        token: Some(security.token().clone()),
+        name: "Client-00000000000000aa".into(),
+        ..Default::default()
+    };
+    let fetched = thread::spawn(move || {
+        let client = raskr_cluster::Client::connect(options).expect("connected");
+        let futures = client.want(&["a".into(), "b".into(), "d".into()]);
+        let all = client.gather(futures, true).wait(SHORT).expect("in time");
+        all.into_iter().map(|value| value.expect("a value").value.nbytes()).collect::<Vec<_>>()
+    });
+    assert_eq!(fetched.join().expect("fetched"), [8, 5 + (1 << 20), 8]);
+    one.close();
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_tasks_are_done_although_a_worker_goes_meanwhile() {
     let (server, security) = server(&Address::loopback(), |_| {});
     let (one, _) = start(settings("one", &address_of(&server), &security));

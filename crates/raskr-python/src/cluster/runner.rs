@@ -99,6 +99,8 @@ pub struct Shared {
     pub bodies: RwLock<HashMap<BodyId, Arc<Body>>>,
     pub state: Mutex<State>,
     changed: Condvar,
+    /// It is to end: for those who wait for nothing else.
+    ending: Condvar,
     progress: OnceLock<Arc<dyn Progress>>,
     pub address: OnceLock<Arc<str>>,
     threads: OnceLock<usize>,
@@ -115,6 +117,7 @@ impl PyRunner {
             bodies: RwLock::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
+            ending: Condvar::new(),
             progress: OnceLock::new(),
             address: OnceLock::new(),
             threads: OnceLock::new(),
@@ -249,7 +252,7 @@ impl Shared {
             let pids: Vec<u32> = {
                 let mut state = self.state.lock();
                 if !state.stopping {
-                    self.changed.wait_for(&mut state, GUARD_EVERY);
+                    self.ending.wait_for(&mut state, GUARD_EVERY);
                 }
                 if state.stopping {
                     return;
@@ -349,8 +352,13 @@ impl Runner for PyRunner {
     }
 
     fn execute(&self, work: Vec<Work>) {
+        let slots = work.len();
         self.0.state.lock().pending.extend(work);
-        self.0.changed.notify_all();
+        if slots == 1 {
+            self.0.changed.notify_one();
+        } else {
+            self.0.changed.notify_all();
+        }
     }
 
     fn interrupt(&self, task: TaskId, attempt: Attempt) {
@@ -400,6 +408,7 @@ impl Runner for PyRunner {
             (std::mem::take(&mut state.pending), state.spare.take(), pids)
         };
         self.0.changed.notify_all();
+        self.0.ending.notify_all();
         // Slots that wait for their child notice.
         pids.into_iter().for_each(pool::kill);
         drop((pending, spare));

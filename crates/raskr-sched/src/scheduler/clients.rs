@@ -147,7 +147,7 @@ impl Scheduler {
         task.wants.push(Want { client, future });
         let (state, bytes) = (task.state, task.bytes);
         match state {
-            State::Memory => self.say_to_client(client, ToClient::Finished { future, bytes }),
+            State::Memory => self.say_to_client(client, ToClient::Finished { future, bytes, value: None }),
             State::Erred => {
                 if let Some(failure) = self.failures.get(&slot).cloned() {
                     self.say_to_client(client, ToClient::Failed { future, failure });

@@ -208,6 +208,8 @@ pub struct Scheduler {
     submissions: u32,
     failures: BTreeMap<u32, Arc<Failure>>,
     history: BTreeMap<u32, Vec<Attempted>>,
+    /// The value of the task of which a worker says that it is finished, for the clients that want it.
+    passing: Option<Blob>,
     /// Tasks to look at before the event is over.
     work: Vec<TaskId>,
     /// Tasks whose inputs are all there, to be placed once nothing is left in `work`.
@@ -269,6 +271,7 @@ impl Scheduler {
             submissions: 0,
             failures: BTreeMap::new(),
             history: BTreeMap::new(),
+            passing: None,
             work: Vec::new(),
             ready: Vec::new(),
             steals: BTreeMap::new(),

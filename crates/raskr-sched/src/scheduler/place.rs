@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use super::Scheduler;
 use super::task::{ConstraintId, State, UNCONSTRAINED};
+use super::{PUBLISHER, Scheduler};
 use crate::error::FailureKind;
 use crate::ids::micros;
 use crate::ids::{Attempt, WorkerId};
@@ -161,6 +161,7 @@ impl Scheduler {
             priority: task.priority,
             inputs: task.inputs.iter().map(|&input| self.input_at(input)).collect(),
             resources,
+            wanted: task.wants.iter().any(|want| want.client != PUBLISHER),
         };
         self.say_to_worker(worker, ToWorker::Run(run));
         self.tell(slot, What::Assigned { worker, attempt });

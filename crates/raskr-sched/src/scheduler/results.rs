@@ -23,8 +23,10 @@ impl Scheduler {
             match message {
                 FromWorker::Heartbeat { memory } => self.on_heartbeat(worker, memory),
                 FromWorker::Started { task, attempt } => self.on_started(worker, task, attempt),
-                FromWorker::Finished { task, attempt, bytes, micros } => {
+                FromWorker::Finished { task, attempt, bytes, micros, value } => {
+                    self.passing = value;
                     self.on_finished(worker, task, attempt, bytes, micros);
+                    self.passing = None;
                 }
                 FromWorker::Failed { task, attempt, error, micros } => {
                     self.on_failed(worker, task, attempt, error, micros);

@@ -93,7 +93,8 @@ impl Scheduler {
                         }
                     }
                 });
-                self.tell_clients(slot, |future| ToClient::Finished { future, bytes });
+                let value = self.passing.take();
+                self.tell_clients(slot, |future| ToClient::Finished { future, bytes, value: value.clone() });
             }
             State::Queued => {
                 let (expected, _) = self.expectation(slot);

@@ -23,9 +23,11 @@ use session::Session;
 /// How the execution of a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Executed {
+    /// With the value itself where it is small and wanted ([`Worker::is_wanted`]).
     Done {
         bytes: u64,
         micros: u64,
+        value: Option<Blob>,
     },
     Raised {
         error: Raised,

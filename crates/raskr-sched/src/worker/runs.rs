@@ -217,6 +217,8 @@ impl Worker {
         run.executing = true;
         let spec = &run.spec;
         let attempt = spec.attempt;
+        // Of one that takes next to no time its end is word enough; should the worker end with it, it is told the next time.
+        let told = at_once && (short.is_none() || attempt > Attempt(1));
         self.ready.remove(&(spec.priority, task));
         for (name, amount) in &spec.resources {
             if let Some((_, used)) = self.resources.get_mut(name) {
@@ -228,7 +230,7 @@ impl Worker {
             resources: spec.resources.clone(),
             short,
             away: false,
-            told: at_once,
+            told,
             current: true,
             orphan: false,
         };
@@ -244,9 +246,14 @@ impl Worker {
             inputs: spec.inputs.iter().map(|input| input.task).collect(),
             short: short.is_some(),
         }));
-        if at_once {
+        if told {
             self.say(FromWorker::Started { task, attempt });
         }
+    }
+
+    /// Does a client wait for what this attempt yields?
+    pub fn is_wanted(&self, task: TaskId, attempt: Attempt) -> bool {
+        self.runs.get(&task).is_some_and(|run| run.spec.wanted && run.spec.attempt == attempt)
     }
 
     pub(super) fn on_executed(&mut self, task: TaskId, attempt: Attempt, executed: Executed) {
@@ -282,7 +289,7 @@ impl Worker {
             }
         }
         match executed {
-            Executed::Done { bytes, micros } => {
+            Executed::Done { bytes, micros, value } => {
                 if self.data.get(&task).is_some_and(|datum| datum.state == DatumState::Held) {
                     self.actions.push(WorkerAction::Discard { task, attempt });
                     // One that was being released stays, as the result of this attempt. One that the scheduler counts on
@@ -296,7 +303,7 @@ impl Worker {
                     self.actions.push(WorkerAction::Keep { task, attempt });
                     self.arrive(task, bytes, Some(attempt));
                 }
-                self.say(FromWorker::Finished { task, attempt, bytes, micros });
+                self.say(FromWorker::Finished { task, attempt, bytes, micros, value });
             }
             Executed::Raised { error, micros } => self.say(FromWorker::Failed { task, attempt, error, micros }),
             Executed::Died(death) => self.say(FromWorker::Killed { task, attempt, death }),

@@ -51,7 +51,9 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
     (0..14_u32, task(), attempt, worker(), 0..2500_u64).prop_map(|(kind, task, attempt, worker, bytes)| match kind {
         0 => FromWorker::Heartbeat { memory: MemoryReport { stored: bytes, ..MemoryReport::default() } },
         1 => FromWorker::Started { task, attempt },
-        2..6 => FromWorker::Finished { task, attempt, bytes, micros: 50 },
+        2..6 => {
+            FromWorker::Finished { task, attempt, bytes, micros: 50, value: (bytes % 2 == 0).then(|| vec![1].into()) }
+        }
         6 => FromWorker::Failed { task, attempt, error: raised(), micros: 5 },
         7 => FromWorker::Killed { task, attempt, death: death() },
         8 => FromWorker::Retracted { task, attempt, given: bytes % 2 == 0 },
@@ -233,6 +235,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
                     priority: Priority { order: bytes as u32, ..Priority::default() },
                     inputs: inputs.into_iter().filter(|slot| *slot != task.slot).map(at).collect(),
                     resources: if bytes % 3 == 0 { vec![(Arc::from("GPU"), 1)] } else { vec![] },
+                    wanted: bytes % 2 == 0,
                 }),
                 4 => ToWorker::Retract { task, attempt },
                 5 => ToWorker::Cancel { task, attempt },
@@ -255,7 +258,9 @@ fn worker_event() -> impl Strategy<Value = WorkerEvent> {
         (0..12_u32, task(), 0..4_u32, 0..12_u64, 0..2500_u64).prop_map(|(kind, task, attempt, request, bytes)| {
             let (request, attempt) = (RequestId(request), Attempt(attempt));
             match kind {
-                0..3 => WorkerEvent::Executed { task, attempt, executed: Executed::Done { bytes, micros: 1 } },
+                0..3 => {
+                    WorkerEvent::Executed { task, attempt, executed: Executed::Done { bytes, micros: 1, value: None } }
+                }
                 3 => WorkerEvent::Executed { task, attempt, executed: Executed::Died(death()) },
                 4..6 => WorkerEvent::Gathered { request, values: vec![Held { task, bytes }], absent: vec![task] },
                 6 => WorkerEvent::GatherFailed { request },

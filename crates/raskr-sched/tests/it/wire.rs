@@ -116,7 +116,7 @@ fn to_clients() {
     let mut messages: Vec<ToClient> =
         failures.into_iter().map(|failure| ToClient::Failed { future: FUTURE, failure }).collect();
     messages.extend([
-        ToClient::Finished { future: FUTURE, bytes: 8 },
+        ToClient::Finished { future: FUTURE, bytes: 8, value: Some(Blob::from(vec![8])) },
         ToClient::Recomputing { future: FUTURE },
         ToClient::Cancelled { future: FUTURE, reason: CancelReason::Asked },
         ToClient::Put { future: FUTURE, task: TASK, workers: vec![WORKER] },
@@ -141,7 +141,7 @@ fn of_workers() {
     survives(vec![
         FromWorker::Heartbeat { memory: MemoryReport { stored: 1, spilled: 2, process: 3, disk_full: Some(4) } },
         FromWorker::Started { task: TASK, attempt },
-        FromWorker::Finished { task: TASK, attempt, bytes: 1, micros: 2 },
+        FromWorker::Finished { task: TASK, attempt, bytes: 1, micros: 2, value: Some(Blob::from(vec![1])) },
         FromWorker::Failed {
             task: TASK,
             attempt,
@@ -184,6 +184,7 @@ fn to_workers() {
         priority: Priority { against_user: -1, submission: 2, order: 3 },
         inputs: vec![input()],
         resources: vec![(text("GPU"), 1)],
+        wanted: true,
     };
     survives(vec![
         ToWorker::Body { body: BodyId(1), code: Blob::from(vec![9; 1000]) },

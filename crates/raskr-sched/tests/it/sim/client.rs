@@ -160,6 +160,12 @@ impl Client {
     }
 
     fn hear_message(&mut self, message: ToClient, plans: &Plans) -> Result<(), String> {
+        if let ToClient::Finished { future, value: Some(value), .. } = &message
+            && let Some(known) = self.futures.get(future)
+            && *value.0 != plans.content(&known.key).to_le_bytes()
+        {
+            return Err(format!("the value of '{}' that came along is wrong", known.key));
+        }
         let mut become_ = |future: FutureId, status: Status, allowed: fn(&Status) -> bool| {
             // Of a future that was released in the meantime nothing is known.
             let Some(known) = self.futures.get_mut(&future) else { return Ok(()) };

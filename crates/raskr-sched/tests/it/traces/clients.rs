@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use raskr_sched::{
-    Blob, BodySpec, CancelReason, Event, FailureKind, FromClient, FromWorker, FutureId, Input, Reason, Rejection,
-    RequestId, ScatterItem, State, Submission, TaskId, TaskSpec, ToClient, ToWorker, WorkerId,
+    Attempt, Blob, BodySpec, CancelReason, Event, FailureKind, FromClient, FromWorker, FutureId, Input, Reason,
+    Rejection, RequestId, ScatterItem, State, Submission, TaskId, TaskSpec, ToClient, ToWorker, WorkerId,
 };
 
 use super::{CLIENT, Trace};
@@ -32,6 +32,35 @@ fn a_value_is_kept_as_long_as_one_future_of_it_is() {
     // The value and, since no other task has it, the body.
     assert!(matches!(said[..], [ToWorker::Free { .. }, ToWorker::ForgetBody { .. }]), "{said:?}");
     assert_eq!((trace.state("x"), trace.scheduler.tasks()), (None, 0));
+}
+
+#[test]
+fn a_small_value_comes_along_to_those_who_want_it_and_is_not_kept() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 2);
+    trace.submit(&[("x", &[]), ("y", &["x"])], &["y"]);
+    let along = |trace: &mut Trace, key: &str, value: Option<Blob>| {
+        let (worker, run) = trace.runs[key].clone();
+        let (task, attempt) = (run.task, run.attempt);
+        trace.hear(worker, FromWorker::Finished { task, attempt, bytes: 3, micros: 1, value });
+        run.wanted
+    };
+    let value = Some(Blob::from(vec![1, 2, 3]));
+    assert!(!along(&mut trace, "x", None));
+    assert!(along(&mut trace, "y", value.clone()));
+    assert_eq!(trace.told(), [ToClient::Finished { future: trace.future("y"), bytes: 3, value: value.clone() }]);
+    // Who comes later fetches it.
+    trace.say(FromClient::Want { key: Arc::from("y"), future: FutureId(100) });
+    assert_eq!(trace.told(), [ToClient::Finished { future: FutureId(100), bytes: 3, value: None }]);
+    // What comes along with outdated word is nobody's.
+    let mut late = Trace::new();
+    late.worker("a", 1);
+    late.submit(&[("x", &[])], &["x"]);
+    let (owner, run) = late.runs["x"].clone();
+    late.hear(owner, FromWorker::Finished { task: run.task, attempt: Attempt(99), bytes: 3, micros: 1, value });
+    late.finish("x", 3);
+    assert_eq!(late.told(), [ToClient::Finished { future: late.future("x"), bytes: 3, value: None }]);
+    trace.said_to(worker);
 }
 
 #[test]
@@ -161,7 +190,7 @@ fn a_clients_own_value_is_put_where_there_is_room() {
     assert_eq!(trace.told(), [ToClient::Put { future, task, workers: vec![a, b] }]);
     assert_eq!(trace.scheduler.why("own"), [Reason::ClientHasNotSent]);
     trace.hear(b, FromWorker::Acquired { task, bytes: 5 });
-    assert_eq!(trace.told(), [ToClient::Finished { future, bytes: 5 }]);
+    assert_eq!(trace.told(), [ToClient::Finished { future, bytes: 5, value: None }]);
     trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
     assert_eq!(trace.scheduler.holders("own"), [b, a]);
 }
@@ -224,13 +253,19 @@ fn the_result_of_an_attempt_that_was_given_up_does_not_count() {
     trace.say(FromClient::Release(vec![trace.future("x"), trace.future("y")]));
     trace.submit(&[("x", &[])], &["x"]);
     trace.told();
-    trace.hear(worker, FromWorker::Finished { task: first.task, attempt: first.attempt, bytes: 1, micros: 1 });
+    trace.hear(
+        worker,
+        FromWorker::Finished { task: first.task, attempt: first.attempt, bytes: 1, micros: 1, value: None },
+    );
     assert_eq!((trace.state("x"), trace.told()), (Some(State::Processing), vec![]));
     // The same task, given up and taken up again.
     let (_, second) = trace.runs["x"].clone();
     trace.lose(worker);
     let worker = trace.register(raskr_sched::Registration { nonce: 2, ..Trace::registration("a", 1) });
-    trace.hear(worker, FromWorker::Finished { task: second.task, attempt: second.attempt, bytes: 1, micros: 1 });
+    trace.hear(
+        worker,
+        FromWorker::Finished { task: second.task, attempt: second.attempt, bytes: 1, micros: 1, value: None },
+    );
     assert_eq!(trace.state("x"), Some(State::Processing));
     trace.finish("x", 1);
     assert_eq!(trace.state("x"), Some(State::Memory));

@@ -101,7 +101,7 @@ fn a_task_is_tried_again_as_often_as_it_may_and_its_failure_is_that_of_what_need
     assert_eq!((trace.state("x"), trace.state("y")), (Some(State::Processing), Some(State::Waiting)));
     trace.finish("x", 1);
     trace.finish("y", 1);
-    assert_eq!(trace.told(), [ToClient::Finished { future, bytes: 1 }]);
+    assert_eq!(trace.told(), [ToClient::Finished { future, bytes: 1, value: None }]);
 }
 
 #[test]

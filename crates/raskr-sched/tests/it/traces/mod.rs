@@ -164,7 +164,10 @@ impl Trace {
 
     pub fn finish(&mut self, key: &str, bytes: u64) {
         let (worker, run) = self.runs[key].clone();
-        self.hear(worker, FromWorker::Finished { task: run.task, attempt: run.attempt, bytes, micros: 1000 });
+        self.hear(
+            worker,
+            FromWorker::Finished { task: run.task, attempt: run.attempt, bytes, micros: 1000, value: None },
+        );
     }
 
     pub fn raise(&mut self, key: &str) {

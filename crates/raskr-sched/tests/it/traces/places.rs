@@ -25,7 +25,7 @@ fn a_task_is_given_to_a_worker_and_its_client_hears_of_the_value() {
     assert_eq!((&*run.key, run.inputs[0].bytes, run.inputs[0].holders[0]), ("y", 10, worker));
     trace.finish("y", 4);
     let future = trace.future("y");
-    assert_eq!(trace.told(), [raskr_sched::ToClient::Finished { future, bytes: 4 }]);
+    assert_eq!(trace.told(), [raskr_sched::ToClient::Finished { future, bytes: 4, value: None }]);
     // Nobody needs x any more.
     assert!(matches!(trace.said_to(worker)[..], [ToWorker::Free { .. }]));
     assert_eq!(trace.state("x"), Some(State::Released));
