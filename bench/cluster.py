@@ -1,17 +1,24 @@
 """Times what a local cluster adds to tasks: calls, graphs, round trips, and moving data.
 
-    python bench/cluster.py [--library raskr dask] [--only map graph trip move move8 move1000] [--workers 2] [--tasks 100000] [--json FILE]
+    python bench/cluster.py [--library raskr dask] [--only map graph trip move move8 move1000 many_calls many_tasks] [--workers 2]
+                            [--tasks 100000] [--json FILE]
 
 Each row says what one task costs in wall time, the best of three runs; tasks do nothing. `move` and its likes send 1 GB to workers
 and fetch it, in turn with another process that copies as much from memory that it shares with this one: the best of five runs, in
 GB/s, and as shares of the copy into memory that is new, as that of received data is. The cluster is started before and not timed.
+`many_calls` and `many_tasks` have ten times as many tasks, once, on a cluster whose scheduler is a process of its own, and say how
+much memory of that process each task took when it was most.
 """
 
 import argparse
 import contextlib
 import json
 import multiprocessing
+import pathlib
+import subprocess
 import sys
+import tempfile
+import threading
 import time
 from multiprocessing.shared_memory import SharedMemory
 
@@ -169,6 +176,83 @@ def row_move1000(client, library, tasks):
     return move(client, 1 << 10)
 
 
+@contextlib.contextmanager
+def apart():
+    """A client of a cluster of processes started by commands, and a function that says how much more memory the scheduler has
+    had than at first."""
+    from raskr.distributed import Client
+
+    def start(*arguments):
+        return subprocess.Popen([sys.executable, "-m", "raskr", *arguments], stdout=subprocess.DEVNULL)
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(pathlib.Path(folder) / "scheduler.json")
+        scheduler = start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", file)
+        workers = [start("worker", "--scheduler-file", file, "--nthreads", "1") for _ in range(2)]
+        status = pathlib.Path(f"/proc/{scheduler.pid}/status")
+
+        def resident():
+            line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+            return int(line.split()[1]) << 10
+
+        ended = threading.Event()
+        try:
+            with Client(scheduler_file=file, timeout=30) as client:
+                client.wait_for_workers(2)
+                client.gather(client.map(nothing, list(range(-1000, 0))))
+                first = most = resident()
+
+                def watch():
+                    nonlocal most
+                    while not ended.wait(0.02):
+                        most = max(most, resident())
+
+                watcher = threading.Thread(target=watch)
+                watcher.start()
+                yield client, lambda: most - first
+                ended.set()
+                watcher.join()
+        finally:
+            ended.set()
+            for process in [*workers, scheduler]:
+                process.terminate()
+            for process in [*workers, scheduler]:
+                process.wait()
+
+
+def many(run, library, tasks):
+    with apart() as (client, more):
+        began = time.perf_counter()
+        run(client, library, tasks)
+        took = time.perf_counter() - began
+        return {"us per task": took / tasks * 1e6, "bytes of the scheduler per task": more() / tasks}
+
+
+def row_many_calls(client, library, tasks):
+    """Ten times as many calls by one `client.map`, all futures and results of which are held."""
+
+    def run(client, library, tasks):
+        futures = client.map(nothing, list(range(tasks)))
+        assert client.gather(futures) == list(range(tasks))
+
+    return many(run, library, 10 * tasks)
+
+
+def row_many_tasks(client, library, tasks):
+    """Ten times as many tasks in one graph."""
+
+    def run(client, library, tasks):
+        lazy = library.delayed(nothing, pure=False)
+        add = library.delayed(lambda *numbers: sum(numbers), pure=False)
+        first = tasks * 9 // 10
+        level = [lazy(number) for number in range(first)]
+        while len(level) > 1:
+            level = [add(*level[place : place + 10]) for place in range(0, len(level), 10)]
+        assert client.compute(level[0]).result() == first * (first - 1) // 2
+
+    return many(run, library, 10 * tasks)
+
+
 ROWS = {
     "map": row_map,
     "submit": row_submit,
@@ -177,6 +261,8 @@ ROWS = {
     "move": row_move,
     "move8": row_move8,
     "move1000": row_move1000,
+    "many_calls": row_many_calls,
+    "many_tasks": row_many_tasks,
 }
 
 
@@ -194,6 +280,9 @@ def main():
     else:
         import dask as library
         from distributed import Client
+
+        # Those start clusters by raskr's commands.
+        arguments.only = [name for name in arguments.only if not name.startswith("many")]
     found = {}
     options = {"n_workers": arguments.workers, "threads_per_worker": 1, "dashboard_address": None}
     with Client(**options) as client:
