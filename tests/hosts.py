@@ -38,6 +38,7 @@ class Host:
     def __init__(self, hold, switch, user, number):
         self.address = f"10.83.0.{number}"
         self._switch, self._port = switch, f"port{number}"
+        self.started = []
         apart = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc")
         into = ("nsenter", "--target", switch, *user)
         pid = hold(*(into if user else ()), *apart)
@@ -55,7 +56,8 @@ class Host:
         """Starts Python on this host."""
         pipe = subprocess.PIPE
         words = (*self._inside, "--pid", "--mount", f"--wd={os.getcwd()}", sys.executable, *arguments)
-        return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, **options)
+        self.started.append(subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, **options))
+        return self.started[-1]
 
     @contextlib.contextmanager
     def off(self):
@@ -84,7 +86,10 @@ class Host:
 @contextlib.contextmanager
 def network(count):
     """So many hosts that reach each other; skips the test where the machine has none to give."""
+    hosts = []
     with contextlib.ExitStack() as started:
+        # After the holders: with them ends whatever runs on the hosts.
+        started.callback(lambda: end(*(process for host in hosts for process in host.started)))
 
         def hold(*words):
             holder, pid = _hold(*words)
@@ -95,7 +100,7 @@ def network(count):
         try:
             switch = hold("unshare", "--net", *(("--user", "--map-root-user") if user else ()))
             _run("nsenter", "--target", switch, *user, "--net", *"ip link add switch up type bridge".split())
-            hosts = [Host(hold, switch, user, number + 1) for number in range(count)]
+            hosts += [Host(hold, switch, user, number + 1) for number in range(count)]
         except OSError as error:
             pytest.skip(f"this machine has no network namespaces to give: {error}")
         yield hosts

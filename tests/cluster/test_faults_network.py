@@ -8,7 +8,7 @@ import contextlib
 import json
 
 import pytest
-from clusters import descendants, end, finished, wait_for, wait_until_gone
+from clusters import descendants, finished, wait_for, wait_until_gone
 from hosts import network
 
 CLIENT = """
@@ -59,19 +59,17 @@ for line in sys.stdin:
 class Cluster:
     """A scheduler, a client and four workers, each on a host of its own."""
 
-    def __init__(self, hosts, folder, started):
+    def __init__(self, hosts, folder):
         self.scheduler, self.client, *self.workers = hosts
         file = folder / "scheduler.json"
         options = "--port", "0", "--no-dashboard", "--host", self.scheduler.address, "--scheduler-file", str(file)
         self.commands = [self.scheduler.start("-m", "raskr", "scheduler", *options)]
-        started.callback(lambda: end(*self.commands))
         wait_for(file.exists, "the scheduler file")
         for number, host in enumerate(self.workers):
             options = "--scheduler-file", str(file), "--host", host.address, "--name", f"w{number}", "--nthreads", "1"
             self.commands.append(host.start("-m", "raskr", "worker", *options, "--memory-limit", "0"))
         (folder / "runs").mkdir()
         self.program = self.client.start("-c", CLIENT, str(file), str(folder / "runs"))
-        started.callback(end, self.program)
         wait_for(lambda: self.statuses() == dict.fromkeys(self.names, "running"), self.statuses)
 
     names = ("w0", "w1", "w2", "w3")
@@ -106,9 +104,8 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path):
-    with contextlib.ExitStack() as started:
-        hosts = started.enter_context(network(6))
-        made = Cluster(hosts, tmp_path, started)
+    with network(6) as hosts:
+        made = Cluster(hosts, tmp_path)
         yield made
         made.close()
 
