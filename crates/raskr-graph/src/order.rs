@@ -5,8 +5,8 @@
 //!    subtree's peak exceeds its result most come first (Sethi and Ullman 1970, "The generation of optimal code for
 //!    arithmetic expressions").
 //! 2. What was begun is finished: a task that became ready beside the path runs at once when it, with the chain that
-//!    only it feeds, frees more than it leaves behind. Each input's bytes are credited in equal shares to the consumers
-//!    it still has.
+//!    only it feeds, frees more than it leaves behind; the rest of such a chain runs if it frees as much. Each input's
+//!    bytes are credited in equal shares to the consumers it still has.
 //! 3. Goals of one layer are taken in their natural order, since neighbours share inputs; the layer whose goals are
 //!    nearest to the sources goes first.
 
@@ -190,10 +190,14 @@ impl Walk<'_> {
     }
 
     fn pays(&self, task: u32) -> bool {
-        let credit: u64 = self.dag.inputs.row(task).iter().fold(0u64, |sum, &input| {
+        let inputs = self.dag.inputs.row(task);
+        let credit: u64 = inputs.iter().fold(0u64, |sum, &input| {
             sum.saturating_add(self.weight[input as usize] / u64::from(self.pending[input as usize].max(1)))
         });
-        credit > self.left_behind[task as usize]
+        let left_behind = self.left_behind[task as usize];
+        // A chain is ended though sizes of its last results are not known: what they stand for may be large.
+        let ends_chain = || matches!(inputs, [input] if self.dag.dependents.degree(*input) == 1);
+        credit > left_behind || credit == left_behind && ends_chain()
     }
 }
 
