@@ -233,7 +233,11 @@ fn frame_nodes(
     memory_limit: Option<u64>,
     elsewhere: bool,
 ) -> PyResult<Vec<Vec<Node>>> {
-    let lowered = lower(&plans_of(&plans), Options { threads, memory_limit, elsewhere });
+    let plans = plans_of(&plans);
+    let lowered = py.detach(|| {
+        crate::allocator::give_back();
+        lower(&plans, Options { threads, memory_limit, elsewhere })
+    });
     let lowered = lowered.map_err(|error| to_python(py, error.into()))?;
     Ok(lowered.into_iter().map(|calls| calls.into_iter().map(Node::of_call).collect()).collect())
 }
