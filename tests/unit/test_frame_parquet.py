@@ -199,3 +199,29 @@ def test_row_groups_that_a_filter_rules_out_count_in_the_index(tmp_path):
     frame = dd.read_parquet(str(tmp_path / "0.parquet"))
     for filtered in (lambda f: f[f.a >= 75], lambda f: f[(f.a > 12) & (f.b == "word 3")], lambda f: f[f.a < 0]):
         pd.testing.assert_frame_equal(filtered(frame).compute(), filtered(table))
+
+
+def test_columns_of_values_that_hardly_repeat_are_written_without_dictionaries(tmp_path):
+    import pyarrow.parquet
+
+    rows = 100_000
+    frame = pd.DataFrame(
+        {
+            "other": np.random.default_rng(1).permutation(rows),
+            "few": np.arange(rows) // 9,
+            "kind": ["a", "b"] * (rows // 2),
+        }
+    )
+    frame["kind"] = frame["kind"].astype("category")
+    dd.from_pandas(frame, npartitions=1).to_parquet(tmp_path / "chosen", write_index=False)
+    dd.from_pandas(frame, npartitions=1).to_parquet(tmp_path / "asked", write_index=False, use_dictionary=True)
+
+    def with_dictionary(name):
+        group = pyarrow.parquet.ParquetFile(tmp_path / name / "part.0.parquet").metadata.row_group(0)
+        columns = [group.column(place) for place in range(group.num_columns)]
+        return [column.path_in_schema for column in columns if column.has_dictionary_page]
+
+    assert with_dictionary("chosen") == ["few", "kind"]
+    assert with_dictionary("asked") == ["other", "few", "kind"]
+    again = dd.read_parquet(tmp_path / "chosen").compute()
+    pd.testing.assert_frame_equal(again.astype({"kind": "category"}), frame)
