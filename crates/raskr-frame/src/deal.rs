@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, RecordBatchOptions};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, SchemaRef};
 use arrow::downcast_primitive_array;
 
@@ -17,11 +17,13 @@ pub struct Dealt {
     /// Where the pieces begin there, and where the last one ends.
     starts: Vec<usize>,
     bits: u32,
+    /// Has each piece memory of its own? Otherwise that of all goes with the last of them.
+    apart: bool,
 }
 
 impl Dealt {
     /// `numbers` are those of the rows' pieces, by batch; the place of a row within a batch takes no more than `bits`.
-    pub fn new(mut numbers: Vec<Vec<u32>>, count: usize, bits: u32) -> Dealt {
+    pub fn new(mut numbers: Vec<Vec<u32>>, count: usize, bits: u32, apart: bool) -> Dealt {
         let mut starts = vec![0; count + 1];
         for &number in numbers.iter().flatten() {
             starts[number as usize + 1] += 1;
@@ -35,7 +37,7 @@ impl Dealt {
             *number = *place as u32;
             *place += 1;
         }
-        Dealt { places: numbers, starts, bits }
+        Dealt { places: numbers, starts, bits, apart }
     }
 
     /// The rows of each piece.
@@ -87,10 +89,15 @@ impl Dealt {
             }
             valid
         });
+        let whole = if self.apart { None } else { Some(ScalarBuffer::from(std::mem::take(&mut values))) };
         let piece = |ends: &[usize]| -> ArrayRef {
             let own = ends[0]..ends[1];
+            let values = match &whole {
+                Some(whole) => whole.slice(own.start, own.len()),
+                None => values[own.clone()].to_vec().into(),
+            };
             let valid = valid.as_ref().map(|valid| NullBuffer::new(BooleanBuffer::from(&valid[own.clone()])));
-            let made = PrimitiveArray::<T>::new(values[own].to_vec().into(), valid);
+            let made = PrimitiveArray::<T>::new(values, valid);
             Arc::new(made.with_data_type(like.data_type().clone()))
         };
         self.starts.windows(2).map(piece).collect()

@@ -350,7 +350,10 @@ impl Lowering {
             }
         };
         below.slots.push(Slot::All(vec![Input::Call(bounds)]));
-        let ending = Ending::Ranges { keys: by.to_vec(), count };
+        // All pieces of what fits memory well stay until the last rows of the result are gathered; others are spilled one by one.
+        let stays =
+            !self.options.elsewhere && self.options.memory_limit.is_none() && bytes <= ESTIMATE_MAX && bytes > 0;
+        let ending = Ending::Ranges { keys: by.to_vec(), count, apart: !stays };
         let calls = self.finished(below, ending, "sort-exchange".to_owned());
         let schema = Arc::clone(input.schema());
         let pieces = Pipeline {

@@ -14,8 +14,11 @@ use crate::ordered::Ordered;
 use crate::plan::SortKey;
 use crate::table::{Table, compacted, empty_batch};
 
-/// Rows that are put together before they are cut, so that pieces are not tiny.
+/// Rows that are gathered at a time, and the most that are put together before they are cut.
 pub const ROWS_AT_ONCE: usize = 1 << 18;
+/// Rows that are put together before they are cut, at least, and for each piece, so that these are not tiny.
+const ROWS_MIN: usize = 1 << 16;
+const ROWS_OF_PIECE: usize = 1 << 13;
 /// Other than the seeds that tables of groups use, whose buckets would otherwise be filled unevenly.
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -29,7 +32,7 @@ pub fn by_hash(
 ) -> Result<Vec<Table>, FrameError> {
     let places = keys.iter().map(|key| place_of(schema, key)).collect::<Result<Vec<_>, _>>()?;
     let state = RandomState::with_seed(SEED);
-    cut(schema, batches, count, Some(Narrow::new(schema)), |batch| {
+    cut(schema, batches, count, Some(Narrow::new(schema)), true, |batch| {
         let columns: Vec<&ArrayRef> = places.iter().map(|&place| batch.column(place)).collect();
         let mut hashes = vec![0; batch.num_rows()];
         create_hashes(columns, &state, &mut hashes).map_err(FrameError::datafusion("cutting rows by key"))?;
@@ -38,15 +41,17 @@ pub fn by_hash(
     })
 }
 
-/// Batches in pieces, each with the rows from one row of `bounds` up to the next in the order of the keys.
+/// Batches in pieces, each with the rows from one row of `bounds` up to the next in the order of the keys; each in memory of its
+/// own if `apart`.
 pub fn by_range(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
     keys: &[SortKey],
     bounds: &RecordBatch,
+    apart: bool,
 ) -> Result<Vec<Table>, FrameError> {
     let limits = Limits::new(schema, keys, bounds)?;
-    cut(schema, batches, bounds.num_rows() + 1, None, |batch| limits.ranges(batch))
+    cut(schema, batches, bounds.num_rows() + 1, None, apart, |batch| limits.ranges(batch))
 }
 
 fn cut(
@@ -54,6 +59,7 @@ fn cut(
     batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
     count: usize,
     mut narrow: Option<Narrow>,
+    apart: bool,
     piece_of: impl Fn(&RecordBatch) -> Result<Vec<u32>, FrameError>,
 ) -> Result<Vec<Table>, FrameError> {
     let mut pieces: Vec<Vec<RecordBatch>> = vec![Vec::new(); count];
@@ -83,20 +89,21 @@ fn cut(
             }
             None => (schema, waiting),
         };
-        for (piece, batch) in pieces.iter_mut().zip(Dealt::new(numbers, count, bits).batches(schema, waiting)?) {
+        for (piece, batch) in pieces.iter_mut().zip(Dealt::new(numbers, count, bits, apart).batches(schema, waiting)?) {
             if batch.num_rows() > 0 {
                 piece.push(compacted(&batch)?);
             }
         }
         Ok(())
     };
+    let at_once = (count * ROWS_OF_PIECE).clamp(ROWS_MIN, ROWS_AT_ONCE);
     let mut waiting: Vec<RecordBatch> = Vec::new();
     let mut rows = 0;
     for batch in batches {
         let batch = batch?;
         rows += batch.num_rows();
         waiting.push(batch);
-        if rows >= ROWS_AT_ONCE {
+        if rows >= at_once {
             flush(&waiting)?;
             waiting.clear();
             rows = 0;

@@ -41,8 +41,8 @@ pub enum Ending {
     Collect,
     /// A list of tables, by the hash of their keys.
     Hash { keys: Vec<String>, count: usize },
-    /// A list of tables, by ranges whose bounds are in the last slot.
-    Ranges { keys: Vec<SortKey>, count: usize },
+    /// A list of tables, by ranges whose bounds are in the last slot; each in memory of its own if `apart`.
+    Ranges { keys: Vec<SortKey>, count: usize, apart: bool },
     /// Some rows' keys.
     Sample { keys: Vec<SortKey> },
     /// A table in order, whose rows are gathered later if it is not `settled`.
@@ -162,8 +162,8 @@ impl StageOp {
         // Rows that are cut need not all be there at once.
         let whole = match &self.stage.ending {
             Ending::Hash { keys, count } => return Ok(listed(by_hash(schema, rows, keys, *count)?)),
-            Ending::Ranges { keys, count } => {
-                let mut pieces = by_range(schema, rows, keys, &bounds(inputs.last())?)?;
+            Ending::Ranges { keys, count, apart } => {
+                let mut pieces = by_range(schema, rows, keys, &bounds(inputs.last())?, *apart)?;
                 pieces.resize_with(*count, || Table::new(Arc::clone(schema), Vec::new()));
                 return Ok(listed(pieces));
             }

@@ -33,14 +33,16 @@ class Summary:
     def __init__(self, values: Any, size: int) -> None:
         values = pd.Series(values)
         self.rows, self.missing = len(values), int(values.isna().sum())
-        found = values.dropna()
+        found = values.dropna() if self.missing else values
         self.is_sorted = bool(found.is_monotonic_increasing)
         drawn = size * _SORTED_PER_VALUE
         if self.is_sorted or len(found) <= drawn or isinstance(found.dtype, pd.CategoricalDtype):
             found = found if self.is_sorted else found.sort_values()
             self.ends = (found.iloc[0], found.iloc[-1]) if len(found) else None
         else:
-            self.ends = (found.min(), found.max())
+            # None is missing: NumPy need not look for such ones, as pandas does.
+            numbers = found.to_numpy() if isinstance(found.dtype, np.dtype) and found.dtype.kind in "iuf" else found
+            self.ends = (numbers.min(), numbers.max())
             found = found.take(np.random.default_rng(len(found)).integers(0, len(found), drawn)).sort_values()
         places = np.linspace(0, len(found) - 1, min(size, len(found))).round().astype(int)
         self.sample = found.iloc[places]
