@@ -37,6 +37,7 @@ pub fn depth_first(dag: Dag<'_>, goals: &[(u32, u32)]) -> Vec<u32> {
         pending: (0..tasks as u32).map(|id| dag.dependents.degree(id)).collect(),
         unmet: (0..tasks as u32).map(|id| dag.inputs.degree(id)).collect(),
         done: vec![false; tasks],
+        aside: vec![false; tasks],
         order: Vec::with_capacity(tasks),
         eager: Vec::new(),
         weight,
@@ -131,6 +132,8 @@ struct Walk<'a> {
     /// Inputs of each task that are still to come.
     unmet: Vec<u32>,
     done: Vec<bool>,
+    /// Run beside the path, by rule 2.
+    aside: Vec<bool>,
     order: Vec<u32>,
     /// Ready tasks beside the path, to be judged by rule 2.
     eager: Vec<u32>,
@@ -157,6 +160,7 @@ impl Walk<'_> {
                 self.emit(task);
                 while let Some(candidate) = self.eager.pop() {
                     if !self.done[candidate as usize] && self.pays(candidate) {
+                        self.aside[candidate as usize] = true;
                         self.emit(candidate);
                     }
                 }
@@ -195,8 +199,9 @@ impl Walk<'_> {
             sum.saturating_add(self.weight[input as usize] / u64::from(self.pending[input as usize].max(1)))
         });
         let left_behind = self.left_behind[task as usize];
-        // A chain is ended though sizes of its last results are not known: what they stand for may be large.
-        let ends_chain = || matches!(inputs, [input] if self.dag.dependents.degree(*input) == 1);
+        // A chain that was begun is ended though sizes of its last results are not known: what they stand for may be large.
+        let ends_chain =
+            || matches!(inputs, [input] if self.aside[*input as usize] && self.dag.dependents.degree(*input) == 1);
         credit > left_behind || credit == left_behind && ends_chain()
     }
 }
