@@ -243,7 +243,7 @@ def main() -> int:
         command = [sys.executable, __file__, "--make", json.dumps([str(data), options.scale])]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     print(
-        "| question | seconds | peak MB | before MB | limit MB | files left |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+        "| question | seconds | of processors | peak MB | before MB | limit MB | files left |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     )
     table, amiss = {}, []
     for name in options.only:
