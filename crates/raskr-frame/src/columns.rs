@@ -3,7 +3,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, PrimitiveArray, RecordBatch, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, LargeStringArray, MAX_INLINE_VIEW_LEN, NullBufferBuilder, PrimitiveArray, RecordBatch,
+    StringViewArray,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
@@ -18,6 +22,9 @@ use crate::gather::Places;
 use crate::ordered::Ordered;
 use crate::pieces::ROWS_AT_ONCE;
 use crate::table::Table;
+
+/// Texts whose places are looked up before any of them is copied.
+const ROWS_LOOKED_UP: usize = 256;
 
 /// What is made of tables with the same columns, one behind the other. Columns of numbers, of truth values and of times are
 /// chunks: missing numbers are NaN, in `float64` if they are whole ones, missing times are not-a-time. Columns of texts, and of
@@ -154,7 +161,7 @@ fn column(tables: &[Rows<'_>], place: usize) -> Result<Value, FrameError> {
         DataType::Float64 => joined::<Float64Type>(&parts, DType::F64, f64::NAN),
         DataType::Timestamp(unit, None) => times(parts, *unit)?,
         DataType::Boolean if !missing => truths(&settled(parts)?),
-        DataType::Utf8View => one_column(&Field::new(field.name(), DataType::LargeUtf8, true), vec![texts(&parts)])?,
+        DataType::Utf8View => one_column(&Field::new(field.name(), DataType::LargeUtf8, true), vec![texts(&parts)?])?,
         _ => one_column(field, settled(parts)?)?,
     })
 }
@@ -245,20 +252,60 @@ fn truths(pieces: &[ArrayRef]) -> Value {
     made.freeze().into()
 }
 
-fn texts(parts: &[Part<'_>]) -> ArrayRef {
+fn texts(parts: &[Part<'_>]) -> Result<ArrayRef, FrameError> {
     let rows = parts.iter().map(Part::len).sum();
     let all = parts.iter().flat_map(|part| &part.pieces).map(|piece| piece.as_string_view());
     let bytes: u64 = all.flat_map(|views| views.lengths()).map(u64::from).sum();
-    let mut made = LargeStringBuilder::with_capacity(rows, bytes as usize);
-    let mut append = |views: &StringViewArray, row: usize| {
-        if views.is_valid(row) { made.append_value(views.value(row)) } else { made.append_null() }
-    };
+    let mut made = Texts::with_capacity(rows, bytes as usize);
+    let mut found: Vec<u128> = Vec::with_capacity(ROWS_LOOKED_UP);
     for part in parts {
         let pieces: Vec<&StringViewArray> = part.pieces.iter().map(|piece| piece.as_string_view()).collect();
         match part.places {
-            Some(places) => places.all().iter().for_each(|(piece, row)| append(pieces[piece], row)),
-            None => pieces.iter().for_each(|views| (0..views.len()).for_each(|row| append(views, row))),
+            Some(places) => places.chunks(ROWS_LOOKED_UP).for_each(|rows| {
+                // Views come from everywhere: looked up alone, many at a time are on their way.
+                found.clear();
+                found.extend(rows.iter().map(|(piece, row)| pieces[piece].views()[row]));
+                rows.iter().zip(&found).for_each(|((piece, row), &view)| made.push(pieces[piece], row, view));
+            }),
+            None => pieces.iter().for_each(|piece| {
+                piece.views().iter().enumerate().for_each(|(row, &view)| made.push(piece, row, view));
+            }),
         }
     }
-    Arc::new(made.finish())
+    made.finish()
+}
+
+/// Texts one behind the other.
+struct Texts {
+    bytes: Vec<u8>,
+    offsets: Vec<i64>,
+    valid: NullBufferBuilder,
+}
+
+impl Texts {
+    fn with_capacity(rows: usize, bytes: usize) -> Texts {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Texts { bytes: Vec::with_capacity(bytes), offsets, valid: NullBufferBuilder::new(rows) }
+    }
+
+    /// The text of a row, whose view is this one.
+    fn push(&mut self, texts: &StringViewArray, row: usize, view: u128) {
+        let is_valid = texts.is_valid(row);
+        if is_valid {
+            let length = view as u32;
+            match length <= MAX_INLINE_VIEW_LEN {
+                true => self.bytes.extend_from_slice(&view.to_le_bytes()[4..4 + length as usize]),
+                false => self.bytes.extend_from_slice(texts.value(row).as_bytes()),
+            }
+        }
+        self.valid.append(is_valid);
+        self.offsets.push(self.bytes.len() as i64);
+    }
+
+    fn finish(mut self) -> Result<ArrayRef, FrameError> {
+        let offsets = OffsetBuffer::new(self.offsets.into());
+        let made = LargeStringArray::try_new(offsets, self.bytes.into(), self.valid.finish());
+        Ok(Arc::new(made.map_err(FrameError::arrow("putting rows together"))?))
+    }
 }

@@ -124,7 +124,9 @@ fn bytes_of(column: &ArrayRef) -> u64 {
     match column.data_type() {
         DataType::Utf8View => {
             let views = column.as_string_view();
-            16 * views.len() as u64 + views.total_buffer_bytes_used() as u64
+            // Short texts stand in the views.
+            let elsewhere = if views.data_buffers().is_empty() { 0 } else { views.total_buffer_bytes_used() };
+            16 * views.len() as u64 + elsewhere as u64
         }
         _ => column.to_data().get_slice_memory_size().unwrap_or_default() as u64,
     }
