@@ -85,6 +85,10 @@ class FrameBase(DaskMethodsMixin):
     def _nodes_together(collections: Any, whole: bool = False, elsewhere: bool = False) -> list[list]:
         return nodes_of_expressions([collection._expr for collection in collections], whole, elsewhere)
 
+    @staticmethod
+    def _results_elsewhere(collections: Any) -> list:
+        return expressions_to_run([collection._expr for collection in collections], elsewhere=True)
+
     @property
     def dask(self) -> dict:
         """The tasks of all partitions by key, as other schedulers take them."""
@@ -489,19 +493,27 @@ class Index(IndexMoves, IndexMethods, FrameBase):
         return (self._row_number(),)
 
 
-def nodes_of_expressions(expressions: Any, whole: bool = False, elsewhere: bool = False) -> list[list]:
-    """The engine's nodes for the partitions of expressions, which are computed natively where that is possible.
+def expressions_to_run(expressions: Any, elsewhere: bool = False) -> list[Expression]:
+    """Expressions as they are best run: natively where that is possible.
 
-    With `whole`, partitions are to be put together in any case, and some expressions give a single node for all of them.
     What is done `elsewhere` is done by other processes, and reads nothing that only this one has.
     """
     from raskr.dataframe.native import with_native
-    from raskr.dataframe.native.results import NativeResult
 
     better = with_native(optimized(expressions), elsewhere)
+    return chained(better) if elsewhere else better
+
+
+def nodes_of_expressions(expressions: Any, whole: bool = False, elsewhere: bool = False) -> list[list]:
+    """The engine's nodes for the partitions of expressions, as `expressions_to_run` gives these.
+
+    With `whole`, partitions are to be put together in any case, and some expressions give a single node for all of them.
+    """
+    from raskr.dataframe.native.results import NativeResult
+
     return [
         [found.whole_node()] if whole and isinstance(found, NativeResult) else found.nodes
-        for found in (chained(better) if elsewhere else better)
+        for found in expressions_to_run(expressions, elsewhere)
     ]
 
 

@@ -71,6 +71,12 @@ class Scalar(DaskMethodsMixin):
 
         return nodes_of_expressions([collection._expr for collection in collections], whole, elsewhere)
 
+    @staticmethod
+    def _results_elsewhere(collections: Any) -> list:
+        from raskr.dataframe.collection import expressions_to_run
+
+        return expressions_to_run([collection._expr for collection in collections], elsewhere=True)
+
     @property
     def dask(self) -> dict:
         """The tasks by key."""

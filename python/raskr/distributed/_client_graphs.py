@@ -1,9 +1,9 @@
 """What a client computes: collections, and raw graphs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from raskr import base, threaded
+from raskr import base, local, threaded
 from raskr._bridge import core
 from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.core import flatten
@@ -179,28 +179,40 @@ class ClientGraphs:
     def _compute_together(self, collections: Sequence, optimize_graph: bool, options: Mapping) -> list:
         """The computed objects of collections, of which what they share is computed once."""
         own = [item for item in map(base._native_item, collections) if item is not None]
-        foreign = [collection for collection in collections if base._native_item(collection) is None]
-        nodes = list(own)
+        frames = [each for each in collections if optimize_graph and _is_frame(each)]
+        foreign = [
+            each for each in collections if base._native_item(each) is None and not (optimize_graph and _is_frame(each))
+        ]
+        nodes: list = list(own)
         wanted: list = []
         if foreign:
             wanted, more = _foreign_nodes(foreign, optimize_graph)
             nodes += more
+        results = frames[0]._results_elsewhere(frames) if frames else []
+        nodes += [node for result in results if not hasattr(result, "tables") for node in result.nodes]
+        # What the engine has computed of frames becomes objects of pandas here, where pandas is loaded.
+        tables = [table for result in results if hasattr(result, "tables") for table in result.tables]
         try:
-            made = self._check().submit_items(nodes, _options(options))
+            made = self._check().submit_items([*nodes, *tables], _options(options))
         except NotImplementedError:
             # Arrays are written to stores by this process alone, whose file appears when all of it is there.
             return base._run(collections, threaded.get, optimize_graph)
-        values = iter(self._gather_now([future for item in made for future in _listed(item)]))
+        values = iter(self._gather_now([future for item in made[: len(nodes)] for future in _listed(item)]))
         computed = [
             item.joined([next(values) for _ in blocks]) if isinstance(blocks, list) else next(values)
             for item, blocks in zip(nodes, made)
         ]
-        natives = iter(computed[: len(own)])
-        others = dict(zip(wanted, computed[len(own) :]))
+        natives, others = iter(computed[: len(own)]), dict(zip(wanted, computed[len(own) :]))
+        parts = _parts(results, iter(computed[len(own) + len(wanted) :]), iter(made[len(nodes) :]))
         return [
             next(natives)
             if base._native_item(collection) is not None
-            else base._postcompute(collection, base._as_lists(collection.__dask_keys__(), others))
+            else base._postcompute(
+                collection,
+                next(parts)
+                if optimize_graph and _is_frame(collection)
+                else base._as_lists(collection.__dask_keys__(), others),
+            )
             for collection in collections
         ]
 
@@ -283,6 +295,18 @@ def _as_collection(item: Any) -> Any:
 
 def _is_frame(collection: Any) -> bool:
     return hasattr(collection, "_nodes_together")
+
+
+def _parts(results: Sequence, values: Iterator, futures: Iterator) -> Iterator[list]:
+    """The partitions of frames: values that came, or objects of pandas that are made of tables on the cluster."""
+    whole = []
+    for result in results:
+        if hasattr(result, "tables"):
+            result.tables = [next(futures)._node for _ in result.tables]
+            whole.append(result.whole_node())
+    made = iter(local.run_nodes(whole, "threads") if whole else [])
+    for result in results:
+        yield [next(made)] if hasattr(result, "tables") else [next(values) for _ in result.nodes]
 
 
 def _wholes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> list:
