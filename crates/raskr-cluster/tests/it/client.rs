@@ -8,7 +8,7 @@ use raskr_cluster::{
     Address, Client, ClientOptions, CommError, Draft, FutureState, Host, Missing, Notice, SchedulerServer, Security,
     Token, Until,
 };
-use raskr_sched::{Blob, BodySpec, FutureId, Input, Key, TaskSpec};
+use raskr_sched::{Blob, BodySpec, FutureId, Input, Key, State, TaskSpec};
 use tokio::runtime::Runtime;
 
 use crate::players::{FakeWorker, address_of, server};
@@ -91,6 +91,24 @@ fn a_graph_that_goes_in_parts_is_one_graph() {
     let mut asked = client.ask(r#"{"op": "task_states"}"#.into(), vec![]);
     let (states, _) = asked.wait(SHORT).expect("in time").expect("an answer");
     assert_eq!(states, "{}");
+}
+
+#[test]
+fn what_is_released_is_told_though_nothing_else_is_said() {
+    let (server, security) = server(&Address::loopback(), |_| ());
+    let _worker = worker(&server, &security);
+    let client = client(&server, &security);
+    // The first release has the task look for others, which it comes to find by itself.
+    for key in ["x", "y", "z"] {
+        let future = submit_one(&client, key);
+        assert!(client.waiting(vec![future], Until::All).wait(SHORT));
+        client.release(&[future]);
+        let begun = Instant::now();
+        while server.view(0, 0).expect("there").counts[State::Memory as usize] > 0 {
+            assert!(begun.elapsed() < SHORT, "{key} is still there");
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]
