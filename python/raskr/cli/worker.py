@@ -155,6 +155,7 @@ def _ports(given: str | None, count: int) -> list[int]:
 
 def _keep(described: list[_Described]) -> int:
     """Keeps workers running until they are told to end."""
+    from raskr.distributed.core import Status
     from raskr.distributed.deploy import _loop, worker_process
     from raskr.distributed.deploy.servers import Nanny
 
@@ -172,6 +173,8 @@ def _keep(described: list[_Described]) -> int:
             await nanny
             print(f"raskr worker {nanny.name} at {nanny.address}, process {nanny.pid}", flush=True)
             await nanny.finished()
+            if nanny.status == Status.failed:
+                raise RuntimeError(nanny.reason)
 
         lives = [asyncio.ensure_future(one(nanny)) for nanny in nannies]
         try:
