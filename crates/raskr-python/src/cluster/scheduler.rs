@@ -15,7 +15,8 @@ use raskr_cluster::{Refusal, SchedulerServer};
 use raskr_dashboard::Dashboard;
 
 use super::dashboard::start_dashboard;
-use super::scheduler_options::{comm_error, page_options, seconds, server_options};
+use super::options::{comm_error, seconds};
+use super::scheduler_options::{page_options, server_options};
 use crate::enter::enter;
 
 /// How often a call that waits looks for Ctrl-C.
@@ -121,7 +122,7 @@ impl SchedulerHandle {
         buffers: Vec<Vec<u8>>,
         timeout: Option<f64>,
     ) -> PyResult<(String, Vec<Bound<'py, PyBytes>>)> {
-        let timeout = seconds("timeout", timeout)?;
+        let timeout = seconds(timeout);
         let asked = self.server()?.ask(question, buffers.into_iter().map(Bytes::from).collect());
         let (answer, buffers) = match wait_for(py, timeout, |left| asked.wait(left))? {
             Some(answered) => answered,
@@ -136,7 +137,7 @@ impl SchedulerHandle {
 
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let (timeout, server) = (seconds("timeout", timeout)?, self.server()?);
+        let (timeout, server) = (seconds(timeout), self.server()?);
         Ok(wait_for(py, timeout, |left| server.wait(Some(left)))?.is_some())
     }
 
