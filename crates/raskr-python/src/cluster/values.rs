@@ -2,20 +2,17 @@
 //!
 //! The first byte of a head says which: 0 for a pickled object, whose stream is the rest of the head (or, when that is empty,
 //! the first of the buffers), and 1 for a native value, whose description is the rest.
-// `unsafe` is allowed here: memory is shown to Python, and Python's to Rust, through the buffer protocol.
+// `unsafe` is allowed here: memory of Python's is shown to Rust through the buffer protocol.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
-use std::os::raw::c_int;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyOSError, PyValueError};
-use pyo3::ffi;
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
 use raskr_base::{Chunk, ChunkMut, DType, ErrorClass, TaskError, Value};
 use raskr_cluster::{Buffer, Packed, buffer_of, bytes_of};
 use raskr_exec::ForeignCodec;
@@ -66,12 +63,7 @@ pub fn pack_object(_py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Packe
 /// An object whose large buffers stay where they are: for sending it at once, while nobody writes to it.
 pub fn pack_object_in_place(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Packed> {
     let collector = Bound::new(py, Collector { buffers: Mutex::default() })?;
-    let options = PyDict::new(py);
-    options.set_item(intern!(py, "protocol"), 5)?;
-    options.set_item(intern!(py, "buffer_callback"), &collector)?;
-    let dumps = py.import(intern!(py, "cloudpickle"))?.getattr(intern!(py, "dumps"))?;
-    let stream = dumps.call((object,), Some(&options))?;
-    let stream = stream.cast::<PyBytes>()?;
+    let stream = processes::dumps_with(object, collector.as_any())?;
     let mut buffers = std::mem::take(&mut *collector.get().buffers.lock());
     if stream.as_bytes().len() < SHARED_BYTES_MIN {
         return Ok(Packed { head: head_of(OBJECT, stream.as_bytes()), buffers });
@@ -106,15 +98,7 @@ fn unpack<'py>(py: Python<'py>, packed: &Packed, writable: bool) -> PyResult<Bou
         let value = unpack_value(packed).map_err(|error| to_python(py, error))?;
         return to_object(py, &value);
     }
-    let shown = |buffer: &Buffer| Bound::new(py, Memory { buffer: buffer.clone(), writable });
-    let (stream, buffers) = match packed.buffers.split_first() {
-        Some((stream, buffers)) if rest.is_empty() => (shown(stream)?.into_any(), buffers),
-        _ => (PyBytes::new(py, rest).into_any(), packed.buffers.as_slice()),
-    };
-    let buffers = PyList::new(py, buffers.iter().map(shown).collect::<PyResult<Vec<_>>>()?)?;
-    let options = PyDict::new(py);
-    options.set_item(intern!(py, "buffers"), buffers)?;
-    py.import(intern!(py, "pickle"))?.getattr(intern!(py, "loads"))?.call((stream,), Some(&options))
+    processes::loads_with(py, rest, packed.buffers.iter().cloned(), writable)
 }
 
 /// A native value, without a copy where its elements lie together; Python objects are pickled.
@@ -291,28 +275,5 @@ impl Drop for View {
             // SAFETY: dropped here and never used again.
             unsafe { ManuallyDrop::drop(&mut self.0) };
         });
-    }
-}
-
-/// A buffer of a value as Python sees it.
-#[pyclass(frozen, module = "raskr._core")]
-struct Memory {
-    buffer: Buffer,
-    writable: bool,
-}
-
-#[pymethods]
-impl Memory {
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        let this = slf.get();
-        let bytes = this.buffer.as_slice();
-        let len = ffi::Py_ssize_t::try_from(bytes.len()).map_err(|error| PyOSError::new_err(error.to_string()))?;
-        // SAFETY: the memory lives as long as `slf`, of which the view takes a reference. It is written to only when
-        // nobody else has the value.
-        let filled = unsafe {
-            let start = bytes.as_ptr().cast_mut().cast();
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, c_int::from(!this.writable), flags)
-        };
-        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
 }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 pub use child::{explained, failure_of};
 pub use gather::blamed;
-pub use pickle::{PACKED_KIND, Packed, failure, pickle};
+pub use pickle::{PACKED_KIND, Packed, dumps_with, failure, loads_with, pickle};
 pub use run::{Conditions, Processes};
 
 /// Ends the child processes and the threads that wait for work.

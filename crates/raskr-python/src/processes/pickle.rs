@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use raskr_base::{Foreign, TaskError, Value};
+use raskr_cluster::Buffer;
 use raskr_exec::pool::{Encoded, SHARED_BYTES_MIN, SharedBuffer};
 use raskr_graph::Token;
 
@@ -113,17 +114,42 @@ fn is_anonymous(start: usize, len: usize) -> bool {
     false
 }
 
-/// Pickles an object, functions of `__main__` and closures included; large buffers apart. A long stream is the first of
+/// The pickled stream of an object, functions of `__main__` and closures included. `collector` is called with each buffer, and
+/// says whether it is to be part of the stream.
+pub fn dumps_with<'py>(object: &Bound<'py, PyAny>, collector: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let py = object.py();
+    let options = PyDict::new(py);
+    options.set_item(intern!(py, "protocol"), PROTOCOL)?;
+    options.set_item(intern!(py, "buffer_callback"), collector)?;
+    let dumps = py.import(intern!(py, "cloudpickle"))?.getattr(intern!(py, "dumps"))?;
+    Ok(dumps.call((object,), Some(&options))?.cast_into::<PyBytes>()?)
+}
+
+/// The object of a stream and of the buffers that were collected; an empty stream stands for the first of these. They are not
+/// copied, and may be written to when they are `writable`.
+pub fn loads_with<'py>(
+    py: Python<'py>,
+    stream: &[u8],
+    buffers: impl Iterator<Item = Buffer>,
+    writable: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut shown = buffers.map(|buffer| Ok(Bound::new(py, SharedMemory { buffer, writable })?.into_any()));
+    let first = if stream.is_empty() { shown.next().transpose()? } else { None };
+    let stream = first.unwrap_or_else(|| PyBytes::new(py, stream).into_any());
+    let buffers = PyList::new(py, shown.collect::<PyResult<Vec<_>>>()?)?;
+    let options = PyDict::new(py);
+    options.set_item(intern!(py, "buffers"), buffers)?;
+    let loads = py.import(intern!(py, "pickle"))?.getattr(intern!(py, "loads"))?;
+    loads.call((stream,), Some(&options))
+}
+
+/// Pickles an object; large buffers apart. A long stream is the first of
 /// the buffers itself, and travels as they do.
 pub fn pickle(object: &Bound<'_, PyAny>, moving: bool) -> PyResult<Encoded> {
     let py = object.py();
     let collector = Bound::new(py, Collector { buffers: Mutex::default(), moving })?;
-    let options = PyDict::new(py);
-    options.set_item(intern!(py, "protocol"), PROTOCOL)?;
-    options.set_item(intern!(py, "buffer_callback"), &collector)?;
-    let dumps = py.import(intern!(py, "cloudpickle"))?.getattr(intern!(py, "dumps"))?;
-    let bytes = dumps.call((object,), Some(&options))?;
-    let bytes = bytes.cast::<PyBytes>()?.as_bytes();
+    let bytes = dumps_with(object, collector.as_any())?;
+    let bytes = bytes.as_bytes();
     let mut buffers = std::mem::take(&mut *collector.get().buffers.lock());
     if bytes.len() < SHARED_BYTES_MIN {
         return Ok(Encoded::new(bytes.to_vec(), buffers));
@@ -138,22 +164,13 @@ fn no_memory(error: std::io::Error) -> PyErr {
 
 /// The object that [`pickle`] encoded. Its buffers are not copied; they may be written to when they are `writable`.
 pub fn unpickle<'py>(py: Python<'py>, encoded: &Encoded, writable: bool) -> PyResult<Bound<'py, PyAny>> {
-    let shared = |buffer: &Arc<SharedBuffer>| Bound::new(py, SharedMemory { buffer: Arc::clone(buffer), writable });
-    let (stream, buffers) = match encoded.buffers.split_first() {
-        Some((stream, buffers)) if encoded.bytes.is_empty() => (shared(stream)?.into_any(), buffers),
-        _ => (PyBytes::new(py, &encoded.bytes).into_any(), encoded.buffers.as_slice()),
-    };
-    let buffers = PyList::new(py, buffers.iter().map(shared).collect::<PyResult<Vec<_>>>()?)?;
-    let options = PyDict::new(py);
-    options.set_item(intern!(py, "buffers"), buffers)?;
-    let loads = py.import(intern!(py, "pickle"))?.getattr(intern!(py, "loads"))?;
-    loads.call((stream,), Some(&options))
+    loads_with(py, &encoded.bytes, encoded.buffers.iter().cloned().map(Buffer::Shared), writable)
 }
 
-/// Shared memory as Python sees it.
+/// A buffer of a pickled object as Python sees it.
 #[pyclass(frozen, module = "raskr._core")]
 pub struct SharedMemory {
-    buffer: Arc<SharedBuffer>,
+    buffer: Buffer,
     writable: bool,
 }
 
@@ -161,11 +178,13 @@ pub struct SharedMemory {
 impl SharedMemory {
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let this = slf.get();
-        let (start, len) = (this.buffer.as_ptr(), this.buffer.len());
-        // SAFETY: the memory lives as long as `slf`, of which the view takes a reference; private pages may be written.
+        let bytes = this.buffer.as_slice();
+        let len = ffi::Py_ssize_t::try_from(bytes.len()).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        // SAFETY: the memory lives as long as `slf`, of which the view takes a reference. It is written to only where its pages
+        // are private, or nobody else has the value.
         let filled = unsafe {
-            let readonly = c_int::from(!this.writable);
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start.cast(), len as ffi::Py_ssize_t, readonly, flags)
+            let start = bytes.as_ptr().cast_mut().cast();
+            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, c_int::from(!this.writable), flags)
         };
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
