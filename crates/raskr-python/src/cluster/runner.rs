@@ -101,6 +101,8 @@ pub struct Shared {
     changed: Condvar,
     /// It is to end: for those who wait for nothing else.
     ending: Condvar,
+    /// Was a first spare child asked for?
+    spare_wanted: AtomicBool,
     progress: OnceLock<Arc<dyn Progress>>,
     pub address: OnceLock<Arc<str>>,
     threads: OnceLock<usize>,
@@ -118,6 +120,7 @@ impl PyRunner {
             state: Mutex::default(),
             changed: Condvar::new(),
             ending: Condvar::new(),
+            spare_wanted: AtomicBool::new(false),
             progress: OnceLock::new(),
             address: OnceLock::new(),
             threads: OnceLock::new(),
@@ -221,6 +224,13 @@ impl Shared {
         }
     }
 
+    /// Has a child ready for when another one dies, from now on: there is none as long as tasks need no children.
+    pub fn first_spare(self: &Arc<Shared>) {
+        if !self.spare_wanted.swap(true, Ordering::Relaxed) {
+            self.want_spare();
+        }
+    }
+
     /// Has a child ready for when another one dies.
     pub fn want_spare(self: &Arc<Shared>) {
         {
@@ -315,13 +325,10 @@ impl Runner for PyRunner {
         let _ = shared.address.set(address.into());
         let _ = shared.threads.set(threads);
         shared.fill_slots();
-        if shared.options.children.is_some() {
-            shared.want_spare();
-            if shared.options.memory_limit > 0 {
-                let guard = Arc::clone(shared);
-                // Without it a child may take more than its share.
-                let _ = std::thread::Builder::new().name("raskr-guard".to_owned()).spawn(move || guard.guard());
-            }
+        if shared.options.children.is_some() && shared.options.memory_limit > 0 {
+            let guard = Arc::clone(shared);
+            // Without it a child may take more than its share.
+            let _ = std::thread::Builder::new().name("raskr-guard".to_owned()).spawn(move || guard.guard());
         }
     }
 

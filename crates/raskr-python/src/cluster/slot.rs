@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::ChildStderr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -109,10 +110,12 @@ fn pass_on(errors: ChildStderr, kept: &Log) {
 
 /// Runs tasks until the worker ends, or this slot is one too many.
 pub fn run(shared: &Arc<Shared>, slot: u64) {
-    let mut mine = Mine { shared, slot, child: None, away: false };
+    let mut mine = Mine { shared, slot, child: None, coming: None, away: false };
     if shared.options.children.is_some() {
-        // Ready before the first task, where that takes its time.
-        mine.child = mine.new_child().ok();
+        // Native tasks need not wait for it.
+        let own = Arc::clone(shared);
+        let start = move || Child::start(&own);
+        mine.coming = std::thread::Builder::new().name("raskr-child".to_owned()).spawn(start).ok();
     }
     while let Some(work) = shared.take() {
         mine.run(work);
@@ -130,6 +133,8 @@ struct Mine<'a> {
     shared: &'a Arc<Shared>,
     slot: u64,
     child: Option<Child>,
+    /// The first child, on its way.
+    coming: Option<JoinHandle<io::Result<Child>>>,
     /// The task that runs has seceded.
     away: bool,
 }
@@ -147,14 +152,15 @@ struct Talk {
 }
 
 impl Mine<'_> {
-    /// The child that waits for one to die, or a new one.
-    fn new_child(&self) -> io::Result<Child> {
+    /// The child that is on its way, the one that waits for another to die, or a new one.
+    fn new_child(&mut self) -> io::Result<Child> {
+        let coming = self.coming.take().and_then(|coming| coming.join().ok()).and_then(Result::ok);
         let mut spare = {
             let mut state = self.shared.state.lock();
             if state.stopping {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            state.spare.take()
+            coming.or_else(|| state.spare.take())
         };
         let child = match spare.take_if(|spare| spare.process.is_alive()) {
             Some(spare) => spare,
@@ -170,7 +176,8 @@ impl Mine<'_> {
 
     /// The child is kept for when another one dies, if none is.
     fn leave(&mut self) {
-        let child = self.child.take();
+        let coming = self.coming.take().and_then(|coming| coming.join().ok()).and_then(Result::ok);
+        let child = self.child.take().or(coming);
         let mut state = self.shared.state.lock();
         state.children.remove(&self.slot);
         let dropped = match child {
@@ -309,7 +316,10 @@ impl Mine<'_> {
         };
         let spoken = self.send(&mut child, &mut talk, work).and_then(|()| self.listen(&mut child, &mut talk));
         match spoken {
-            Ok(()) => self.child = Some(child),
+            Ok(()) => {
+                self.child = Some(child);
+                self.shared.first_spare();
+            }
             Err(_) => self.mourn(child, talk),
         }
     }
