@@ -444,6 +444,8 @@ def draw(items: Sequence[Node | Delayed], format: str, rankdir: str, by_order: b
 class TextFile:
     """A file of text, or `data` fetched before (with `path` as its name), and how its lines are to be read.
 
+    With `objects`, the options of an object store, `path` is a URL.
+
     `start` and `length` give a region of an uncompressed file: its lines are those that begin behind its first byte and
     up to its end, and the first line of the file, so that regions that meet have each line once.
     `newline` is None (universal, ends become `\\n`), `""` (universal, ends stay) or the text that ends lines.
@@ -457,6 +459,7 @@ class TextFile:
         path: str | PathLike[str],
         *,
         data: bytes | bytearray | None = None,
+        objects: dict[str, str] | None = None,
         compression: str | None = None,
         start: int | None = None,
         length: int | None = None,
@@ -465,7 +468,7 @@ class TextFile:
         errors: str = "strict",
         threads: int = 1,
     ) -> TextFile: ...
-    def __getnewargs_ex__(self) -> tuple[tuple[PathLike[str]], dict[str, Any]]: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]: ...
     def lines(self) -> list[str]:
         """All lines, each with its end."""
     def count(self) -> int:
@@ -493,6 +496,43 @@ def text_write(
 
     The file takes its name when it is whole.
     """
+
+# --- object stores -------------------------------------------------------------------------------------------------------
+# Options are those of the Rust crate `object_store`. Errors: OSError and its kinds, NotImplementedError for what is no URL
+# of a store and for options that it does not know.
+def object_check(url: str, options: dict[str, str]) -> None:
+    """NotImplementedError where a store can't be made of these."""
+
+def object_about(url: str, options: dict[str, str]) -> tuple[int, float]:
+    """A file's bytes, and when it was written, in seconds since 1970."""
+
+def object_list(url: str, options: dict[str, str], all: bool) -> list[tuple[str, int | None, float]]:
+    """URLs, bytes (None for folders) and times of all files below a folder, or of files and folders directly in it."""
+
+def object_delete(url: str, options: dict[str, str]) -> None:
+    """Takes a file away; it is no error if there is none."""
+
+def object_copy(url: str, to: str, options: dict[str, str]) -> None:
+    """Copies a file within its bucket."""
+
+@final
+class ObjectReader:
+    """A file that is open."""
+
+    size: int
+    def __new__(cls, url: str, options: dict[str, str]) -> ObjectReader: ...
+    def read_at(self, place: int, count: int) -> bytes:
+        """So many bytes from a place on, or fewer at the file's end."""
+
+@final
+class ObjectWriter:
+    """A file that is being written, and is there once it is finished."""
+
+    def __new__(cls, url: str, options: dict[str, str]) -> ObjectWriter: ...
+    def write(self, bytes: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def give_up(self) -> None:
+        """Nothing is kept of what was written."""
 
 # --- frames --------------------------------------------------------------------------------------------------------------
 @final
@@ -550,9 +590,10 @@ class FramePlan:
         parts: Sequence[tuple[Sequence[tuple[str, Sequence[int] | None]], int]],
         columns: Sequence[tuple[str, str, str]],
         row_numbers: str | None,
+        objects: dict[str, str] | None,
         again: Callable[[int, list[str]], object],
     ) -> FramePlan:
-        """Local Parquet files: for each partition paths with the numbers of row groups, and its bytes once read.
+        """Parquet files, here or in the object store whose options are given: for each partition paths or URLs with the numbers of row groups, and its bytes once read.
 
         `columns` are names, names in the files and NumPy's names of types; `row_numbers` is a further column, which counts
         the rows of a partition. What is not as it should be is read by `again(number, columns)`, as in `read_python`.

@@ -14,6 +14,9 @@ pub enum IoError {
     #[error("{}: could not {doing}: {source}", path.display())]
     System { path: PathBuf, doing: &'static str, source: io::Error },
 
+    #[error("{}: may not {doing}: {message}", path.display())]
+    Denied { path: PathBuf, doing: &'static str, message: String },
+
     #[error("{}: exists already; pass overwrite=True to replace it", path.display())]
     Exists { path: PathBuf },
 
@@ -58,9 +61,11 @@ impl IoError {
     /// Which exception the error becomes.
     pub fn class(&self) -> ErrorClass {
         match self {
-            IoError::Missing { .. } | IoError::System { .. } | IoError::Truncated { .. } | IoError::Corrupt { .. } => {
-                ErrorClass::Os
-            }
+            IoError::Missing { .. }
+            | IoError::System { .. }
+            | IoError::Denied { .. }
+            | IoError::Truncated { .. }
+            | IoError::Corrupt { .. } => ErrorClass::Os,
             IoError::Region { .. } => ErrorClass::Index,
             IoError::DType { .. } | IoError::Unsupported { .. } => ErrorClass::NotImplemented,
             IoError::Exists { .. }
@@ -79,16 +84,18 @@ impl IoError {
         match self {
             IoError::System { source, .. } => source.raw_os_error(),
             IoError::Missing { .. } => Some(2),
+            IoError::Denied { .. } => Some(13),
             _ => None,
         }
     }
 
-    /// A failure of the system; a missing file has its own variant.
+    /// A failure of the system; a missing file has its own variant, and what says all by itself stays what it is.
     pub(crate) fn system(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> IoError + use<> {
         let path = path.to_path_buf();
-        move |source| match source.kind() {
-            io::ErrorKind::NotFound => IoError::Missing { path },
-            _ => IoError::System { path, doing, source },
+        move |source| match (source.kind(), source.downcast::<IoError>()) {
+            (_, Ok(found)) => found,
+            (io::ErrorKind::NotFound, _) => IoError::Missing { path },
+            (_, Err(source)) => IoError::System { path, doing, source },
         }
     }
 }

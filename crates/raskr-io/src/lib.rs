@@ -1,4 +1,4 @@
-//! Files to blocks and back: npy files, npy stacks, Zarr arrays (versions 2 and 3), text; CSV and Parquet to Arrow.
+//! Files to blocks and back: npy files, npy stacks, Zarr arrays (versions 2 and 3), text; CSV and Parquet to Arrow; files in object stores.
 //!
 //! Knows: file layouts, and how a block of an array or of lines lies in them. Does not know: task graphs, which thread asks, Python.
 //! Invariants: nothing here unpickles; what is written appears under its name only when it is whole ([`Temporary`]);
@@ -12,6 +12,7 @@ mod descr;
 mod error;
 pub mod npy;
 pub mod npy_stack;
+pub mod objects;
 pub mod parquet_table;
 mod row_numbers;
 mod temporary;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,26 +14,44 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::reader::ChunkReader;
 use raskr_base::TaskContext;
 use raskr_frame::arrow::array::{ArrayRef, RecordBatch};
 use raskr_frame::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use raskr_frame::{Batches, Condition, FrameError, PartitionReader, without_nan};
 
+use crate::objects::{Fetched, ObjectFile};
 use crate::row_numbers::{RowNumbers, schema_with};
 
 /// Rows of a batch: what is made of them stays in the cache.
 const BATCH_ROWS: usize = 8192;
 
+/// Where a file is.
+#[derive(Clone)]
+pub enum ParquetFile {
+    Local(PathBuf),
+    Object(ObjectFile),
+}
+
+impl ParquetFile {
+    fn path(&self) -> &Path {
+        match self {
+            ParquetFile::Local(path) => path,
+            ParquetFile::Object(file) => file.path(),
+        }
+    }
+}
+
 /// Row groups of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ParquetPiece {
-    pub path: PathBuf,
+    pub file: ParquetFile,
     /// Their numbers; `None` for all.
     pub row_groups: Option<Vec<usize>>,
 }
 
 /// One partition of a table.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ParquetPart {
     pub pieces: Vec<ParquetPiece>,
     /// Estimated bytes of all its columns, once read.
@@ -47,7 +66,7 @@ pub struct ParquetColumn {
     pub data_type: DataType,
 }
 
-/// Tables in Parquet files on this machine. What is not as the columns say is a [`FrameError::Doubt`].
+/// Tables in Parquet files. What is not as the columns say is a [`FrameError::Doubt`].
 #[derive(Clone)]
 pub struct ParquetTable {
     parts: Arc<[ParquetPart]>,
@@ -93,7 +112,7 @@ impl PartitionReader for ParquetTable {
             files: Arc::clone(&self.files),
             wanted: columns.iter().copied().filter(|&place| place < own).collect(),
             pieces: self.parts[partition as usize].pieces.iter().cloned().collect(),
-            path: PathBuf::new(),
+            file: None,
             conditions: Arc::clone(&self.conditions),
             steps: VecDeque::new(),
             open: None,
@@ -113,12 +132,17 @@ impl PartitionReader for ParquetTable {
 
 impl Files {
     /// What a file's footer says, with texts as views.
-    fn footer(&self, path: &Path) -> Result<ArrowReaderMetadata, FrameError> {
+    fn footer(&self, file: &ParquetFile) -> Result<ArrowReaderMetadata, FrameError> {
+        let path = file.path();
         if let Some(known) = self.footers.lock().get(path) {
             return Ok(known.clone());
         }
-        let file = File::open(path).map_err(doubt(path))?;
-        let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(doubt(path))?;
+        let options = ArrowReaderOptions::new();
+        let found = match file {
+            ParquetFile::Local(path) => ArrowReaderMetadata::load(&File::open(path).map_err(doubt(path))?, options),
+            ParquetFile::Object(file) => ArrowReaderMetadata::load(&Fetched::tail(file).map_err(doubt(path))?, options),
+        };
+        let found = found.map_err(doubt(path))?;
         let fields = found.schema().fields().iter().map(|field| {
             if is_text(field.data_type()) {
                 Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
@@ -133,11 +157,11 @@ impl Files {
         Ok(found)
     }
 
-    /// The row groups of a piece that may have rows which satisfy all conditions, neighbours together; and how many rows
-    /// the others have.
+    /// The row groups of a piece that may have rows which satisfy all conditions; and how many rows the others have.
+    /// Neighbours are read together, but from stores, which give all that is wanted of a row group at once.
     fn steps(&self, piece: &ParquetPiece, conditions: &[Condition]) -> Result<VecDeque<Step>, FrameError> {
-        let path = &piece.path;
-        let footer = self.footer(path)?;
+        let path = piece.file.path();
+        let footer = self.footer(&piece.file)?;
         let groups = footer.metadata().row_groups();
         let numbers = piece.row_groups.clone().unwrap_or_else(|| (0..groups.len()).collect());
         let mut may_hold = vec![true; groups.len()];
@@ -153,11 +177,12 @@ impl Files {
                 may_hold.iter_mut().enumerate().for_each(holds);
             }
         }
+        let together = matches!(piece.file, ParquetFile::Local(_));
         let mut steps = VecDeque::new();
         for number in numbers {
             let group = groups.get(number).ok_or_else(|| doubt(path)(format!("there is no row group {number}")))?;
             match (may_hold[number], steps.back_mut()) {
-                (true, Some(Step::Read(groups))) => groups.push(number),
+                (true, Some(Step::Read(groups))) if together => groups.push(number),
                 (true, _) => steps.push_back(Step::Read(vec![number])),
                 (false, _) => steps.push_back(Step::Skip(group.num_rows())),
             }
@@ -165,9 +190,9 @@ impl Files {
         Ok(steps)
     }
 
-    fn open(&self, path: &Path, row_groups: Vec<usize>, wanted: &[usize]) -> Result<Open, FrameError> {
-        let footer = self.footer(path)?;
-        let file = File::open(path).map_err(doubt(path))?;
+    fn open(&self, file: &ParquetFile, row_groups: Vec<usize>, wanted: &[usize]) -> Result<Open, FrameError> {
+        let footer = self.footer(file)?;
+        let path = file.path();
         let schema = footer.schema();
         let mut roots = Vec::with_capacity(wanted.len());
         for &place in wanted {
@@ -180,13 +205,36 @@ impl Files {
         order.dedup();
         let places = roots.iter().map(|root| order.partition_point(|other| other < root)).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), order);
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer)
-            .with_projection(mask)
-            .with_row_groups(row_groups)
-            .with_batch_size(BATCH_ROWS);
-        let batches = builder.build().map_err(doubt(path))?;
-        Ok(Open { batches, places })
+        let batches = match file {
+            ParquetFile::Local(path) => batches(File::open(path).map_err(doubt(path))?, footer, mask, row_groups),
+            ParquetFile::Object(file) => {
+                let ranges = ranges(&footer, &mask, &row_groups);
+                batches(Fetched::ranges(file, ranges.into_iter()).map_err(doubt(path))?, footer, mask, row_groups)
+            }
+        };
+        Ok(Open { batches: batches.map_err(doubt(path))?, places })
     }
+}
+
+fn batches<T: ChunkReader + 'static>(
+    reader: T,
+    footer: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    row_groups: Vec<usize>,
+) -> parquet::errors::Result<ParquetRecordBatchReader> {
+    ParquetRecordBatchReaderBuilder::new_with_metadata(reader, footer)
+        .with_projection(mask)
+        .with_row_groups(row_groups)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+}
+
+/// Where in the file the values of wanted columns are.
+fn ranges(footer: &ArrowReaderMetadata, mask: &ProjectionMask, row_groups: &[usize]) -> Vec<Range<u64>> {
+    let groups = row_groups.iter().map(|&number| footer.metadata().row_group(number));
+    let columns = groups.flat_map(|group| group.columns().iter().enumerate());
+    let wanted = columns.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, column)| column.byte_range());
+    wanted.map(|(start, length)| start..start + length).collect()
 }
 
 fn is_text(kind: &DataType) -> bool {
@@ -221,7 +269,7 @@ struct Reading {
     /// Places of columns in the table.
     wanted: Vec<usize>,
     /// The file that is being read.
-    path: PathBuf,
+    file: Option<ParquetFile>,
     /// The pieces that are still to be looked at.
     pieces: VecDeque<ParquetPiece>,
     conditions: Arc<[Condition]>,
@@ -232,22 +280,28 @@ struct Reading {
 }
 
 impl Reading {
+    fn path(&self) -> &Path {
+        self.file.as_ref().map_or(Path::new(""), ParquetFile::path)
+    }
+
     fn step(&mut self) -> Result<Option<RecordBatch>, FrameError> {
         loop {
             if let Some(open) = &mut self.open {
                 if let Some(batch) = open.batches.next() {
-                    let batch = batch.map_err(doubt(&self.path))?;
+                    let batch = batch.map_err(doubt(self.path()))?;
                     let columns = self.columns(&batch)?;
                     return self.numbers.batch(columns, batch.num_rows()).map(Some);
                 }
                 self.open = None;
             }
-            match self.steps.pop_front() {
-                Some(Step::Read(groups)) => self.open = Some(self.files.open(&self.path, groups, &self.wanted)?),
-                Some(Step::Skip(rows)) => self.numbers.skip(rows),
-                None => {
+            match (self.steps.pop_front(), &self.file) {
+                (Some(Step::Read(groups)), Some(file)) => {
+                    self.open = Some(self.files.open(file, groups, &self.wanted)?);
+                }
+                (Some(Step::Skip(rows)), _) => self.numbers.skip(rows),
+                _ => {
                     let Some(piece) = self.pieces.pop_front() else { return Ok(None) };
-                    self.path.clone_from(&piece.path);
+                    self.file = Some(piece.file.clone());
                     self.steps = self.files.steps(&piece, &self.conditions)?;
                 }
             }
@@ -260,10 +314,10 @@ impl Reading {
         let made = self.wanted.iter().zip(&open.places).map(|(&place, &at)| {
             let (column, expected) = (batch.column(at), &self.files.columns[place]);
             if *column.data_type() == expected.data_type {
-                return without_nan(Arc::clone(column)).map_err(doubt(&self.path));
+                return without_nan(Arc::clone(column)).map_err(doubt(self.path()));
             }
             let (name, wanted, got) = (&expected.in_file, &expected.data_type, column.data_type());
-            Err(doubt(&self.path)(format!("column {name:?}: expected values of type {wanted}, got {got}")))
+            Err(doubt(self.path())(format!("column {name:?}: expected values of type {wanted}, got {got}")))
         });
         made.collect()
     }
@@ -275,7 +329,7 @@ impl Iterator for Reading {
     fn next(&mut self) -> Option<Self::Item> {
         // The decoder of damaged pages may reach what it takes for impossible.
         let found = catch_unwind(AssertUnwindSafe(|| self.step()));
-        let found = found.unwrap_or_else(|_| Err(doubt(&self.path)("a page is damaged")));
+        let found = found.unwrap_or_else(|_| Err(doubt(self.path())("a page is damaged")));
         if found.is_err() {
             self.open = None;
             self.steps.clear();

@@ -18,6 +18,7 @@ mod interpreter;
 mod listen;
 mod node;
 mod object;
+mod objects;
 mod operators;
 mod origin;
 mod picture;
@@ -45,6 +46,7 @@ mod _core {
         node::register(module)?;
         picture::register(module)?;
         processes::register(module)?;
+        objects::register(module)?;
         text::register(module)?;
         transfer::register(module)?;
         array::register(module)?;

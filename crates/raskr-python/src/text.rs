@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::exceptions::{
-    PyEOFError, PyFileNotFoundError, PyNotImplementedError, PyOSError, PyTypeError, PyUnicodeDecodeError,
+    PyEOFError, PyFileNotFoundError, PyNotImplementedError, PyOSError, PyPermissionError, PyTypeError,
+    PyUnicodeDecodeError,
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use raskr_base::TaskError;
 use raskr_io::IoError;
+use raskr_io::objects::{ObjectFile, StoreOptions};
 use raskr_io::text::{
     ByteOrder, Compression, Encoding, Errors, Form, LineReader, Lines, Newline, Table, TextOptions, TextSource,
     TextWriter,
@@ -49,6 +51,7 @@ fn raise(py: Python<'_>, error: IoError) -> PyErr {
             Some(number) => PyOSError::new_err((number, reason_of(source), named(path))),
             None => PyOSError::new_err(error.to_string()),
         },
+        IoError::Denied { .. } => PyPermissionError::new_err(error.to_string()),
         IoError::Truncated { .. } => PyEOFError::new_err(error.to_string()),
         IoError::Undecodable { path, encoding, offset, bytes, reason } => {
             let reason = format!("{reason}, at byte {offset} of the text of {}", path.display());
@@ -63,7 +66,7 @@ fn raise(py: Python<'_>, error: IoError) -> PyErr {
 }
 
 /// Does `work` with the interpreter released.
-fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, IoError> + Send) -> PyResult<T> {
+pub fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, IoError> + Send) -> PyResult<T> {
     enter(py, || Ok(work()))?.map_err(|error| raise(py, error))
 }
 
@@ -117,7 +120,7 @@ fn compression_of(name: Option<&str>) -> PyResult<Option<Compression>> {
     name.map(|name| Compression::from_name(name).ok_or_else(|| unknown(name))).transpose()
 }
 
-/// A file of text, or bytes that were fetched before, and how they are to be read.
+/// A file of text, here or in an object store if `objects` are its options, or bytes that were fetched before, and how they are to be read.
 #[pyclass(frozen, module = "raskr._core")]
 pub struct TextFile {
     pub source: TextSource,
@@ -135,7 +138,7 @@ pub struct TextFile {
 impl TextFile {
     #[new]
     #[pyo3(signature = (
-        path, *, data=None, compression=None, start=None, length=None, newline=None, encoding="utf-8",
+        path, *, data=None, objects=None, compression=None, start=None, length=None, newline=None, encoding="utf-8",
         errors="strict", threads=1,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -143,6 +146,7 @@ impl TextFile {
         py: Python<'_>,
         path: PathBuf,
         data: Option<PyBackedBytes>,
+        objects: Option<StoreOptions>,
         compression: Option<&str>,
         start: Option<u64>,
         length: Option<u64>,
@@ -165,9 +169,13 @@ impl TextFile {
             Some(text) if text.is_empty() => Newline::Universal { translate: false },
             Some(text) => Newline::Text(text),
         };
-        let source = match data {
-            None => TextSource::File(path),
-            Some(bytes) => TextSource::Bytes { name: path, bytes: Arc::new(bytes) },
+        let source = match (data, objects) {
+            (None, None) => TextSource::File(path),
+            (None, Some(options)) => {
+                let url = path.to_string_lossy();
+                TextSource::Object(released(py, || ObjectFile::find(&url, &options))?)
+            }
+            (Some(bytes), _) => TextSource::Bytes { name: path, bytes: Arc::new(bytes) },
         };
         let (named, encoding) = (compression.map(str::to_owned), encoding.to_owned());
         let compression = compression_of(compression)?;
@@ -177,13 +185,13 @@ impl TextFile {
     }
 
     /// What pickling passes on to make it again.
-    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((PathBuf,), Bound<'py, PyDict>)> {
-        let (path, data) = match &self.source {
-            TextSource::File(path) => (path, None),
-            TextSource::Bytes { name, bytes } => (name, Some(PyBytes::new(py, (**bytes).as_ref()))),
-        };
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((OsString,), Bound<'py, PyDict>)> {
         let given = PyDict::new(py);
-        given.set_item("data", data)?;
+        match &self.source {
+            TextSource::File(_) => {}
+            TextSource::Object(file) => given.set_item("objects", file.options())?,
+            TextSource::Bytes { bytes, .. } => given.set_item("data", PyBytes::new(py, (**bytes).as_ref()))?,
+        }
         given.set_item("compression", &self.compression)?;
         given.set_item("start", self.bounds.0)?;
         given.set_item("length", self.bounds.1)?;
@@ -191,7 +199,8 @@ impl TextFile {
         given.set_item("encoding", &self.encoding)?;
         given.set_item("errors", self.handler.to_string_lossy())?;
         given.set_item("threads", self.options.threads)?;
-        Ok(((path.clone(),), given))
+        // As text: Python's paths would shorten a URL's.
+        Ok(((named(self.source.path()),), given))
     }
 
     /// All lines.

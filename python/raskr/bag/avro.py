@@ -89,11 +89,11 @@ def read_avro(
     Parameters
     ----------
     urlpath : str, path or list of these
-        Files, or patterns; addresses are read with fsspec.
+        Files, or patterns, or addresses such as ``"s3://..."``.
     blocksize : int or str, optional
         Cut files into partitions of about so many bytes; None makes each file a partition.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     compression : str, optional
         How the files as a whole are compressed, which keeps them from being cut; Avro's own codecs need nothing.
 
@@ -182,7 +182,7 @@ def to_avro(
     name_function : callable, optional
         Gives what stands in the names for a partition's number.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     codec : str
         Avro's compression: 'null', 'deflate', or 'snappy'.
     sync_interval : int

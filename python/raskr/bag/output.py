@@ -94,7 +94,7 @@ def to_textfiles(
     compute : bool
         Write now, rather than give `Delayed` values that do.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     last_endline : bool
         End the last line of each file too.
     **kwargs

@@ -70,6 +70,7 @@ def _native(block: Block) -> Any:
         block.encoding,
         block.errors,
         block.threads,
+        block.storage_options,
     )
 
 
@@ -330,7 +331,7 @@ def read_text(
     Parameters
     ----------
     urlpath : str, path or list of these
-        Files, or patterns such as ``"logs/*.gz"``; addresses such as ``"s3://..."`` are read with fsspec.
+        Files, or patterns such as ``"logs/*.gz"``, or addresses such as ``"s3://..."``.
     blocksize : int or str, optional
         Cut files into partitions of about so many bytes, at line ends; not for compressed files. By default each file
         is a partition.
@@ -344,7 +345,7 @@ def read_text(
     collection : bool
         Give a bag, rather than a list of `Delayed` lists.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     files_per_partition : int, optional
         How many files a partition has, where files are not cut.
     include_path : bool

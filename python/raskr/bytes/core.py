@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
+from raskr.bytes.objects import ObjectFileSystem, object_options
 from raskr.utils import natural_sort_key
 
 __all__ = [
@@ -65,7 +66,14 @@ def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith(("file://", "local://"))
 
 
-def _filesystem(path: str, storage_options: dict | None) -> tuple[Any, str]:
+def filesystem_of(path: str, storage_options: dict | None) -> tuple[Any, str]:
+    """The file system of an address, the engine's where it has the protocol and knows the options, and the path in it."""
+    protocol, _, inner = path.partition("://")
+    web = protocol in ("http", "https")
+    # Web servers have no lists of files that the engine could read.
+    options = None if web and any(sign in inner for sign in "*?[") else object_options(path, storage_options)
+    if options is not None:
+        return ObjectFileSystem(protocol, options), inner
     try:
         import fsspec
     except ImportError as error:
@@ -86,9 +94,9 @@ def expand_paths(urlpath: Any, storage_options: dict | None = None) -> list[str]
     Parameters
     ----------
     urlpath : str, path or list of these
-        Paths of this machine, or addresses that fsspec knows; `*`, `?` and `[` stand for several.
+        Paths of this machine, or addresses of object stores or that fsspec knows; `*`, `?` and `[` stand for several.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     """
     paths = [os.fspath(each) for each in ([urlpath] if isinstance(urlpath, (str, os.PathLike)) else urlpath)]
     if not paths:
@@ -104,7 +112,7 @@ def _matching(path: str, storage_options: dict | None) -> list[str]:
     if is_remote(path):
         if not magic:
             return [path]
-        fs, inner = _filesystem(path, storage_options)
+        fs, inner = filesystem_of(path, storage_options)
         return [fs.unstrip_protocol(each) for each in sorted(fs.glob(inner), key=natural_sort_key)]
     path = os.path.abspath(_local(path))
     if not magic or os.path.exists(path):
@@ -133,7 +141,7 @@ def file_size(path: str, storage_options: dict | None = None) -> int:
     """The size of a file in bytes."""
     if not is_remote(path):
         return os.path.getsize(path)
-    fs, inner = _filesystem(path, storage_options)
+    fs, inner = filesystem_of(path, storage_options)
     size = fs.size(inner)
     if size is None:
         raise ValueError(f"{path}: the server does not tell the file's size; read it with blocksize=None")
@@ -150,10 +158,10 @@ def open_bytes(path: str, compression: str | None, storage_options: dict | None 
     compression : str or None
         How it is compressed.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     """
     if is_remote(path):
-        fs, inner = _filesystem(path, storage_options)
+        fs, inner = filesystem_of(path, storage_options)
         raw = fs.open(inner, "rb")
     else:
         raw = open(path, "rb")
@@ -263,7 +271,7 @@ def output_paths(path: Any, count: int, name_function: Callable | None = None, e
 def write_whole(path: str, compression: str | None, storage_options: dict | None = None) -> Iterator[Any]:
     """A file of bytes to write, which is there under its name only once it is whole."""
     if is_remote(path):
-        fs, inner = _filesystem(path, storage_options)
+        fs, inner = filesystem_of(path, storage_options)
         with fs.transaction, fs.open(inner, "wb") as raw:
             yield from _compressed(raw, compression, path)
         return
@@ -295,7 +303,7 @@ def name_of_file(error: OSError, path: str) -> OSError:
 def append_bytes(path: str, data: bytes, storage_options: dict | None = None) -> None:
     """Write bytes behind those that a file has; it is made where there is none."""
     if is_remote(path):
-        fs, inner = _filesystem(path, storage_options)
+        fs, inner = filesystem_of(path, storage_options)
         with fs.open(inner, "ab") as file:
             file.write(data)
         return

@@ -4,6 +4,7 @@ from typing import Any
 
 from raskr._bridge import core
 from raskr.bytes.core import is_remote, open_bytes
+from raskr.bytes.objects import object_options
 
 __all__ = ["lines_between", "native_text", "position_behind", "undecodable"]
 
@@ -20,17 +21,26 @@ def native_text(
     encoding: str,
     errors: str,
     threads: int,
+    storage_options: dict | None,
 ) -> Any:
     """The lines that begin in a region of a file, for the engine to read, which has most encodings and compressions.
 
     None where Python has to. A `length` of None is all that follows `start`.
     """
-    if is_remote(path):
+    objects = object_options(path, storage_options) if is_remote(path) else None
+    if is_remote(path) and objects is None:
         return None
     region = {} if start == 0 and length is None else {"start": start, "length": length}
     try:
         return core.TextFile(
-            path, compression=compression, newline=newline, encoding=encoding, errors=errors, threads=threads, **region
+            path,
+            objects=objects,
+            compression=compression,
+            newline=newline,
+            encoding=encoding,
+            errors=errors,
+            threads=threads,
+            **region,
         )
     except NotImplementedError:
         return None

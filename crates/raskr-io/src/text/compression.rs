@@ -233,11 +233,3 @@ impl Read for Decompress {
         self.advance(out).map_err(io::Error::other)
     }
 }
-
-/// The error that a reader of this module wrapped, or the system's own.
-pub(crate) fn unwrap_error(path: &Path, error: io::Error) -> IoError {
-    match error.downcast::<IoError>() {
-        Ok(found) => found,
-        Err(error) => IoError::system(path, "read")(error),
-    }
-}

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use memchr::memchr_iter;
 
 use super::bzip2_file::Bzip2File;
-use super::compression::{Compression, Decompress, unwrap_error};
+use super::compression::{Compression, Decompress};
 use super::encoding::{Encoding, Errors};
 use super::newline::{Newline, Splitter};
 use super::region::Cut;
@@ -141,7 +141,8 @@ impl LineReader {
                 };
             }
         }
-        let filled = read_full(&mut *reader.input, &mut reader.raw[..4]).map_err(|e| unwrap_error(&path, e))?;
+        let filled =
+            read_full(&mut *reader.input, &mut reader.raw[..4]).map_err(|e| IoError::system(&path, "read")(e))?;
         let head = &reader.raw[..filled];
         let mark = reader.encoding.mark_len(head);
         reader.encoding = reader.encoding.marked_by(head);
@@ -194,7 +195,7 @@ impl LineReader {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(true),
             Err(error) => {
                 self.done = true;
-                return Err(unwrap_error(&self.path, error));
+                return Err(IoError::system(&self.path, "read")(error));
             }
         };
         if let Some(remaining) = &mut self.remaining {

@@ -1,4 +1,4 @@
-//! Where text comes from: a local file or bytes that were fetched before; and the reader that counts what is taken.
+//! Where text comes from: a local file, one in an object store, or bytes that were fetched before; and the reader that counts what is taken.
 
 use std::fmt;
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::IoError;
+use crate::objects::ObjectFile;
 
 /// How much is asked of the system at once.
 pub(crate) const PIECE: usize = 256 << 10;
@@ -16,6 +17,7 @@ pub(crate) const PIECE: usize = 256 << 10;
 #[derive(Clone)]
 pub enum TextSource {
     File(PathBuf),
+    Object(ObjectFile),
     /// Bytes that came from elsewhere, and the name that errors give them.
     Bytes {
         name: PathBuf,
@@ -27,6 +29,7 @@ impl fmt::Debug for TextSource {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TextSource::File(path) => out.debug_tuple("File").field(path).finish(),
+            TextSource::Object(file) => out.debug_tuple("Object").field(&file.path()).finish(),
             TextSource::Bytes { name, .. } => out.debug_tuple("Bytes").field(name).finish(),
         }
     }
@@ -50,6 +53,7 @@ impl TextSource {
     pub fn path(&self) -> &Path {
         match self {
             TextSource::File(path) => path,
+            TextSource::Object(file) => file.path(),
             TextSource::Bytes { name, .. } => name,
         }
     }
@@ -57,6 +61,7 @@ impl TextSource {
     pub(crate) fn open(&self) -> Result<Box<dyn Input>, IoError> {
         match self {
             TextSource::File(path) => Ok(Box::new(File::open(path).map_err(IoError::system(path, "open"))?)),
+            TextSource::Object(file) => Ok(Box::new(file.reader()?)),
             TextSource::Bytes { bytes, .. } => Ok(Box::new(Cursor::new(Shared(Arc::clone(bytes))))),
         }
     }

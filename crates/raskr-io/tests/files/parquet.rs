@@ -18,7 +18,7 @@ use raskr_frame::arrow::array::{
 use raskr_frame::arrow::compute::concat_batches;
 use raskr_frame::arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit};
 use raskr_frame::{Binary, Condition, Expr, FrameError, PartitionReader, ScalarValue};
-use raskr_io::parquet_table::{ParquetColumn, ParquetPart, ParquetPiece, ParquetTable};
+use raskr_io::parquet_table::{ParquetColumn, ParquetFile, ParquetPart, ParquetPiece, ParquetTable};
 
 const ROWS: usize = 100;
 const GROUP: usize = 40;
@@ -67,7 +67,9 @@ fn columns() -> Vec<ParquetColumn> {
 }
 
 fn part(pieces: Vec<(&Path, Option<Vec<usize>>)>) -> ParquetPart {
-    let pieces = pieces.into_iter().map(|(path, row_groups)| ParquetPiece { path: path.to_owned(), row_groups });
+    let pieces = pieces
+        .into_iter()
+        .map(|(path, row_groups)| ParquetPiece { file: ParquetFile::Local(path.to_owned()), row_groups });
     ParquetPart { pieces: pieces.collect(), estimate: 0 }
 }
 

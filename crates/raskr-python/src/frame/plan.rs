@@ -1,6 +1,6 @@
 //! `FramePlan`: what a table is made of, as Python builds it, and the nodes of its partitions.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
@@ -12,14 +12,15 @@ use raskr_frame::{
 use raskr_graph::Input;
 use raskr_io::csv::{Column, Dialect};
 use raskr_io::csv_table::{CsvFormat, CsvPart, CsvTable};
-use raskr_io::parquet_table::{ParquetColumn, ParquetPart, ParquetPiece, ParquetTable};
+use raskr_io::objects::{ObjectFile, StoreOptions};
+use raskr_io::parquet_table::{ParquetColumn, ParquetFile, ParquetPart, ParquetPiece, ParquetTable};
 
 use super::expr::{FrameExpr, data_type, name_of};
 use super::reader::{CarefulReader, PythonReader, Recipe};
 use super::table::{schema_of, table_of};
 use crate::error::to_python;
 use crate::node::Node;
-use crate::text::TextFile;
+use crate::text::{TextFile, released};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FramePlan>()?;
@@ -29,7 +30,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// Files of a partition with the numbers of row groups, all of them if none are given, and the partition's bytes once read.
-type ParquetFiles = (Vec<(PathBuf, Option<Vec<usize>>)>, u64);
+type ParquetFiles = (Vec<(OsString, Option<Vec<usize>>)>, u64);
 
 /// A table in partitions.
 #[pyclass(frozen, module = "raskr._core")]
@@ -77,7 +78,7 @@ impl FramePlan {
         missing: Vec<String>,
         again: Py<PyAny>,
     ) -> PyResult<FramePlan> {
-        let given = (&files, &columns, width, &header, separator, &missing, &again);
+        let given = (&files, &columns, width, &header, separator, &missing);
         let recipe = Recipe { method: "read_csv", arguments: given.into_pyobject(py)?.unbind() };
         let delimiter = u8::try_from(separator)
             .map_err(|_| PyNotImplementedError::new_err(format!("separator {separator:?} is not native")))?;
@@ -101,7 +102,7 @@ impl FramePlan {
         Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python, recipe)) })
     }
 
-    /// Parquet files on this machine. `parts` are partitions: paths with the numbers of row groups, and their bytes once
+    /// Parquet files, here or, as URLs, in an object store whose options are `objects`. `parts` are partitions: paths with the numbers of row groups, and their bytes once
     /// read; `columns` are names, names in the files and types; `row_numbers` is a further column. What is not as it should
     /// be is read by `again(number, columns)`.
     #[staticmethod]
@@ -110,20 +111,28 @@ impl FramePlan {
         parts: Vec<ParquetFiles>,
         columns: Vec<(String, String, String)>,
         row_numbers: Option<&str>,
+        objects: Option<StoreOptions>,
         again: Py<PyAny>,
     ) -> PyResult<FramePlan> {
-        let given = (&parts, &columns, row_numbers, &again);
+        let given = (&parts, &columns, row_numbers, &objects);
         let recipe = Recipe { method: "read_parquet", arguments: given.into_pyobject(py)?.unbind() };
         let estimates = parts.iter().map(|(_, estimate)| *estimate).collect();
+        let file = |path: OsString| match &objects {
+            None => Ok(ParquetFile::Local(path.into())),
+            Some(options) => {
+                released(py, || ObjectFile::find(&path.to_string_lossy(), options)).map(ParquetFile::Object)
+            }
+        };
         let parts = parts.into_iter().map(|(pieces, estimate)| {
-            let pieces = pieces.into_iter().map(|(path, row_groups)| ParquetPiece { path, row_groups });
-            ParquetPart { pieces: pieces.collect(), estimate }
+            let pieces =
+                pieces.into_iter().map(|(path, row_groups)| Ok(ParquetPiece { file: file(path)?, row_groups }));
+            Ok(ParquetPart { pieces: pieces.collect::<PyResult<_>>()?, estimate })
         });
         let columns = columns
             .into_iter()
             .map(|(name, in_file, kind)| Ok(ParquetColumn { name, in_file, data_type: data_type(&kind)? }))
             .collect::<PyResult<Vec<_>>>()?;
-        let native = Arc::new(ParquetTable::new(parts.collect(), columns, row_numbers));
+        let native = Arc::new(ParquetTable::new(parts.collect::<PyResult<_>>()?, columns, row_numbers));
         let python = PythonReader::new(py, "read-parquet".to_owned(), native.schema(), again, estimates);
         Ok(FramePlan { plan: Plan::read(CarefulReader::new(native, python, recipe)) })
     }

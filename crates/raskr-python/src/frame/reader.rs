@@ -1,10 +1,10 @@
 //! Readers that are Python functions, and native ones that fall back on these where they are not sure.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use raskr_base::{Foreign, TaskContext, TaskError};
 use raskr_frame::arrow::datatypes::SchemaRef;
 use raskr_frame::{Batches, Condition, FrameError, Operation, PartitionReader, Table};
@@ -21,8 +21,9 @@ use crate::object::{dumps, loads};
 enum ReaderBytes {
     /// A table without rows of the schema, the pickled function and what it is known by.
     Python { name: String, schema: ByteBuf, function: ByteBuf, estimates: Vec<u64> },
-    /// The method of `FramePlan` that makes it, its pickled arguments, and what was asked for since.
-    Native { method: String, arguments: ByteBuf, conditions: Vec<Condition> },
+    /// The method of `FramePlan` that makes it, its pickled arguments but the last one, which is the pickled function that
+    /// reads again, and what was asked for since.
+    Native { method: String, arguments: ByteBuf, again: ByteBuf, conditions: Vec<Condition> },
 }
 
 impl ReaderBytes {
@@ -51,9 +52,11 @@ pub fn reader_of(bytes: &[u8]) -> Result<Arc<dyn PartitionReader>, FrameError> {
                 let function = loads(py, &function).map_err(of_python)?.unbind();
                 Ok(PythonReader::new(py, name, schema, function, estimates) as Arc<dyn PartitionReader>)
             }
-            ReaderBytes::Native { method, arguments, conditions } => {
+            ReaderBytes::Native { method, arguments, again, conditions } => {
                 let made = || -> PyResult<FramePlan> {
-                    let arguments = loads(py, &arguments)?.cast_into::<PyTuple>()?;
+                    let arguments = loads(py, &arguments)?.cast_into::<PyTuple>()?.to_list();
+                    arguments.append(LateFunction { pickled: again.into_vec(), function: OnceLock::new() })?;
+                    let arguments = arguments.to_tuple();
                     let made = py.get_type::<FramePlan>().call_method1(&*method, arguments)?;
                     Ok(made.cast::<FramePlan>()?.get().clone())
                 };
@@ -66,6 +69,32 @@ pub fn reader_of(bytes: &[u8]) -> Result<Arc<dyn PartitionReader>, FrameError> {
             }
         }
     })
+}
+
+/// A function that is unpickled when it is called: pandas, which it needs, takes a second to import.
+#[pyclass(frozen, module = "raskr._core")]
+struct LateFunction {
+    pickled: Vec<u8>,
+    function: OnceLock<Py<PyAny>>,
+}
+
+#[pymethods]
+impl LateFunction {
+    #[pyo3(signature = (*arguments))]
+    fn __call__<'py>(&self, py: Python<'py>, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let function = match self.function.get() {
+            Some(function) => function,
+            None => {
+                let function = loads(py, &self.pickled)?.unbind();
+                self.function.get_or_init(|| function)
+            }
+        };
+        function.bind(py).call1(arguments)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        Ok((py.import("pickle")?.getattr("loads")?, (PyBytes::new(py, &self.pickled),)))
+    }
 }
 
 /// Calls `function(partition, columns)`, with a number and the names of the columns that are wanted.
@@ -145,7 +174,7 @@ impl PartitionReader for PythonReader {
     }
 }
 
-/// How a native reader is made: the method of `FramePlan`, and its arguments.
+/// How a native reader is made: the method of `FramePlan`, and its arguments but the last one, which reads again.
 pub struct Recipe {
     pub method: &'static str,
     pub arguments: Py<PyTuple>,
@@ -196,8 +225,9 @@ impl PartitionReader for CarefulReader {
 
     fn encoded(&self) -> Result<Vec<u8>, FrameError> {
         let arguments = Python::attach(|py| pickled(self.recipe.arguments.bind(py)))?;
+        let again = Python::attach(|py| pickled(self.python.function.bind(py)))?;
         let (method, conditions) = (self.recipe.method.to_owned(), self.conditions.clone());
-        ReaderBytes::Native { method, arguments, conditions }.encoded()
+        ReaderBytes::Native { method, arguments, again, conditions }.encoded()
     }
 
     fn reread(&self, partition: u32, columns: &[usize]) -> Option<Result<Table, FrameError>> {

@@ -51,7 +51,7 @@ def read_csv(
     Parameters
     ----------
     urlpath : str, path or list of these
-        Files, or patterns such as ``"logs/*.csv.gz"``; addresses such as ``"s3://..."`` are read with fsspec.
+        Files, or patterns such as ``"logs/*.csv.gz"``, or addresses such as ``"s3://..."``.
     blocksize : int or str, optional
         Cut files into partitions of about so many bytes, at line ends. With None, and for compressed files, each file
         is a partition. Line ends within quotes are not told from others where files are cut.
@@ -68,7 +68,7 @@ def read_csv(
     assume_missing : bool
         Columns of integers whose type is not said are floats, so that values may be missing.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     include_path_column : bool or str
         Add a column of paths, with that name or "path".
     **kwargs

@@ -68,7 +68,15 @@ def _blocks_of_file(
 def block_bytes(block: TextBlock, delimiter: str, encoding: str) -> bytes:
     """The bytes of the lines that begin in a block, decompressed."""
     file = native_text(
-        block.path, block.compression, block.start, block.length, delimiter, encoding, "strict", block.threads
+        block.path,
+        block.compression,
+        block.start,
+        block.length,
+        delimiter,
+        encoding,
+        "strict",
+        block.threads,
+        block.storage_options,
     )
     if file is not None:
         return file.read()
@@ -139,10 +147,10 @@ def sample_of(path: str, size: int | None, compression: str | None, ending: byte
 _BEGINNINGS = {"gzip": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 
 
-def _check_beginning(path: str, compression: str | None) -> None:
+def _check_beginning(path: str, compression: str | None, storage_options: dict | None) -> None:
     """OSError for a file of another kind, which a short one might otherwise pass for a truncated one of."""
     expected = _BEGINNINGS.get(compression or "", b"")
-    with open(path, "rb") as file:
+    with open_bytes(path, None, storage_options) as file:
         found = file.read(len(expected))
     if not expected.startswith(found[: len(expected)]):
         raise OSError(f"{path}: these are no {compression} data, which begin with {expected!r}: found {found!r}")
@@ -151,9 +159,9 @@ def _check_beginning(path: str, compression: str | None) -> None:
 def _pieces(path: str, compression: str | None, size: int | None, storage_options: Any) -> Iterator[bytes]:
     """A file's bytes, decompressed by the engine where it can: it looks for damage, and has more compressions."""
     # Latin-1 has a character for each byte.
-    file = native_text(path, compression, 0, None, "", "latin-1", "strict", 1) if compression else None
+    file = native_text(path, compression, 0, None, "", "latin-1", "strict", 1, storage_options) if compression else None
     if file is not None:
-        _check_beginning(path, compression)
+        _check_beginning(path, compression, storage_options)
         for lines in file:
             yield "".join(lines).encode("latin-1")
         return

@@ -50,7 +50,7 @@ def to_csv(
     compute : bool
         Write now; otherwise delayed values are given, which write when they are computed.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     header_first_partition_only : bool, optional
         Write names of columns in front of the first partition only, as is done in a single file.
     compute_kwargs : dict, optional

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from raskr.bytes.core import is_remote
+from raskr.bytes.core import filesystem_of, is_remote
 from raskr.utils import import_required
 
 _MISSING = (
@@ -30,10 +30,8 @@ def arrow_filesystem(path: Any, filesystem: Any, storage_options: dict | None) -
         if filesystem in ("arrow", "pyarrow"):
             found, first = arrow.FileSystem.from_uri(paths[0])
             return found, [first, *(arrow.FileSystem.from_uri(each)[1] for each in paths[1:])]
-        core = import_required("fsspec.core", f"{paths[0]}: this address needs the package fsspec")
-        fs, _ = core.url_to_fs(paths[0], **(storage_options or {}))
-        inner = [core.url_to_fs(each, **(storage_options or {}))[1] for each in paths]
-        return arrow.PyFileSystem(arrow.FSSpecHandler(fs)), inner
+        found = [filesystem_of(each, storage_options) for each in paths]
+        return arrow.PyFileSystem(arrow.FSSpecHandler(found[0][0])), [inner.rstrip("/") for _, inner in found]
     if isinstance(filesystem, arrow.FileSystem):
         return filesystem, [_local(each) if isinstance(filesystem, arrow.LocalFileSystem) else each for each in paths]
     return arrow.PyFileSystem(arrow.FSSpecHandler(filesystem)), [filesystem._strip_protocol(each) for each in paths]

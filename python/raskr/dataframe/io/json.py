@@ -99,7 +99,7 @@ def read_json(
     lines : bool, optional
         A record in each line, which is what is expected of `orient="records"`.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     blocksize : int or str, optional
         Cut files of lines into partitions of about so many bytes.
     sample : int
@@ -185,7 +185,7 @@ def to_json(
     orient, lines : object
         As of `read_json`.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     compute : bool
         Write now; otherwise delayed values are given.
     encoding, errors : str

@@ -72,7 +72,7 @@ def read_orc(
     aggregate_files : bool
         Let stripes of several files make one partition.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def to_orc(
     write_index : bool
         Write the index as a column, if it has a name.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     compute : bool
         Write now; otherwise a delayed value is given.
     compute_kwargs : dict, optional

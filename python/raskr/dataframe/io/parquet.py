@@ -182,7 +182,7 @@ def read_parquet(
     index : str, list of str or False, optional
         The index; by default what pandas' notes in the files say; False for none.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     dtype_backend : {'numpy_nullable', 'pyarrow'}, optional
         Which of pandas' families of types is used.
     calculate_divisions : bool

@@ -63,7 +63,7 @@ def to_parquet(
     partition_on : str or list of str, optional
         Columns whose values are names of folders.
     storage_options : dict, optional
-        For fsspec.
+        How object stores are reached, as fsspec's packages name it.
     custom_metadata : dict, optional
         Notes that are put into each file.
     write_metadata_file : bool, optional

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from raskr._bridge import core
+from raskr.bytes.objects import ObjectFileSystem
 from raskr.dataframe.expressions import Expression, PandasSlices
 from raskr.dataframe.io.csv_blocks import BlockParser
 from raskr.dataframe.io.parquet import ParquetTables
@@ -91,12 +92,16 @@ def _parquet(expression: Reader) -> NativeTable:
     if not all(_is_kind(schema.field(fields[name]).type, kind) for name, kind in kinds.items() if name in fields):
         raise NotNative("types that pandas converts")
     estimates = [_bytes_of(part, kinds) for part in expression.parts]
-    if maker.filters is not None or not all(map(_is_local, expression.parts)):
+    stores = {_store(fragment) for part in expression.parts for fragment in part.fragments}
+    if maker.filters is not None or len(stores) != 1 or stores == {None}:
         return _table(reader, kinds, estimates, meta, "read-parquet")
-    parts = list(zip(map(_pieces, expression.parts), estimates))
+    (store,) = stores
+    parts = [(_pieces(part, store), estimate) for part, estimate in zip(expression.parts, estimates)]
     columns = [(name, fields[name], kind) for name, kind in kinds.items() if name in fields]
     row_numbers = None if maker.index else INDEX
-    return whole_table(core.FramePlan.read_parquet(parts, columns, row_numbers, reader), meta, worth=True)
+    options = store.options if isinstance(store, ObjectFileSystem) else None
+    plan = core.FramePlan.read_parquet(parts, columns, row_numbers, options, reader)
+    return whole_table(plan, meta, worth=True)
 
 
 def _is_kind(arrow: Any, kind: str) -> bool:
@@ -108,14 +113,20 @@ def _is_kind(arrow: Any, kind: str) -> bool:
     return arrow == arrow_schema({"": kind}).field(0).type
 
 
-def _is_local(part: Any) -> bool:
-    from pyarrow.fs import LocalFileSystem
+def _store(fragment: Any) -> Any:
+    """Where a file is: the store, "here", or None for file systems of others."""
+    from pyarrow import fs
 
-    return all(isinstance(fragment.filesystem, LocalFileSystem) for fragment in part.fragments)
+    if isinstance(fragment.filesystem, fs.LocalFileSystem):
+        return "here"
+    handler = getattr(fragment.filesystem, "handler", None)
+    found = getattr(handler, "fs", None)
+    return found if isinstance(found, ObjectFileSystem) else None
 
 
-def _pieces(part: Any) -> list:
-    return [(fragment.path, [group.id for group in fragment.row_groups]) for fragment in part.fragments]
+def _pieces(part: Any, store: Any) -> list:
+    address = store.unstrip_protocol if isinstance(store, ObjectFileSystem) else str
+    return [(address(fragment.path), [group.id for group in fragment.row_groups]) for fragment in part.fragments]
 
 
 def _counts_rows(index: Any, schema: Any) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 
 from raskr._bridge import core
-from raskr.bytes.core import is_remote
 from raskr.bytes.regions import native_text
 from raskr.dataframe.io.csv_blocks import BlockParser, TextBlock
 from raskr.dataframe.io.reader import Reader
@@ -85,8 +84,6 @@ def _dialect(parser: BlockParser) -> tuple[str, list[str]]:
 
 
 def _text_file(block: TextBlock, parser: BlockParser) -> Any:
-    if is_remote(block.path):
-        raise NotNative("files elsewhere")
     file = native_text(
         block.path,
         block.compression,
@@ -96,9 +93,10 @@ def _text_file(block: TextBlock, parser: BlockParser) -> Any:
         parser.encoding,
         "strict",
         block.threads,
+        block.storage_options,
     )
     if file is None:
-        raise NotNative("an encoding or a compression that the engine does not know")
+        raise NotNative("an encoding, a compression or a store that the engine does not know")
     return file
 
 
