@@ -8,6 +8,7 @@ import queue
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -168,6 +169,8 @@ def _keep(described: list[_Described]) -> int:
 
     nannies = _loop.wait(_loop.start(make()))
 
+    over = threading.Event()
+
     async def life() -> None:
         async def one(nanny: Nanny) -> None:
             await nanny
@@ -182,6 +185,9 @@ def _keep(described: list[_Described]) -> int:
         finally:
             for each in lives:
                 each.cancel()
+            # A worker that is just coming up is ended by the one who started it, who takes its folder away.
+            await asyncio.gather(*lives, return_exceptions=True)
+            over.set()
 
     async def close(leave: bool) -> None:
         await asyncio.gather(*(nanny.leave() if leave else nanny.close() for nanny in nannies))
@@ -195,14 +201,17 @@ def _keep(described: list[_Described]) -> int:
         return 0 if error is None else _options.fail("worker", error)
     living.cancel()
     closing = _loop.start(close(why == "leave"))
-    closing.add_done_callback(lambda _: ends.put("ended"))
+    closing.add_done_callback(lambda _: ends.put("closed"))
     limit = worker_process.CLOSE_TIME + (worker_process.DRAIN_TIME + worker_process.CLOSE_TIME) * (why == "leave")
+    again = "ended"
     try:
         # A signal while workers give their values away means that there is no time for it.
-        again = ends.get(timeout=limit + 5)
+        while again == "ended":
+            again = ends.get(timeout=limit + 5)
     except queue.Empty:
         again = "close"
-    if again != "ended":
+    if again != "closed":
         _loop.wait(_loop.start(close(False)), 2 * worker_process.CLOSE_TIME)
+    over.wait(worker_process.CLOSE_TIME)
     print("raskr worker has ended", file=sys.stdout, flush=True)
     return 0

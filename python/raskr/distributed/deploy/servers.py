@@ -451,8 +451,10 @@ class Nanny(ProcessInterface):
             raise RuntimeError(f"worker {self.name} could not be started: {error}") from None
         except asyncio.CancelledError:
             child.kill()
-            # Its folder goes with it, which nobody would wait for otherwise.
-            await asyncio.shield(child.ended)
+            # Its folder goes with it, which nobody would wait for otherwise: whoever is in a hurry says so once more.
+            while not child.ended.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([child.ended])
             raise
         await super().start()
         self._keeper = asyncio.ensure_future(self._keep(child))
