@@ -534,9 +534,14 @@ def node_of(collection: Any) -> Any:
         graph = rewrite(graph, keys)
     wanted = wanted_keys(keys)
     nodes = dict(zip(wanted, nodes_and_names(graph, wanted)[0]))
+    return finished_node(collection, _as_lists(keys, nodes))
+
+
+def finished_node(collection: Any, parts: Any) -> Any:
+    """The engine's node for what a collection makes of its computed parts."""
     finish, args = collection.__dask_postcompute__()
     key = f"finalize-{tokenize(collection)}"
-    return core.node_of_call(finish, (_as_lists(keys, nodes), *args), key=key, name="finalize")
+    return core.node_of_call(finish, (parts, *args), key=key, name="finalize")
 
 
 # --- methods of collections -------------------------------------------------------------------------------------------

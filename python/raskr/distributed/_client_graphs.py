@@ -179,9 +179,9 @@ class ClientGraphs:
     def _compute_together(self, collections: Sequence, optimize_graph: bool, options: Mapping) -> list:
         """The computed objects of collections, of which what they share is computed once."""
         own = [item for item in map(base._native_item, collections) if item is not None]
-        frames = [each for each in collections if optimize_graph and _is_frame(each)]
+        frames = [each for each in collections if _is_frame(each, optimize_graph)]
         foreign = [
-            each for each in collections if base._native_item(each) is None and not (optimize_graph and _is_frame(each))
+            each for each in collections if base._native_item(each) is None and not _is_frame(each, optimize_graph)
         ]
         nodes: list = list(own)
         wanted: list = []
@@ -189,9 +189,9 @@ class ClientGraphs:
             wanted, more = _foreign_nodes(foreign, optimize_graph)
             nodes += more
         results = frames[0]._results_elsewhere(frames) if frames else []
-        nodes += [node for result in results if not hasattr(result, "tables") for node in result.nodes]
+        nodes += [node for result in results if not _has_tables(result) for node in result.nodes]
         # What the engine has computed of frames becomes objects of pandas here, where pandas is loaded.
-        tables = [table for result in results if hasattr(result, "tables") for table in result.tables]
+        tables = [table for result in results if _has_tables(result) for table in result.tables]
         try:
             made = self._check().submit_items([*nodes, *tables], _options(options))
         except NotImplementedError:
@@ -210,7 +210,7 @@ class ClientGraphs:
             else base._postcompute(
                 collection,
                 next(parts)
-                if optimize_graph and _is_frame(collection)
+                if _is_frame(collection, optimize_graph)
                 else base._as_lists(collection.__dask_keys__(), others),
             )
             for collection in collections
@@ -245,8 +245,8 @@ class ClientGraphs:
 
 def _foreign_nodes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> tuple[list, list]:
     """The keys of what frames, and collections of other libraries, are made of, and the nodes that give it."""
-    frames = [each for each in collections if optimize_graph and _is_frame(each)]
-    others = [each for each in collections if not optimize_graph or not _is_frame(each)]
+    frames = [each for each in collections if _is_frame(each, optimize_graph)]
+    others = [each for each in collections if not _is_frame(each, optimize_graph)]
     keys: list = []
     nodes: list = []
     if frames:
@@ -293,37 +293,38 @@ def _as_collection(item: Any) -> Any:
     return delayed(item)
 
 
-def _is_frame(collection: Any) -> bool:
-    return hasattr(collection, "_nodes_together")
+def _is_frame(collection: Any, optimize_graph: bool) -> bool:
+    """Is it a frame whose expressions may be rewritten together with others?"""
+    return optimize_graph and hasattr(collection, "_nodes_together")
+
+
+def _has_tables(result: Any) -> bool:
+    """Does the engine compute the partitions of a frame's expression, as tables?"""
+    return hasattr(result, "tables")
 
 
 def _parts(results: Sequence, values: Iterator, futures: Iterator) -> Iterator[list]:
     """The partitions of frames: values that came, or objects of pandas that are made of tables on the cluster."""
     whole = []
     for result in results:
-        if hasattr(result, "tables"):
+        if _has_tables(result):
             result.tables = [next(futures)._node for _ in result.tables]
             whole.append(result.whole_node())
     made = iter(local.run_nodes(whole, "threads") if whole else [])
     for result in results:
-        yield [next(made)] if hasattr(result, "tables") else [next(values) for _ in result.nodes]
+        yield [next(made)] if _has_tables(result) else [next(values) for _ in result.nodes]
 
 
 def _wholes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> list:
     """The nodes of collections' computed values; frames are looked at together."""
-    frames = [each for each in collections if optimize_graph and _is_frame(each)]
+    frames = [each for each in collections if _is_frame(each, optimize_graph)]
     parts = iter(frames[0]._nodes_together(frames, whole=True, elsewhere=True) if frames else [])
     return [
-        _finished(each, next(parts)) if optimize_graph and _is_frame(each) else _whole(each, optimize_graph, **kwargs)
+        base.finished_node(each, next(parts))
+        if _is_frame(each, optimize_graph)
+        else _whole(each, optimize_graph, **kwargs)
         for each in collections
     ]
-
-
-def _finished(collection: Any, parts: Any) -> Any:
-    """The node of what a collection makes of its parts."""
-    finish, args = collection.__dask_postcompute__()
-    key = f"finalize-{base.tokenize(collection)}"
-    return core.node_of_call(finish, (parts, *args), key=key, name="finalize")
 
 
 def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:
@@ -333,7 +334,7 @@ def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:
     if getattr(collection, "_expr", None) is None and not optimize_graph:
         wanted = wanted_keys(collection.__dask_keys__())
         nodes = dict(zip(wanted, nodes_and_names(base._foreign_graph([collection], False, **kwargs), wanted)[0]))
-        return _finished(collection, base._as_lists(collection.__dask_keys__(), nodes))
+        return base.finished_node(collection, base._as_lists(collection.__dask_keys__(), nodes))
     return base.node_of(collection)
 
 
