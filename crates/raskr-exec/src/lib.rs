@@ -20,7 +20,7 @@ pub mod threads;
 
 pub use error::RunError;
 pub use handle::{RunHandle, Statistics, run_on_caller, start};
-pub use limit::default_memory_limit;
+pub use limit::{default_memory_limit, private_bytes, resident_bytes};
 pub use options::{
     ForeignCodec, Interpreter, Listener, NoCodec, NoInterpreter, OutputHandler, Remote, RemoteControl, RemoteTask,
     RunOptions, TaskEvent,

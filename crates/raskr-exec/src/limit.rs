@@ -1,4 +1,4 @@
-//! How much memory a run may take when the user does not say: a share of what the machine or its control group has.
+//! How much memory there is: what a run may take when the user does not say, and what processes have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,24 @@ const SHARE: (u64, u64) = (4, 5);
 pub fn default_memory_limit() -> Option<u64> {
     let smallest = [machine_bytes(), group_bytes(Path::new("/"))].into_iter().flatten().min()?;
     Some(smallest / SHARE.1 * SHARE.0)
+}
+
+/// Bytes of memory that this process has.
+pub fn resident_bytes() -> u64 {
+    resident(std::process::id()).map_or(0, |(all, _)| all)
+}
+
+/// Bytes of memory that a process has for itself: what it shares with others is not counted.
+pub fn private_bytes(pid: u32) -> u64 {
+    resident(pid).map_or(0, |(all, shared)| all.saturating_sub(shared))
+}
+
+/// Bytes of a process, and those of them that are of files or shared; `None` where the system does not tell.
+fn resident(pid: u32) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let mut pages = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+    let page = rustix::param::page_size() as u64;
+    Some((pages.next()?.ok()? * page, pages.next()?.ok()? * page))
 }
 
 #[cfg(not(target_os = "macos"))]

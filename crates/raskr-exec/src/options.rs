@@ -19,6 +19,9 @@ pub struct RunOptions {
     pub threads: usize,
     /// Bytes that values and the estimates of running tasks may take together.
     pub memory_limit: Option<u64>,
+    /// Bytes of the limit that the program takes itself, for its code and what it holds: values are spilled earlier by as
+    /// much. A task that needs the whole limit is run all the same, alone.
+    pub occupied: u64,
     /// Folder below which values are spilled; the system's folder for temporary files when not given.
     pub spill_directory: Option<PathBuf>,
     /// Bytes that spill files may take on disk.
@@ -39,6 +42,7 @@ impl Default for RunOptions {
         RunOptions {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit: None,
+            occupied: 0,
             spill_directory: None,
             spill_limit: None,
             listener: None,

@@ -28,6 +28,9 @@ use crate::processes::{Conditions, Processes};
 const POLL: Duration = Duration::from_millis(50);
 /// How long an interrupted run may take to end its tasks before it is left to itself.
 const GRACE: Duration = Duration::from_millis(100);
+/// What the process has when a run starts (Python, modules, the program's own data) counts within the limit of memory, up
+/// to this part of it: the rest is for values, however large the program is.
+const OCCUPIED_PART: u64 = 4;
 
 /// Adds one value to a graph and marks it as wanted.
 pub fn add(builder: &mut Builder, input: &Input) -> Result<(), TaskError> {
@@ -86,6 +89,7 @@ pub fn run(
     let options = RunOptions {
         threads,
         memory_limit,
+        occupied: memory_limit.map_or(0, |limit| raskr_exec::resident_bytes().min(limit / OCCUPIED_PART)),
         spill_directory,
         listener: monitor.clone().map(|monitor| monitor as Arc<dyn raskr_exec::Listener>),
         interpreter: Arc::new(Lock::new(py)?),

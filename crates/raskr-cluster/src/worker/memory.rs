@@ -3,19 +3,11 @@
 use std::fs;
 use std::time::Instant;
 
+use raskr_exec::{private_bytes, resident_bytes};
+
 /// Bytes of this process, and of children without what they share with it.
 pub(super) fn process_bytes(children: &[u32]) -> u64 {
-    let own = pages("/proc/self/statm").map_or(0, |(resident, _)| resident);
-    let of = |pid: &u32| pages(&format!("/proc/{pid}/statm")).map_or(0, |(all, shared)| all.saturating_sub(shared));
-    let pages = own + children.iter().map(of).sum::<u64>();
-    pages * rustix::param::page_size() as u64
-}
-
-/// Pages in memory, and those of files among them.
-fn pages(path: &str) -> Option<(u64, u64)> {
-    let text = fs::read_to_string(path).ok()?;
-    let mut numbers = text.split_ascii_whitespace().skip(1).map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    resident_bytes() + children.iter().map(|&pid| private_bytes(pid)).sum::<u64>()
 }
 
 /// Seconds of processor time that a process took.

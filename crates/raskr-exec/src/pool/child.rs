@@ -281,16 +281,6 @@ impl Drop for Child {
     }
 }
 
-/// Bytes of memory that a process has for itself: what it shares with others is not counted.
-pub fn private_bytes(pid: u32) -> u64 {
-    let pages = || -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-        let mut numbers = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
-        Some(numbers.next()?.ok()?.saturating_sub(numbers.next()?.ok()?))
-    };
-    pages().unwrap_or_default() * rustix::param::page_size() as u64
-}
-
 /// Ends a process that is a child's.
 pub fn kill(pid: u32) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-pub use child::{CallOut, Child, Exit, Start, kill, private_bytes, stream_of_parent};
+pub use child::{CallOut, Child, Exit, Start, kill, stream_of_parent};
 pub use serve::{Encoded, Handler, serve, tell_away};
 pub use shared::{SHARED_BYTES_MIN, SharedBuffer, fresh_id};
 

@@ -55,7 +55,7 @@ impl Run {
         let estimate = self.estimate(state, task);
         let absent = state.store.absent(inputs);
         let wanted = estimate + absent.iter().map(|(_, file)| file.value_bytes).sum::<u64>();
-        let mut live = state.store.ledger.live() + state.reserved;
+        let mut live = state.store.ledger.live() + state.reserved + self.options.occupied;
         if live + wanted > limit {
             if !first {
                 return Admission::First(Step::Sleep);
@@ -75,7 +75,7 @@ impl Run {
                     state.busy += 1;
                     return Admission::First(Step::Spill(eviction.victims));
                 }
-                live = state.store.ledger.live() + state.reserved;
+                live = state.store.ledger.live() + state.reserved + self.options.occupied;
             }
             if live + wanted > limit {
                 if !alone {

@@ -113,6 +113,29 @@ fn blocks_that_are_needed_again_are_written_once() {
     }
 }
 
+#[test]
+fn what_the_program_takes_itself_is_left_free() {
+    let len = 32768;
+    let bytes = 8 * len as u64;
+    for threads in [0, 2] {
+        let place = Place::new("occupied");
+        let rows = passes(16, 3);
+        let table = rows.iter().map(|row| Row { bytes, ..Row::new(&mixing(OpKind::Native, len), row) }).collect();
+        let last = rows.len() as u32 - 1;
+        let options = RunOptions { occupied: 8 * bytes, ..limited(threads, 16 * bytes, &place) };
+        let mut handle = start(plan_of(table, &[last]), options);
+        let values = handle.wait(None).expect("first wait").expect("no task fails");
+        assert_eq!(number(&values[0]), naive(&rows)[last as usize]);
+        assert!(handle.statistics().peak_bytes <= 8 * bytes, "{:?}", handle.statistics());
+    }
+    // A task that needs more than is left is run all the same.
+    let op = mixing(OpKind::Native, len);
+    let rows = vec![Row { bytes, ..Row::new(&op, &[]) }, Row { bytes, ..Row::new(&op, &[0]) }];
+    let place = Place::new("occupied-whole");
+    let options = RunOptions { occupied: 2 * bytes - 1, ..limited(2, 2 * bytes, &place) };
+    assert!(start(plan_of(rows, &[1]), options).wait(None).expect("first wait").is_ok());
+}
+
 fn wide(count: u32, len: usize) -> (Vec<Row>, u32) {
     let op = mixing(OpKind::Native, len);
     let bytes = 8 * len as u64;

@@ -269,7 +269,7 @@ impl Shared {
                 }
                 state.children.values().copied().collect()
             };
-            let sizes: Vec<(u64, u32)> = pids.into_iter().map(|pid| (pool::private_bytes(pid), pid)).collect();
+            let sizes: Vec<(u64, u32)> = pids.into_iter().map(|pid| (raskr_exec::private_bytes(pid), pid)).collect();
             let total: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
             if total > limit
                 && let Some(&(_, pid)) = sizes.iter().max()
