@@ -1,6 +1,5 @@
 """What all collections share: computing, persisting, drawing, and finding collections inside other objects."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -130,6 +129,8 @@ def _named(scheduler: Any) -> Callable:
             from raskr.distributed.client import default_client
 
             return default_client().get
+        import difflib
+
         near = difflib.get_close_matches(scheduler.lower(), named_schedulers, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(named_schedulers))}"
         raise ValueError(f"unknown scheduler {scheduler!r}: {hint}")

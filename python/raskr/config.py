@@ -16,8 +16,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import yaml
-
 from raskr._bridge import core
 
 __all__ = [
@@ -151,6 +149,9 @@ def merge(*dicts: Mapping) -> dict:
 
 
 def _load(path: str | os.PathLike) -> Mapping | None:
+    # Most users have no such file, and none of these modules.
+    import yaml
+
     try:
         with open(path) as file:
             content = yaml.safe_load(file.read())

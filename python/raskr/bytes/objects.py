@@ -4,7 +4,6 @@ What is here has the methods of fsspec's file systems that raskr and pyarrow use
 know, and other protocols, are left to these.
 """
 
-import configparser
 import contextlib
 import importlib.util
 import io
@@ -131,6 +130,8 @@ def _profile(name: str | None) -> dict:
         ("AWS_CONFIG_FILE", "config", wanted if wanted == "default" else f"profile {wanted}"),
         ("AWS_SHARED_CREDENTIALS_FILE", "credentials", wanted),
     ):
+        import configparser
+
         parser = configparser.RawConfigParser()
         with contextlib.suppress(configparser.Error, OSError):
             parser.read(os.environ.get(variable) or os.path.expanduser(f"~/.aws/{file}"))

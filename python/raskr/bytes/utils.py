@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import importlib.util
 import io
 import lzma
 import zipfile
@@ -23,29 +24,30 @@ def _unchanged(data: bytes) -> bytes:
     return data
 
 
-def _compressions() -> dict[str | None, Callable[[bytes], bytes]]:
-    found: dict[str | None, Callable[[bytes], bytes]] = {
-        None: _unchanged,
-        "bz2": bz2.compress,
-        "gzip": gzip.compress,
-        "lzma": lzma.compress,
-        "xz": lzma.compress,
-        "zip": _zipped,
-    }
-    try:
-        from lz4.frame import compress as lz4_compress
+def _lz4(data: bytes) -> bytes:
+    from lz4.frame import compress
 
-        found["lz4"] = lz4_compress
-    except ImportError:
-        pass
-    try:
-        from zstandard import ZstdCompressor
+    return compress(data)
 
-        found["zstd"] = lambda data: ZstdCompressor().compress(data)
-    except ImportError:
-        pass
-    return found
+
+def _zstd(data: bytes) -> bytes:
+    from zstandard import ZstdCompressor
+
+    return ZstdCompressor().compress(data)
 
 
 #: Functions that compress bytes; those of packages that are not installed are left out.
-compress = _compressions()
+compress: dict[str | None, Callable[[bytes], bytes]] = {
+    None: _unchanged,
+    "bz2": bz2.compress,
+    "gzip": gzip.compress,
+    "lzma": lzma.compress,
+    "xz": lzma.compress,
+    "zip": _zipped,
+}
+# They are imported by those who use them.
+compress.update(
+    (name, function)
+    for name, package, function in (("lz4", "lz4", _lz4), ("zstd", "zstandard", _zstd))
+    if importlib.util.find_spec(package)
+)
