@@ -105,7 +105,8 @@ def run_nodes(
     callbacks : iterable, optional
         Callbacks in place of those that are registered.
     memory_limit : int or str, optional
-        Bytes that values and running tasks may take; the setting `memory-limit` by default.
+        Bytes that values, running tasks and, up to a quarter of them, the program itself may take; the setting
+        `memory-limit` by default.
     initializer : callable, optional
         Called in each process before its first task.
     mp_context : context, optional
