@@ -9,6 +9,7 @@ from hypothesis import settings
 
 import raskr
 import raskr.array as da
+from raskr.distributed import get_worker
 
 # Drawn examples of each: a cluster takes some milliseconds for what threads do in one.
 EXAMPLES = 8
@@ -103,9 +104,13 @@ def test_functions_of_blocks_may_be_anybodys(client):
     assert x.map_blocks(lambda block: block.astype("U3"), dtype="U3").compute()[0, 0] == "1.0"
 
 
-def test_arrays_are_written_by_the_client(client, tmp_path):
+def test_workers_write_arrays(client, tmp_path):
+    def marked(block):
+        # Fails where no worker runs it.
+        return block + 0 * len(get_worker().address)
+
     x = da.arange(12, chunks=5).persist()
     da.to_npy_stack(str(tmp_path / "stack"), x)
     assert da.from_npy_stack(str(tmp_path / "stack")).compute().tolist() == list(range(12))
-    (x * 2).to_zarr(str(tmp_path / "zarr"))
+    (x.map_blocks(marked, meta=np.empty(0, x.dtype)) * 2).to_zarr(str(tmp_path / "zarr"))
     assert da.from_zarr(str(tmp_path / "zarr")).sum().compute() == 132

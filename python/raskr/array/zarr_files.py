@@ -12,7 +12,7 @@ from raskr.array.chunk_sizes import normalize_chunks
 from raskr.array.collection import Array, Expr, PerformanceWarning
 from raskr.array.sources import from_array
 from raskr.array.utils import has_unknown
-from raskr.base import tokenize
+from raskr.base import get_scheduler, is_of_client, tokenize
 
 
 def _zarr(what):
@@ -195,7 +195,9 @@ def to_zarr(
     here = path is not None and not storage_options and compute and not return_stored
     compressors = options.get("compressors", "auto")
     known = set(options) <= {"chunks", "zarr_format", "compressors"} and (compressors is None or compressors == "auto")
-    if here and known and arr._expr.native and arr._expr.dtype.kind in "biufc":
+    # Workers of a cluster write their blocks themselves.
+    by_engine = known and arr._expr.native and arr._expr.dtype.kind in "biufc" and not is_of_client(get_scheduler())
+    if here and by_engine:
         target = _refuse_to_replace(path, component, overwrite)
         if not os.path.isdir(target) or overwrite or not os.listdir(target):
             return _write_native(arr, path, component, target, options)
