@@ -46,6 +46,23 @@ def test_a_function_runs_on_all_workers(client):
     assert all(worker == address for worker, address in names.items())
 
 
+def test_tasks_find_what_a_function_set_up(client):
+    name = "RASKR_TEST_SET_UP_BY_RUN"
+
+    def set_up(value):
+        os.environ.update({name: value})
+
+    def tear_down():
+        os.environ.pop(name, None)
+
+    client.run(set_up, "there")
+    try:
+        assert set(on_each(client, lambda: os.environ.get(name)).values()) == {"there"}
+    finally:
+        client.run(tear_down)
+    assert set(on_each(client, lambda: os.environ.get(name)).values()) == {None}
+
+
 def test_coroutine_functions_run_on_workers(client):
     async def answer():
         return 17

@@ -94,6 +94,44 @@ def test_a_plugin_is_set_up_in_children_that_are_there_and_in_later_ones(worker)
     assert noted(worker) == set()
 
 
+def _note(folder):
+    os.mkdir(os.path.join(folder, f"up-{os.getpid()}"))
+    return os.getpid()
+
+
+async def _note_later(folder, dask_worker):
+    assert dask_worker.address
+    return _note(folder)
+
+
+def _note_once(folder):
+    os.mkdir(os.path.join(folder, "once"))
+    return "made"
+
+
+def test_what_a_worker_runs_its_children_run_too_and_later_ones(worker):
+    folder = worker.about["local_directory"]
+    first = worker.start_child()
+    assert worker.ask("run", pack((_note, (folder,), {}))) == os.getpid()
+    assert noted(worker) == {os.getpid(), first}
+    assert worker.start_child() in noted(worker)
+    # A child that can't do it again says nothing.
+    assert worker.ask("run", pack((_note_once, (folder,), {}))) == "made"
+
+
+def test_what_a_worker_runs_may_want_the_worker_and_wait(worker):
+    first = worker.start_child()
+    assert worker.ask("run", pack((_note_later, (worker.about["local_directory"],), {}))) == os.getpid()
+    assert noted(worker) == {os.getpid(), first}
+
+
+def test_of_what_was_run_the_last_is_kept_for_later_children(worker):
+    for number in range(_worker_lines._RUNS_MAX + 5):
+        worker.ask("run", pack((abs, (number,), {})))
+        worker.ask("run", pack((abs, (0,), {})))
+    assert len(_worker_lines._lasting) == _worker_lines._RUNS_MAX
+
+
 def test_a_child_without_plugins_does_not_load_the_package(worker):
     worker.start_child()
     assert worker.loaded == "['raskr.distributed._worker_child']\n"

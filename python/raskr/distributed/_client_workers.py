@@ -85,8 +85,8 @@ class ClientWorkers:
     ) -> Any:
         """Call a function on workers, at once and beside their tasks.
 
-        It is called in each worker's own process; tasks run in children of it. What is to be there for tasks is set up
-        by a plugin.
+        It is called in each worker's own process, which gives the result, and then in those children of it where tasks
+        run, so that they find what was set up. Children that start later call it too, where it took less than a second.
 
         Parameters
         ----------

@@ -257,9 +257,38 @@ def _main_stack() -> list[tuple[str, int, str]]:
     return stack_of(frame)[1:]
 
 
+def _run(name: str, data: bytes) -> None:
+    """Call what a client had its workers run; the worker's process, which did so before, has told how that ended."""
+    try:
+        if name == "run":
+            function, args, kwargs = pickle.loads(data)
+            result = function(*args, **kwargs)
+            if hasattr(result, "__await__"):
+                import asyncio
+
+                asyncio.run(_awaited(result))
+        else:
+            from raskr.distributed import _worker_calls
+
+            _worker_calls.in_child(name, data)
+    except Exception:
+        import logging
+
+        # What can only be done once, such as making a folder, was done.
+        logging.getLogger("raskr.distributed.worker").debug(
+            "a call that the worker made fails in its child", exc_info=True
+        )
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
 def _serve(name: str, data: bytes) -> Any:
     if name == "stack":
         return _main_stack()
+    if name in ("run", "run_with_worker"):
+        return _run(name, data)
     if name == "profile":
         start, stop = pickle.loads(data)
         return {} if _sampler is None else _sampler.counts(start, stop)

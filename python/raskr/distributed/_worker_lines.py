@@ -19,6 +19,8 @@ __all__ = ["ask_all", "children", "forget", "listens", "pids", "profile_interval
 
 _HELLO_SECONDS = 20.0
 _ASK_SECONDS = 10.0
+#: Of what clients had run everywhere, this many last calls that differ are kept for later children.
+_RUNS_MAX = 64
 _lines: dict[int, Line] = {}
 _lasting: dict[str, tuple[str, bytes]] = {}
 _changing = threading.Lock()
@@ -117,6 +119,9 @@ def tell(name: str, data: bytes, lasting: str | None = None) -> None:
         if lasting is not None:
             _lasting.pop(lasting, None)
             _lasting[lasting] = (name, data)
+            runs = [key for key in _lasting if key.startswith("run ")]
+            for key in runs[:-_RUNS_MAX]:
+                del _lasting[key]
     for line in _open_lines().values():
         try:
             line.ask(name, data)
