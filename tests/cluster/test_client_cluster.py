@@ -8,7 +8,7 @@ import pytest
 
 import raskr
 from raskr.distributed import Client, LocalCluster
-from raskr.distributed.client import FutureCancelledError, default_client
+from raskr.distributed.client import ClosedClientError, FutureCancelledError, default_client
 
 LIMIT = 30
 
@@ -166,3 +166,41 @@ def test_scheduler_files(tmp_path):
         Client(scheduler_file=path, timeout=10) as client,
     ):
         assert client.submit(increment, 1).result(timeout=LIMIT) == 2
+
+
+def test_what_is_known_is_shown_as_tables(client):
+    future = client.submit(increment, 5)
+    future.result(timeout=LIMIT)
+    info = client.scheduler_info()
+    address = next(iter(info["workers"]))
+    assert all(part in info._repr_html_() for part in ("Scheduler Info", address, "Total threads"))
+    assert future.key in client.who_has([future])._repr_html_() and address in client.has_what()._repr_html_()
+    shown = client._repr_html_()
+    assert all(part in shown for part in ("Connection method", "Cluster Info", "Scheduler Info", address))
+
+
+def test_a_closed_client_says_so(cluster):
+    client = Client(cluster, set_as_default=False)
+    client.close()
+    with pytest.raises(ClosedClientError, match="is closed"):
+        client.submit(increment, 1)
+    assert "not connected" in client._repr_html_()
+
+
+def test_workers_that_were_retired_are_told():
+    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+        known = client.scheduler_info()["workers"]
+        address = next(iter(known))
+        gone = client.retire_workers([address])
+        assert list(gone) == [address] and gone[address]["name"] == known[address]["name"]
+
+
+def test_an_asynchronous_client_knows_the_cluster_at_once(cluster):
+    import asyncio
+
+    async def look():
+        async with Client(cluster, asynchronous=True) as client:
+            return client.scheduler_info(), repr(client)
+
+    info, shown = asyncio.run(look())
+    assert len(info["workers"]) == 2 and "processes=2" in shown

@@ -134,3 +134,42 @@ def test_what_cannot_be_sent_is_named(client):
     lock = threading.Lock()
     with pytest.raises(TypeError, match="lock"):
         increment(lock).compute()
+
+
+def test_numbers_of_arrays_are_numbers_of_numpy(client):
+    np = pytest.importorskip("numpy")
+    import raskr.array as da
+
+    held = da.arange(4, chunks=2).persist()
+    whole, total = client.compute([held, held.sum()])
+    assert type(total.result(timeout=LIMIT)) is np.int64
+    gathered = client.gather([whole, total])
+    assert gathered[0].tolist() == [0, 1, 2, 3] and type(gathered[1]) is np.int64
+    # What a task gives is left as it is.
+    assert type(client.submit(np.array, 5).result(timeout=LIMIT)) is np.ndarray
+
+
+def test_persisted_collections_are_published(client, other):
+    pytest.importorskip("numpy")
+    import raskr.array as da
+    import raskr.bag as db
+
+    array = client.persist(da.ones(6, chunks=3))
+    client.publish_dataset(array=array, more=array + 1, bag=client.persist(db.from_sequence([1, 2], npartitions=2)))
+    client.publish_dataset(value=client.persist(increment(4)))
+    del array
+    assert other.get_dataset("array").sum().compute(scheduler=other) == 6
+    assert other.get_dataset("more").compute(scheduler=other).tolist() == [2] * 6
+    assert other.get_dataset("bag").compute(scheduler=other) == [1, 2]
+    assert other.get_dataset("value").compute(scheduler=other) == 5
+    client.unpublish_dataset(["array", "more", "bag", "value"])
+
+
+def test_persisted_frames_are_published(client, other):
+    pd = pytest.importorskip("pandas")
+    import raskr.dataframe as dd
+
+    rows = pd.DataFrame({"a": [1, 2, 3]})
+    client.publish_dataset(frame=client.persist(dd.from_pandas(rows, npartitions=2)))
+    pd.testing.assert_frame_equal(other.get_dataset("frame").compute(scheduler=other), rows)
+    client.unpublish_dataset("frame")

@@ -72,7 +72,8 @@ def test_events_are_kept_and_told(client, other):
         timeout=20
     )
     assert all_heard.wait(20)
-    assert heard == [3, 2.5, {"task": 1}]
+    assert heard[:2] == [3, 2.5] and heard[2] == {"worker": heard[2]["worker"], "task": 1}
+    assert heard[2]["worker"] in client.nthreads()
     assert [said for _, said in client.get_events("losses")] == heard
     assert {"losses", "more"} <= set(client.get_events())
     other.unsubscribe_topic("losses")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from raskr._bridge import core
+from raskr.distributed.future import numbers, unboxed
 from raskr.distributed.futures_in import found_in, futures_of
 
 __all__ = ["ClientGather"]
@@ -29,7 +30,7 @@ class ClientGather:
         futures : Future, or lists, tuples, sets and dicts with futures inside
             Other objects inside stay as they are. Of an iterator an iterator of values comes.
         errors : {'raise', 'skip'}
-            Whether to raise what a task raised, or to leave its future out of its container.
+            Whether to raise what a task raised, or to leave its future out of its container; in a dict it is None then.
         direct : bool, optional
             Of no effect: values always come from workers directly.
         asynchronous : bool, optional
@@ -64,6 +65,8 @@ class ClientGather:
         except Exception as error:
             failure = error
         else:
+            if numbers:
+                values = [unboxed(future, value) for future, value in zip(found, values)]
             if missing:
                 for place in missing:
                     values[place] = _SKIPPED
@@ -163,7 +166,7 @@ def _plan(item: Any, found: list) -> Callable[[list], Any]:
 
         def rebuilt(values: list) -> dict:
             pairs = ((key, part(values)) for key, part in named.items())
-            return {key: value for key, value in pairs if value is not _SKIPPED}
+            return {key: None if value is _SKIPPED else value for key, value in pairs}
 
         return rebuilt
     return lambda values: item

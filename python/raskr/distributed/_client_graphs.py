@@ -8,6 +8,7 @@ from raskr._bridge import core
 from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.core import flatten
 from raskr.distributed._client_submit import task_options
+from raskr.distributed.future import numbers
 from raskr.graph import nodes_and_names, wanted_keys
 
 __all__ = ["ClientGraphs"]
@@ -71,8 +72,10 @@ class ClientGraphs:
         lazy = [item for item in items if is_dask_collection(item)]
         options = task_options(workers, resources, retries, priority, allow_other_workers) or None
         nodes = _wholes(lazy, optimize_graph, **kwargs)
-        made = iter(self._check().submit_items(nodes, options) if nodes else [])
+        submitted = self._check().submit_items(nodes, options) if nodes else []
+        made = iter(submitted)
         futures = [next(made) if is_dask_collection(item) else item for item in items]
+        numbers.update(future for item, future in zip(lazy, submitted) if _is_number(item))
         if sync:
             return self._either(self._values, futures, single)
         return futures[0] if single else futures
@@ -275,6 +278,11 @@ def _held(collection: Any, futures: list) -> Any:
     held = collection.copy()
     held._replace(core.Expr.from_nodes(nodes, expr.chunks, expr.dtype, expr.native, expr.name))
     return held
+
+
+def _is_number(collection: Any) -> bool:
+    """Is it an array without axes?"""
+    return type(getattr(collection, "_expr", None)) is core.Expr and collection.ndim == 0
 
 
 def _listed(futures: Any) -> list:

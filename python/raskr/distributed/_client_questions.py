@@ -7,6 +7,7 @@ from typing import Any
 from raskr._bridge import core
 from raskr.distributed._conversation import Question, converse, seconds
 from raskr.distributed.futures_in import futures_of
+from raskr.distributed.objects import HasWhat, SchedulerInfo, WhoHas
 
 __all__ = ["ClientQuestions"]
 
@@ -51,7 +52,7 @@ class ClientQuestions:
         >>> client.who_has(futures)  # doctest: +SKIP
         {'abs-1c0...': ('tcp://127.0.0.1:40211',)}
         """
-        return self._asked("who_has", _tuples, keys=_keys(futures))
+        return self._asked("who_has", lambda answer: WhoHas(_tuples(answer)), keys=_keys(futures))
 
     def has_what(self, workers: Any = None, **kwargs: Any) -> Any:
         """Which values each worker has: their keys.
@@ -65,7 +66,7 @@ class ClientQuestions:
         -------
         dict of str to tuple of str
         """
-        return self._asked("has_what", _tuples, workers=_names(workers))
+        return self._asked("has_what", lambda answer: HasWhat(_tuples(answer)), workers=_names(workers))
 
     def processing(self, workers: Any = None) -> Any:
         """Which tasks each worker has been given: their keys.
@@ -146,15 +147,13 @@ class ClientQuestions:
 
         Returns
         -------
-        dict
+        SchedulerInfo
+            A dict; at once where the client is asynchronous, too.
         """
-
-        def shortened(info: dict) -> dict:
-            if n_workers >= 0:
-                info["workers"] = dict(list(info["workers"].items())[:n_workers])
-            return info
-
-        return self._asked("identity", shortened)
+        info, _ = self._ask({"op": "identity"})
+        if n_workers >= 0:
+            info["workers"] = dict(list(info["workers"].items())[:n_workers])
+        return SchedulerInfo(info)
 
     def wait_for_workers(self, n_workers: int, timeout: Any = None) -> Any:
         """Wait until there are so many workers.
@@ -193,9 +192,10 @@ class ClientQuestions:
 
         Returns
         -------
-        list of str
-            The addresses of those that are gone.
+        dict of str to dict
+            What was known of those that are gone, by their addresses.
         """
+        known = self._ask({"op": "identity"})[0]["workers"]
         fields: dict[str, Any] = {}
         if workers is not None:
             fields["workers"] = _names(workers)
@@ -203,7 +203,11 @@ class ClientQuestions:
             fields["names"] = [str(name) for name in kwargs["names"]]
         if kwargs.get("n") is not None:
             fields["count"] = int(kwargs["n"])
-        return self._asked("retire_workers", None, **fields)
+
+        def told(gone: list) -> dict[str, dict]:
+            return {address: known.get(address, {}) for address in gone}
+
+        return self._asked("retire_workers", told, **fields)
 
     def restart(self, timeout: Any = None, wait_for_workers: bool = True) -> Any:
         """Give up all tasks, of all clients, and have the workers begin anew.

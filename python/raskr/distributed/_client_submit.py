@@ -270,6 +270,8 @@ class ClientSubmit:
         if not native.wait(sent, timeout=within):
             raise TimeoutError(f"No workers took the data within {within:g} s")
         if copies != 1:
+            # A value that the cluster had before is not sent anew, and is on as many workers as it was.
+            native.replicate(sent, copies)
             self._settled(sent, copies)
         if workers is not None:
             futures = self._moved(native, futures, workers)

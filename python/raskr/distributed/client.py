@@ -24,13 +24,16 @@ from raskr.distributed._conversation import converse, seconds
 from raskr.distributed._notices import Notices
 from raskr.distributed.completion import ALL_COMPLETED, FIRST_COMPLETED, as_completed, wait
 from raskr.distributed.deploy._loop import at_exit, call_in_thread
+from raskr.distributed.exceptions import ClosedClientError
 from raskr.distributed.future import Future, FutureCancelledError, FuturesCancelledError, owners
 from raskr.distributed.futures_in import fire_and_forget, futures_of
+from raskr.distributed.objects import SchedulerInfo, folded, table
 
 __all__ = [
     "ALL_COMPLETED",
     "FIRST_COMPLETED",
     "Client",
+    "ClosedClientError",
     "Future",
     "FutureCancelledError",
     "FuturesCancelledError",
@@ -407,7 +410,7 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
         ended = self._native.ended
         if ended is not None:
             if self.status == "closed":
-                raise RuntimeError(f"{self.name} is closed")
+                raise ClosedClientError(f"{self.name} is closed")
             raise OSError(f"{self._native.address}: the scheduler is gone: {ended}")
         return self._native
 
@@ -470,11 +473,8 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
         if self._native is None or self._native.ended is not None or self.status == "closed":
             return None
         place = self._native.address
-        if self.asynchronous:
-            return place, ""
-        try:
-            info = self._ask({"op": "identity"}, timeout=2)[0]
-        except Exception:
+        info = self._info()
+        if info is None:
             return place, ""
         from raskr.utils import format_bytes
 
@@ -482,29 +482,29 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
         memory = info.get("total_memory") or 0
         return place, f"{text}, memory={format_bytes(memory)}" if memory else text
 
+    def _info(self) -> SchedulerInfo | None:
+        """What the scheduler says of itself, if it says so soon."""
+        try:
+            return SchedulerInfo(self._ask({"op": "identity"}, timeout=2)[0])
+        except Exception:
+            return None
+
     def __repr__(self) -> str:
         found = self._summary()
         if found is None:
             return f"<{type(self).__name__}: No scheduler connected>"
-        place, text = found
-        return f"<{type(self).__name__}: {place!r} {text}>" if text else f"<{type(self).__name__}: {place!r}>"
+        return f"<{type(self).__name__}: {found[0]!r}{' ' if found[1] else ''}{found[1]}>"
 
     def _repr_html_(self) -> str:
-        import html
-
         found = self._summary()
-        rows = [("Client", self.name)]
         if found is None:
-            rows.append(("Scheduler", "not connected"))
-        else:
-            rows += [("Scheduler", found[0]), ("Cluster", found[1])]
+            return table([("Client", self.name), ("Scheduler", "not connected")])
+        method = "Cluster object" if self.cluster is not None else "Scheduler file" if self.scheduler_file else "Direct"
+        rows = [("Client", self.name), ("Connection method", method), ("Scheduler", found[0]), ("Cluster", found[1])]
         if self.dashboard_link:
             rows.append(("Dashboard", self.dashboard_link))
-        cells = "".join(
-            f"<tr><td style='text-align: left'>{name}</td><td style='text-align: left'>{html.escape(text)}</td></tr>"
-            for name, text in rows
-        )
-        return f"<table>{cells}</table>"
+        looks = {"Cluster Info": self.cluster, "Scheduler Info": self._info()}
+        return table(rows) + "".join(folded(title, it._repr_html_()) for title, it in looks.items() if it is not None)
 
 
 def default_client(c: Client | None = None) -> Client:

@@ -87,7 +87,7 @@ class as_completed:
     with_results : bool, default False
         Whether to give pairs of the future and its value.
     raise_errors : bool, default True
-        Whether to raise what a task raised where values are wanted; otherwise the pair has the exception.
+        Whether to raise what a task raised where values are wanted; otherwise the pair has class, exception and traceback.
     timeout : number, str or timedelta, optional
         How long it may take until all are done; `TimeoutError` is raised afterwards.
 
@@ -216,7 +216,7 @@ class as_completed:
         except Exception as error:
             if self.raise_errors:
                 raise
-            return future, error
+            return future, (type(error), error, error.__traceback__)
 
     def __iter__(self) -> Iterator:
         return self

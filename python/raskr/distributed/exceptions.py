@@ -2,7 +2,7 @@
 
 from raskr import CancelledError, KilledWorker
 
-__all__ = ["CancelledError", "KilledWorker", "Reschedule", "TimeoutError"]
+__all__ = ["CancelledError", "ClosedClientError", "KilledWorker", "Reschedule", "TimeoutError"]
 
 TimeoutError = TimeoutError
 
@@ -19,4 +19,15 @@ class Reschedule(Exception):
     ...     if not room_at(get_worker().local_directory):
     ...         raise Reschedule()
     >>> Client().submit(on_a_free_disk, "data", retries=5)  # doctest: +SKIP
+    """
+
+
+class ClosedClientError(RuntimeError):
+    """A client was asked for something after it was closed.
+
+    Examples
+    --------
+    >>> from raskr.distributed.client import ClosedClientError
+    >>> issubclass(ClosedClientError, RuntimeError)
+    True
     """

@@ -19,6 +19,8 @@ Future = core.Future
 
 # Clients by their connections, which futures know.
 owners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
+# Futures of arrays without axes, whose values are numbers of NumPy's as those that are computed here are.
+numbers: "weakref.WeakSet" = weakref.WeakSet()
 
 
 class FutureCancelledError(core.CancelledError, concurrent.futures.CancelledError):
@@ -99,8 +101,13 @@ def _result_now(self: Any, timeout: Any = None) -> Any:
     except Exception as error:
         failure = error
     else:
-        return values[0]
+        return unboxed(self, values[0])
     raise _bare(failure)
+
+
+def unboxed(future: Any, value: Any) -> Any:
+    """The value of a future; of an array without axes its only element."""
+    return value[()] if future in numbers and getattr(value, "shape", None) == () else value
 
 
 def _exception_now(self: Any, timeout: Any = None) -> Any:

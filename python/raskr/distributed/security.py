@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 
 from raskr import config
+from raskr.distributed.objects import table
 
 __all__ = ["Security"]
 
@@ -110,6 +111,11 @@ class Security:
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in _FIELDS if getattr(self, name) is not None}
         return f"Security({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def _repr_html_(self) -> str:
+        """How notebooks show it: what is set."""
+        shown = ((name, getattr(self, name)) for name in _FIELDS)
+        return f"<h3>Security</h3>{table((name, value) for name, value in shown if value is not None)}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Security):

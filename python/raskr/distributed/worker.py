@@ -88,9 +88,9 @@ class Worker:
         topic : str, or list of str
             The topic, or several.
         msg : object
-            Anything that can be pickled.
+            Anything that can be pickled; a dict is told with the worker's address as ``"worker"``.
         """
-        current_client().log_event(topic, msg)
+        current_client().log_event(topic, {"worker": self.address, **msg} if isinstance(msg, dict) else msg)
 
     def get_current_task(self) -> str:
         """The key of the task that calls this; `ValueError` is raised where none does."""
