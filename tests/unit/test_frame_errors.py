@@ -135,6 +135,26 @@ def test_types_that_do_not_fit_are_told_whatever_is_computed(tmp_path, name):
     assert df.b.size.compute() == 301
 
 
+@pytest.mark.parametrize("kind", [int, float, "Int64"])
+@pytest.mark.parametrize("blocksize", [None, 1000])
+def test_values_of_another_type_are_told_with_column_and_row(tmp_path, kind, blocksize):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + "".join(f"{row},{'x' if row == 777 else row}\n" for row in range(1000)))
+    row = 777 if blocksize is None else r"\d+"
+    with pytest.raises(ValueError, match=rf"a\.csv.*: 'x' in column 'b', row {row} counted from 0\)"):
+        dd.read_csv(str(path), dtype={"b": kind}, blocksize=blocksize, sample=100).b.sum().compute()
+
+
+def test_missing_and_broken_numbers_among_whole_ones_are_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,\n")
+    with pytest.raises(ValueError, match="nan in column 'b', row 1"):
+        dd.read_csv(str(path), dtype={"b": int}, sample=7).compute()
+    path.write_text("a,b\n1,2\n3,2.5\n")
+    with pytest.raises(ValueError, match="'2.5' in column 'b', row 1"):
+        dd.read_csv(str(path), dtype={"b": int}, sample=7).compute()
+
+
 def test_files_without_a_header_or_rows(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n")

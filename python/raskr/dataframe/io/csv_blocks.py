@@ -14,6 +14,7 @@ import pandas as pd
 
 from raskr.bytes.core import file_size, open_bytes
 from raskr.bytes.regions import lines_between, native_text, undecodable
+from raskr.dataframe.io.csv_types import coerced, first_misfit
 from raskr.system import CPU_COUNT
 
 _PIECE = 1 << 16
@@ -274,12 +275,13 @@ class BlockParser:
         except pd.errors.EmptyDataError:
             table = self.meta.copy()
         except (ValueError, OverflowError) as error:
-            raise placed(error, data, block.path, block.start) from error
+            raise placed(error, data, block.path, block.start, self._misfit(error, data, kwargs)) from error
         self._check_columns(table, block, wanted)
         try:
             table = self._coerced(table)
         except ValueError as error:
-            raise placed(error, data, block.path, block.start) from error
+            misfit = first_misfit(table, dict(self.meta.dtypes))
+            raise placed(error, data, block.path, block.start, misfit) from error
         if wanted is not None:
             table = table[wanted] if set(wanted) <= set(table.columns) else table
         if path_name is not None and (columns is None or path_name in columns):
@@ -332,9 +334,18 @@ class BlockParser:
                 "which is what the first file has"
             )
 
-    def _coerced(self, table: Any) -> Any:
-        from raskr.dataframe.io.csv_types import coerced
+    def _misfit(self, error: Exception, data: bytes, kwargs: dict) -> str:
+        """Which value was none of its column's type, where that may be what was wrong."""
+        if type(error) not in (ValueError, OverflowError) or {"thousands", "decimal"} & set(kwargs):
+            return ""
+        as_text = {name: value for name, value in kwargs.items() if name not in ("parse_dates", "converters")}
+        try:
+            table = self.reader(io.BytesIO(data), **{**as_text, "dtype": object})
+        except (ValueError, TypeError):
+            return ""
+        return first_misfit(table, dict(self.meta.dtypes))
 
+    def _coerced(self, table: Any) -> Any:
         declared = {name: kind for name, kind in self.meta.dtypes.items() if name in table.columns}
         return coerced(table, declared, self.given_types)
 
@@ -364,8 +375,8 @@ def with_path(table: Any, path_column: tuple, path: str) -> Any:
     return table.assign(**{name: pd.Categorical.from_codes([code] * len(table), categories)})
 
 
-def placed(error: Exception, data: bytes, path: str, start: int) -> Exception:
-    """An error of pandas' reader that names the file, and for bytes that can't be decoded the place."""
+def placed(error: Exception, data: bytes, path: str, start: int, misfit: str = "") -> Exception:
+    """An error of pandas' reader that names the file, and the place of a `misfit` or of bytes that can't be decoded."""
     behind = f" of what follows byte {start}" if start else ""
     if isinstance(error, UnicodeDecodeError):
         try:
@@ -374,7 +385,9 @@ def placed(error: Exception, data: bytes, path: str, start: int) -> Exception:
             return undecodable(found, data, f"at byte {found.start}{behind} of the text of {path}")
         return error
     try:
-        return type(error)(f"{error} (while reading {path}{f', from byte {start}' if start else ''})")
+        return type(error)(
+            f"{error} (while reading {path}{f', from byte {start}' if start else ''}{misfit and f': {misfit}'})"
+        )
     except TypeError:
         return error
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import (
     is_datetime64_any_dtype,
@@ -100,6 +101,33 @@ def _conversion_error(column: Any, kind: Any) -> Exception | None:
     except Exception as error:
         return error
     return None
+
+
+def first_misfit(table: Any, kinds: dict) -> str:
+    """The first value of a table that is no number though its column should have numbers, in words; empty if there is none.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What a reader gave, with columns that were not converted as text.
+    kinds : dict
+        The type that each column should have.
+    """
+    first = None
+    for name, kind in kinds.items() if table.columns.is_unique else ():
+        if name not in table.columns or not (is_integer_dtype(kind) or is_float_dtype(kind)):
+            continue
+        column = table[name].reset_index(drop=True)
+        numbers = pd.to_numeric(column, errors="coerce")
+        wrong = numbers.isna() & column.notna()
+        if is_integer_dtype(kind):
+            wrong |= numbers % 1 != 0 if isinstance(kind, np.dtype) else (numbers % 1 != 0) & column.notna()
+        if wrong.any() and (first is None or wrong.idxmax() < first[0]):
+            first = wrong.idxmax(), name, column[wrong.idxmax()]
+    if first is None:
+        return ""
+    row, name, value = first
+    return f"{getattr(value, 'item', lambda: value)()!r} in column {name!r}, row {row} counted from 0"
 
 
 def _shown(kind: Any) -> str:
