@@ -1,5 +1,7 @@
 """What frames declare before they are computed, how they are lined up, and what they refuse, as Dask has it."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -315,3 +317,54 @@ def test_shuffles_take_names_from_a_series_and_declare_the_index_that_is_left(pd
     _same(df.shuffle(pd.Series(["a", "b"])), pdf.set_index("s"))
     without = df.shuffle("a", ignore_index=True)
     assert without.index.dtype == without.compute().index.dtype == np.int64
+
+
+def test_results_get_the_declared_name():
+    df = dd.from_pandas(pd.DataFrame({"a": [1, 1, 2, 2], "b": [1.0, 2.0, 3.0, 4.0]}), npartitions=2)
+    made = [
+        df.map_partitions(lambda part: part.b, meta=("x", "f8")),
+        dd.map_partitions(lambda a, b: a + b, df.a, df.b, meta=("x", "f8")),
+        df.b.map_overlap(lambda part: part, 1, 0, meta=("x", "f8")),
+        df.groupby("a").apply(lambda group: group.b.sum(), meta=("x", "f8")),
+        df.groupby("a").b.apply(lambda group: group.sum(), meta=("x", "f8")),
+    ]
+    assert [each.compute().name for each in made] == ["x"] * 5
+    assert df.map_partitions(lambda part: part.b, meta=("x", "f8"), enforce_metadata=False).compute().name == "b"
+
+
+def test_results_have_the_declared_columns():
+    df = dd.from_pandas(pd.DataFrame({"a": [1, 1, 2, 2], "b": [1.0, 2.0, 3.0, 4.0]}), npartitions=2)
+    wanting = df.map_partitions(lambda part: part[["a"]], meta={"a": "i8", "z": "f8"})
+    with pytest.raises(ValueError, match=r"do not match(?s:.*)Missing: \['z'\]"):
+        wanting.compute()
+    with pytest.raises(ValueError, match="Order of columns does not match"):
+        df.map_partitions(lambda part: part[["b", "a"]], meta={"a": "i8", "b": "f8"}).compute()
+    with pytest.raises(ValueError, match="declares a Series, and a partition is a DataFrame"):
+        df.map_partitions(lambda part: part, meta=("a", "i8")).compute()
+    with pytest.raises(ValueError, match=r"Missing: \['z'\]"):
+        df.groupby("a").apply(lambda group: group[["b"]], meta={"z": "f8"}).compute()
+    # Where a partition has no rows pandas may give something else.
+    none = df[df.a > 5].map_partitions(lambda part: part.b if len(part) == 0 else part, meta=df._meta)
+    assert list(none.compute().columns) == ["a", "b"]
+
+
+@pytest.mark.parametrize("meta", [(None, "f8"), ("s", "f8"), float])
+def test_numbers_of_partitions_are_a_series(meta):
+    df = dd.from_pandas(pd.DataFrame({"b": [1.0, 2.0, 3.0, 4.0]}), npartitions=2)
+    assert df.map_partitions(lambda part: part.b.sum(), meta=meta).compute().tolist() == [3.0, 7.0]
+    lists = df.map_partitions(lambda part: part.b.tolist(), meta=(None, object))
+    assert lists.compute().tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_reductions_to_a_number_are_declared_by_its_type():
+    s = dd.from_pandas(pd.Series([1.0, 2.0, 3.0]), npartitions=2)
+    total = s.reduction(lambda part: part.sum(), aggregate=lambda found: found.sum(), meta=float)
+    assert total.compute() == 6.0
+
+
+def test_windows_of_groups_are_found_without_a_warning():
+    df = dd.from_pandas(pd.DataFrame({"a": [1, 1, 2, 2], "b": [1.0, 2.0, 3.0, 4.0]}), npartitions=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = df.groupby("a").b.rolling(2).sum().compute()
+    assert sorted(found.dropna()) == [3.0, 7.0]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.dataframe.enforcing import Enforced
 from raskr.dataframe.expressions import Expression, GroupFigures, PartitionCalls, TreeReduction
 from raskr.dataframe.group_rows import GroupRows, first_rows, first_rows_finished, first_rows_together, on_rows
 from raskr.dataframe.grouping import (
@@ -57,8 +58,12 @@ class WholeGroups:
         split_out: Any = 1,
         distinct: bool = False,
         rows: bool = False,
+        declared: bool = False,
     ) -> Any:
-        """A method of pandas' group-by on whole groups; `rows` says that results are not one to a group."""
+        """A method of pandas' group-by on whole groups.
+
+        `rows` says that results are not one to a group, `declared` that `meta` is the user's, which results must fit.
+        """
         needed = None
         if self.obj.ndim == 2 and self.selection is not None:
             needed = self._columns
@@ -80,7 +85,8 @@ class WholeGroups:
             "kwargs": kwargs,
         }
         divisions = (None,) * (together.npartitions + 1)
-        results = PartitionCalls(of_whole_groups, [together, meta], settings, meta, divisions, f"groupby-{call}")
+        made = Enforced(of_whole_groups, meta) if declared else of_whole_groups
+        results = PartitionCalls(made, [together, meta], settings, meta, divisions, f"groupby-{call}")
         if rows or together.npartitions == 1:
             return new_collection(results)
         if split_out is True or split_out and split_out > 1:
@@ -119,10 +125,8 @@ class WholeGroups:
                     f"Metadata inference failed in `groupby.{call}`: the function failed on made-up rows, on which it was "
                     f"tried to find what it gives.\nPlease give the keyword meta=.\n\nOriginal error: {error!r}"
                 ) from error
-            meta = found.iloc[:0]
-        else:
-            meta = make_meta(meta)
-        return self._whole(call, (func, *args), kwargs, meta, rows=True)
+            return self._whole(call, (func, *args), kwargs, found.iloc[:0], rows=True)
+        return self._whole(call, (func, *args), kwargs, make_meta(meta), rows=True, declared=True)
 
     def apply(
         self, func: Callable, *args: Any, meta: Any = _NOT_GIVEN, include_groups: bool = False, **kwargs: Any
@@ -305,7 +309,9 @@ class GroupRolling:
         self._groups, self._window, self._options = groups, window, options
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        return self._groups.apply(_rolled, self._window, self._options, name, args, kwargs)
+        found = (_rolled, self._window, self._options, name, args, kwargs)
+        meta = self._groups._example().apply(*found).iloc[:0]
+        return self._groups._whole("apply", found, {}, meta, rows=True)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.core.window.rolling.Rolling, name):

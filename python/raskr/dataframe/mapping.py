@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from raskr.dataframe.alignment import aligned, has_index
+from raskr.dataframe.enforcing import Enforced
 from raskr.dataframe.expressions import Expression, PartitionCalls, Rows, label_of
 from raskr.utils import has_keyword
 
@@ -195,7 +196,8 @@ def map_partitions(
     clear_divisions : bool
         Whether the result's divisions are forgotten, because the function changes the index.
     enforce_metadata : bool, optional
-        True to complain, while computing, of partitions with other columns or types than `meta`.
+        By default partitions get the name that `meta` declares, and must have its columns, which is seen while computing.
+        True to complain of other types as well, False to take what comes.
     transform_divisions : bool
         Accepted for likeness: divisions of an index that a function changes are never taken through it.
     **kwargs
@@ -240,17 +242,18 @@ def map_partitions(
     if _is_foreign_array(found):
         return array_of(PartitionCalls(func, args, kwargs, found[:0], divisions, label_of(func)))
     if given is _NOT_GIVEN and not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):
-        call = _AsSeries(func)
         meta = pd.Series([found]).iloc[:0] if np.isscalar(found) else pd.Series([], dtype=object)
+        call = Enforced(func, meta, False)
     elif not isinstance(found, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)):
         meta = make_meta(found, frames[0].meta.index if hasattr(frames[0].meta, "index") else None)
-        call = _AsSeries(func) if np.isscalar(found) and not isinstance(found, str) else func
     elif meta.shape[:1] != (0,):
         meta = make_meta(meta)
+    if given is not _NOT_GIVEN and isinstance(meta, (pd.DataFrame, pd.Series, pd.Index)):
+        call = Enforced(func, meta, enforce_metadata is not False)
     if enforce_metadata:
         from raskr.dataframe.sources import Checking
 
-        call = Checking(call, meta)
+        call = Checking(func, meta)
     if clear_divisions or not isinstance(meta, (pd.DataFrame, pd.Series)):
         divisions = (None,) * len(divisions)
     return new_collection(PartitionCalls(call, args, kwargs, meta, divisions, label_of(func)))
@@ -262,21 +265,6 @@ def _is_foreign_array(value: Any) -> bool:
     if pandas or isinstance(value, (type, np.ndarray, np.generic)) or hasattr(value, "_meta"):
         return False
     return all(hasattr(value, name) for name in ("shape", "dtype", "ndim", "__getitem__")) and value.ndim > 0
-
-
-class _AsSeries:
-    """A function whose numbers become series of one element."""
-
-    def __init__(self, function: Any) -> None:
-        self.function = function
-
-    def __dask_tokenize__(self) -> Any:
-        from raskr.tokenize import normalize_token
-
-        return "_AsSeries", normalize_token(self.function)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> pd.Series:
-        return pd.Series([self.function(*args, **kwargs)])
 
 
 def common_divisions(frames: list) -> tuple:

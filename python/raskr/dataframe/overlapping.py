@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.dataframe.enforcing import Enforced
 from raskr.dataframe.expressions import Expression, label_of
 from raskr.dataframe.index_elementwise import moved_divisions
 from raskr.dataframe.mapping import elementwise, infer_meta, make_meta, new_collection, operand
@@ -215,6 +216,8 @@ def map_overlap(
         Further arguments.
     meta : pandas object, optional
         An empty example of the result.
+    enforce_metadata : bool, default True
+        As of `map_partitions`.
 
     Examples
     --------
@@ -244,10 +247,14 @@ def map_overlap(
         meta = infer_meta(func, inside, kwargs)
         if np.isscalar(meta):
             meta = pd.Series([meta]).iloc[:0]
+        call = func
+    else:
+        meta = make_meta(meta, index)
+        call = Enforced(func, meta) if enforce_metadata else func
     meta = make_meta(meta, index)
     return new_collection(
         Overlapped(
-            func,
+            call,
             inside,
             kwargs,
             before,

@@ -75,7 +75,8 @@ class Reductions:
         from raskr.dataframe.mapping import make_meta
 
         if not np.isscalar(meta) and meta is not None and not isinstance(meta, (pd.DataFrame, pd.Series)):
-            meta = make_meta(meta)
+            # A type alone is that of a number.
+            meta = np.dtype(meta).type() if isinstance(meta, (type, str, np.dtype)) else make_meta(meta)
         steps = (_called, _gathered, _gathered)
         name = token or "reduction"
         return new_collection(TreeReduction(*steps, [self._expr], meta, name, options=options, split_every=split_every))

@@ -352,7 +352,10 @@ def from_map(
     [1, 2, 2]
     """
     if not callable(func):
-        raise ValueError("`func` argument must be `callable`")
+        raise TypeError(f"`func` argument must be `callable`, got {func!r}: not a callable object")
+    for values in iterables:
+        if not isinstance(values, Iterable):
+            raise ValueError(f"All elements of `iterables` must be Iterable, got {type(values)}")
     columns = [list(values) for values in iterables]
     if not columns or not columns[0]:
         raise ValueError("`from_map` requires at least one iterable with an element in it")
