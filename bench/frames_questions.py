@@ -40,23 +40,30 @@ def duckdb_airline():
     return f"read_csv('{{airline}}/*.csv', nullstr = 'NA', types = {{{types}}})"
 
 
-def joined(right, key, how="inner"):
-    """A join whose result is wanted whole, with pandas' names of columns that both sides have."""
+def joined(right, key, how="inner", below=None):
+    """A join whose result is wanted whole, with pandas' names of columns that both sides have.
+
+    Of the right side, whose `v2` is between 0 and 100, only rows that have less than `below` there.
+    """
     names = {"small": ["id1", "id4"], "medium": ["id1", "id2", "id4", "id5"], "big": [f"id{n}" for n in range(1, 7)]}
     left = [f"id{n}" for n in range(1, 7)]
     shared = [name for name in names[right] if name != key]
 
     def frame(dd, at):
-        return dd.read_parquet(at["x"]).merge(dd.read_parquet(at[right]), on=key, how=how)
+        other = dd.read_parquet(at[right])
+        other = other if below is None else other[other.v2 < below]
+        return dd.read_parquet(at["x"]).merge(other, on=key, how=how)
 
     def polars(pl, at):
         one = pl.scan_parquet(at["x"]).rename({name: f"{name}_x" for name in shared})
         other = pl.scan_parquet(at[right]).rename({name: f"{name}_y" for name in shared})
+        other = other if below is None else other.filter(pl.col("v2") < below)
         return one.join(other, on=key, how=how)
 
     columns = [f"x.{name} AS {name}_x" if name in shared else f"x.{name}" for name in left]
     columns += ["v1", *(f"y.{name} AS {name}_y" for name in shared), "v2"]
-    sql = f"SELECT {', '.join(columns)} FROM {{x}} x {how.upper()} JOIN {{{right}}} y ON x.{key} = y.{key}"
+    other = f"{{{right}}}" if below is None else f"(SELECT * FROM {{{right}}} WHERE v2 < {below})"
+    sql = f"SELECT {', '.join(columns)} FROM {{x}} x {how.upper()} JOIN {other} y ON x.{key} = y.{key}"
     return Question("j1", ["id3_x" if "id3" in shared else "id3"], frame, polars, sql)
 
 
@@ -246,4 +253,7 @@ QUESTIONS = {
     "join_q3": joined("medium", "id2", "left"),
     "join_q4": joined("medium", "id5"),
     "join_q5": joined("big", "id3"),
+    # --- joins with a large table, of which a filter leaves a ten-thousandth of the rows, and one that leaves all ----------
+    "join_filtered": joined("big", "id3", below=0.01),
+    "join_kept": joined("big", "id3", below=1000),
 }

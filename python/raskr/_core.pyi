@@ -610,7 +610,11 @@ class FramePlan:
         self, keys: Sequence[str], measures: Sequence[tuple[str, str | None, str, int]], drop_missing: bool
     ) -> FramePlan:
         """A row for each group, or one for all rows without keys; measures are (name, column, statistic, ddof)."""
-    def join(self, right: FramePlan, on: Sequence[tuple[str, str]], how: str) -> FramePlan: ...
+    def join(self, right: FramePlan, on: Sequence[tuple[str, str]], how: str, way: str) -> FramePlan:
+        """Rows of both with equal keys.
+
+        `way` is "left" or "right" for the side that goes whole to all partitions of the other, "exchange", or "chosen".
+        """
     def sort(self, keys: Sequence[tuple[str, bool, bool]], bounds: object = None) -> FramePlan:
         """Rows in the order of keys: (column, descending, missing values first).
 

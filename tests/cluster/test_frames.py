@@ -84,6 +84,21 @@ def test_joins(frame, table):
     )
 
 
+@pytest.mark.parametrize("times", [1, 8])
+def test_joins_with_what_is_left_of_a_side(frame, table, times, tmp_path):
+    # More than 16 MiB before it is filtered; what is left of it is exchanged all the same where keys come often.
+    number = np.arange(400_000)
+    names = pd.DataFrame({"k": number // times} | dict.fromkeys("abcdef", number))
+    dd.from_pandas(names, npartitions=3).to_parquet(tmp_path / "names")
+    few = dd.read_parquet(tmp_path / "names")
+    found = frame.merge(few[few.a < 240], on="k").compute()
+    expected = table.merge(names[names.a < 240], on="k")
+    order = ["k", "v", "a"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(order, ignore_index=True), expected.sort_values(order, ignore_index=True), check_dtype=False
+    )
+
+
 def test_order(frame, table):
     found = frame.set_index("v").t.compute()
     pd.testing.assert_series_equal(found, table.set_index("v").t.sort_index(), check_dtype=False)

@@ -1,11 +1,13 @@
 """Frames that are joined or put together equal pandas': merges of all kinds, on columns and indexes, and concatenation."""
 
+import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tables import COLUMNS, cases, framed, same, tables, ways
 
+import raskr
 import raskr.dataframe as dd
 
 KINDS = st.sampled_from(["inner", "left", "right", "outer"])
@@ -51,6 +53,58 @@ def test_names_and_marks_of_merges(folder, both, how, key, suffixes, indicator):
     same(found.compute(), wanted, ordered=False, labelled=False)
     chosen = [name for name in wanted.columns if "größe" in name or name in ("andere", "woher")]
     same(found[chosen].compute(), wanted[chosen], ordered=False, labelled=False)
+
+
+#: What the engine makes keys of.
+OF_NUMBERS = {
+    "numbers": lambda numbers: numbers,
+    "texts": lambda numbers: pd.array([f"text {number}" for number in numbers], dtype="str"),
+    "times": lambda numbers: np.datetime64("2020-02-28", "s") + numbers.astype("timedelta64[m]"),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(OF_NUMBERS))
+def large_sides(request):
+    """Numbered rows, and a row for each key, of which the engine estimates more than the 16 MiB that it sends whole unasked."""
+    random, key, rows = np.random.default_rng(5), OF_NUMBERS[request.param], 120_000
+    text = pd.array([f"{number:0200d}" for number in range(rows)], dtype="str")
+    left = pd.DataFrame({"k": key(random.integers(0, rows, rows)), "order": np.arange(rows), "a": text})
+    return left, pd.DataFrame({"k": key(random.permutation(rows)), "rank": random.permutation(rows), "b": text})
+
+
+@cases(12)
+@given(
+    kept=st.integers(0, 60_000),
+    how=st.sampled_from(["inner", "left", "right", "outer", "leftsemi", "leftanti"]),
+    broadcast=st.sampled_from([None, None, True, False]),
+)
+@example(kept=2_000, how="inner", broadcast=None)
+@example(kept=55_000, how="inner", broadcast=None)
+def test_merges_with_what_is_left_of_a_side(large_sides, kept, how, broadcast):
+    left_table, right_table = large_sides
+    left, right = dd.from_pandas(left_table, npartitions=3), dd.from_pandas(right_table, npartitions=5)
+    # Under which a side goes whole up to 1 to 8 MiB, as there are processors; a row takes some 230 bytes.
+    with raskr.config.set(memory_limit="256MiB"):
+        right, right_table = right[right["rank"] < kept], right_table[right_table["rank"] < kept]
+        options = {"on": "k", "broadcast": broadcast}
+        if how == "right":
+            found = right.merge(left, how=how, **options).compute()
+        else:
+            found = left.merge(right, how=how, **options).compute()
+    if how in ("leftsemi", "leftanti"):
+        wanted = left_table[left_table.k.isin(right_table.k) == (how == "leftsemi")]
+    elif how == "right":
+        wanted = right_table.merge(left_table, on="k", how=how)
+    else:
+        wanted = left_table.merge(right_table, on="k", how=how)
+    by = [name for name in ("order", "rank") if name in wanted.columns]
+    assert list(found.columns) == list(wanted.columns)
+    pd.testing.assert_frame_equal(
+        found.sort_values(by, ignore_index=True), wanted.sort_values(by, ignore_index=True), check_dtype=False
+    )
+    # The rows of the other side stay in their order where they are not exchanged.
+    if how == "inner" and broadcast is None and (kept < 3_000 or kept > 50_000):
+        assert found.order.is_monotonic_increasing == (kept < 3_000)
 
 
 @cases(20)

@@ -164,6 +164,41 @@ def test_joins_and_sorts_declare_only_the_columns_that_are_read(table, other, tm
         assert list(whole.columns) == list(found.columns) and len(whole) >= len(table)
 
 
+def test_joins_of_filtered_files_are_native_when_few_columns_are_wanted(table, other, tmp_path):
+    for name, rows in (("left", table), ("right", other.assign(v=1.5, w=2))):
+        dd.from_pandas(rows, npartitions=3).to_parquet(tmp_path / name, write_index=False)
+    left, right = dd.read_parquet(tmp_path / "left"), dd.read_parquet(tmp_path / "right")
+    found = left.merge(right[right.k < 20], on="k")[["s", "v_y"]]
+    [narrowed] = optimized([found._expr])
+    assert any("join inner" in plan.explain() for plan in ready([narrowed])[1])
+    wanted = table.merge(other[other.k < 20].assign(v=1.5, w=2), on="k")[["s", "v_y"]]
+    pd.testing.assert_frame_equal(ordered(found, ["s"]), ordered(wanted, ["s"]))
+
+
+def test_ways_of_joins_are_those_that_were_asked_for(capsys, tmp_path):
+    table = pd.DataFrame({name: range(400_000) for name in "kabcdef"})
+    large, few = dd.from_pandas(table, npartitions=4), dd.from_pandas(table.head(8), npartitions=2)
+    # Of the filtered side, of which 22 MB are read, only the computation tells how much there is.
+    for sides, options, words, late in (
+        ((large, large[large.a < 9]), {}, "join inner on l0 = r0\n", True),
+        ((large, large[large.a < 9]), {"broadcast": True}, "left side whole to every partition\n", False),
+        ((large, large[large.a < 9]), {"broadcast": False}, "both sides exchanged\n", False),
+        (
+            (large, large[large.a < 9]),
+            {"broadcast": True, "how": "left"},
+            "right side whole to every partition\n",
+            False,
+        ),
+        ((large, large), {}, "join inner on l0 = r0\n", False),
+        ((large, few), {}, "join inner on l0 = r0\n", False),
+        ((large, few), {"broadcast": False}, "both sides exchanged\n", False),
+    ):
+        sides[0].merge(sides[1], on="k", **options).explain("physical")
+        shown = capsys.readouterr().out
+        assert words in shown
+        assert ("chosen when it runs" in shown) == ("measured" in shown) == late
+
+
 def test_semi_and_anti_joins_filter(table, other):
     few = other[other.k < 20]
     left, right = dd.from_pandas(table, npartitions=6), dd.from_pandas(few, npartitions=3)

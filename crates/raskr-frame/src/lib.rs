@@ -6,6 +6,7 @@
 //!
 //! Knows Arrow, DataFusion and the graph. Does not know threads, files or Python. Tested by `tests/it.rs`.
 
+mod choice;
 mod columns;
 mod condition;
 mod deal;
@@ -39,7 +40,7 @@ pub use evaluate::without_nan;
 pub use expr::{Binary, Expr};
 pub use lower::{Options, explain_stages, lower};
 pub use ordered::table_of;
-pub use plan::{JoinKind, Measure, Operation, Plan, SortKey, Statistic};
+pub use plan::{JoinKind, Measure, Operation, Plan, SortKey, Statistic, Way};
 pub use reader::{Batches, PartitionReader, Tables};
 pub use table::{KIND, Table};
 pub use travel::{Encoded, Encoder, ReaderOf, Received};

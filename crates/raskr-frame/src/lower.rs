@@ -3,6 +3,8 @@
 //! A pipeline is a stage that is still being built: operations that need no other rows are put on top of it. It ends
 //! where rows have to meet those of other partitions, and where several plans need the same rows.
 
+mod join;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,9 +17,9 @@ use raskr_graph::{Call, Input};
 use crate::error::FrameError;
 use crate::groups::suits;
 use crate::operators::Node;
-use crate::plan::{JoinKind, Measure, Operation, Plan, SortKey};
+use crate::plan::{Measure, Operation, Plan, SortKey};
 use crate::rewrite::{keys_only, parents_first, pruned, uses};
-use crate::stage::{Bounds, Ending, Pick, Stage, StageOp};
+use crate::stage::{Bounds, Ending, NoRows, Pick, Stage, StageOp};
 use crate::table::Table;
 
 /// Bytes of rows that one task of an exchange should get.
@@ -25,10 +27,6 @@ const PIECE_BYTES: u64 = 64 << 20;
 const PIECES_MAX: u64 = 512;
 /// The same where groups are made of the rows by tables of our own, which are fast as long as they fit a cache.
 const GROUPS_BYTES: u64 = 8 << 20;
-/// The same where rows are joined: a task holds the rows of one side, and a table of them that is as large.
-const JOIN_BYTES: u64 = 12 << 20;
-/// A side of a join that is no larger goes whole to every partition of the other one.
-const SMALL_SIDE_BYTES: u64 = 16 << 20;
 
 /// The most that a task is estimated to hold where there is no limit.
 const ESTIMATE_MAX: u64 = 1 << 30;
@@ -166,7 +164,7 @@ impl Lowering {
                 let below = self.pipeline(input)?;
                 self.aggregate(below, input.estimate(), keys, measures, *drop_missing, schema)?
             }
-            Operation::Join { left, right, on, kind } => self.join(left, right, on, *kind, schema)?,
+            Operation::Join { left, right, on, kind, way } => self.join(left, right, on, *kind, *way, schema)?,
             Operation::Sort { input, keys, bounds } => self.sort(input, keys, bounds.as_ref())?,
             Operation::SortWhole { input, keys } => {
                 let parts = self.tables(input)?;
@@ -208,10 +206,15 @@ impl Lowering {
 
     /// How many pieces of no more than `piece` bytes rows of so many bytes are cut in.
     fn pieces(&self, bytes: u64, piece: u64, partitions: u32) -> usize {
-        let limit = self.options.memory_limit.unwrap_or(u64::MAX);
-        let piece = piece.min(limit / 32 / self.options.threads.max(1) as u64).max(1 << 20);
+        let piece = self.within_limit(piece);
         let parallel = u64::from(partitions).min(self.options.threads as u64);
         bytes.div_ceil(piece).clamp(parallel.max(1), PIECES_MAX) as usize
+    }
+
+    /// So many bytes, or what a task can well have in memory beside all others.
+    fn within_limit(&self, bytes: u64) -> u64 {
+        let limit = self.options.memory_limit.unwrap_or(u64::MAX);
+        bytes.min(limit / 32 / self.options.threads.max(1) as u64).max(1 << 20)
     }
 
     fn aggregate(
@@ -270,59 +273,6 @@ impl Lowering {
         }
         let calls = self.finished(pipeline, Ending::Hash { keys: keys.to_vec(), count }, name.to_owned());
         picked(&calls, count)
-    }
-
-    fn join(
-        &mut self,
-        left: &Arc<Plan>,
-        right: &Arc<Plan>,
-        on: &[(String, String)],
-        kind: JoinKind,
-        schema: SchemaRef,
-    ) -> Result<Pipeline, FrameError> {
-        let (own, other) = (self.pipeline(left)?, self.pipeline(right)?);
-        let (left_bytes, right_bytes) = (left.estimate(), right.estimate());
-        let small =
-            |bytes: u64, pipeline: &Pipeline| pipeline.partitions == 1 || bytes > 0 && bytes <= SMALL_SIDE_BYTES;
-        let keeps_only_left =
-            matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
-        if small(right_bytes, &other) && (keeps_only_left || own.partitions == 1) {
-            return Ok(self.join_beside(own, other, false, on, kind, schema));
-        }
-        if small(left_bytes, &own) && (matches!(kind, JoinKind::Inner | JoinKind::Right) || other.partitions == 1) {
-            return Ok(self.join_beside(other, own, true, on, kind, schema));
-        }
-        let count = self.pieces(left_bytes + right_bytes, JOIN_BYTES, own.partitions.max(other.partitions));
-        let estimate = (left_bytes + right_bytes) / count as u64;
-        let (own_keys, other_keys): (Vec<String>, Vec<String>) = on.iter().cloned().unzip();
-        let slots = vec![
-            Slot::Each(self.exchanged(own, &own_keys, count, "join-exchange")),
-            Slot::Each(self.exchanged(other, &other_keys, count, "join-exchange")),
-        ];
-        let side = |slot, plan: &Plan| Box::new(Node::Input { slot, schema: Arc::clone(plan.schema()) });
-        let hold_left = kind == JoinKind::Inner && left_bytes < right_bytes;
-        let node = Node::Join { left: side(0, left), right: side(1, right), on: on.to_vec(), kind, hold_left };
-        Ok(Pipeline { node, schema, partitions: count as u32, slots, estimate, cheap: false })
-    }
-
-    /// A join whose one side, the left one if `hold_left`, goes whole to every partition of the other.
-    fn join_beside(
-        &mut self,
-        passing: Pipeline,
-        held: Pipeline,
-        hold_left: bool,
-        on: &[(String, String)],
-        kind: JoinKind,
-        schema: SchemaRef,
-    ) -> Pipeline {
-        let Pipeline { node, partitions, mut slots, estimate, .. } = passing;
-        let whole = Box::new(Node::Input { slot: slots.len(), schema: Arc::clone(&held.schema) });
-        let calls = self.finished(held, Ending::Collect, "join-side".to_owned());
-        slots.push(Slot::All(calls.into_iter().map(Input::Call).collect()));
-        let passing = Box::new(node);
-        let (left, right) = if hold_left { (whole, passing) } else { (passing, whole) };
-        let node = Node::Join { left, right, on: on.to_vec(), kind, hold_left };
-        Pipeline { node, schema, partitions, slots, estimate, cheap: false }
     }
 
     fn sort(
@@ -404,9 +354,9 @@ impl Lowering {
         // What a task holds while it runs, as a multiple of its rows, measured: rows that are read are there until their
         // pieces are, tables of groups and the bytes that rows are compared by are about as large as the rows.
         let estimate = match (&ending, &node) {
-            (Ending::Hash { .. } | Ending::Ranges { .. } | Ending::Sorted { .. }, _) => 5 * estimate,
-            (Ending::Collect, Node::Read { .. } | Node::Join { .. }) => 2 * estimate,
+            (Ending::Collect, Node::Read { .. } | Node::Join { .. } | Node::Either { .. }) => 2 * estimate,
             (Ending::Collect | Ending::Sample { .. }, _) => estimate,
+            (_, _) => 5 * estimate,
         };
         // An estimate of scratch memory is no reason to refuse a task.
         let estimate = estimate.min(self.options.memory_limit.map_or(ESTIMATE_MAX, |limit| limit / 5 * 2));
@@ -447,8 +397,7 @@ fn picked(calls: &[Arc<Call>], count: usize) -> Vec<Vec<Input>> {
 fn schema_of(node: &Node, rows: &SchemaRef) -> Result<SchemaRef, FrameError> {
     match node {
         Node::Aggregate { mode: AggregateMode::Partial, .. } => {
-            let mut leaf = |node: &Node| crate::stage::empty_leaf(node);
-            Ok(node.physical(&mut leaf)?.schema())
+            Ok(node.physical(&NoRows { are_whole: false })?.schema())
         }
         _ => Ok(Arc::clone(rows)),
     }

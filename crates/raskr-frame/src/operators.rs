@@ -27,6 +27,7 @@ use crate::plan::{JoinKind, Measure, Statistic};
 use crate::reader::PartitionReader;
 
 /// What is done to rows on their way through a task.
+#[derive(Clone)]
 pub enum Node {
     Read {
         reader: Arc<dyn PartitionReader>,
@@ -64,18 +65,47 @@ pub enum Node {
         kind: JoinKind,
         hold_left: bool,
     },
+    /// What is done is known when the task runs: `whole` where the values of the slot are lists of tables, which is how a side of
+    /// a join that goes whole to the other one and rows that are joined already come, `pieces` where they are tables.
+    Either {
+        slot: usize,
+        whole: Box<Node>,
+        pieces: Box<Node>,
+    },
 }
 
-/// Gives a leaf its rows.
-pub type Leaves<'a> = dyn FnMut(&Node) -> Result<Arc<dyn ExecutionPlan>, FrameError> + 'a;
+/// What the inputs of a task are to its nodes.
+pub trait Leaves {
+    /// The rows of a leaf.
+    fn rows(&self, leaf: &Node) -> Result<Arc<dyn ExecutionPlan>, FrameError>;
+
+    /// Are the values of a slot lists of tables?
+    fn are_whole(&self, slot: usize) -> bool;
+}
 
 impl Node {
-    /// The physical plan, with the leaves that `leaf` makes.
-    pub fn physical(&self, leaf: &mut Leaves<'_>) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+    /// Is there something that is known only when a task runs?
+    pub fn is_chosen_late(&self) -> bool {
+        match self {
+            Node::Read { .. } | Node::Input { .. } => false,
+            Node::Project { input, .. } | Node::Filter { input, .. } | Node::Aggregate { input, .. } => {
+                input.is_chosen_late()
+            }
+            Node::Join { left, right, .. } => left.is_chosen_late() || right.is_chosen_late(),
+            Node::Either { .. } => true,
+        }
+    }
+
+    /// The physical plan over what the leaves are.
+    pub fn physical(&self, leaves: &dyn Leaves) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
         Ok(match self {
-            Node::Read { .. } | Node::Input { .. } => leaf(self)?,
+            Node::Read { .. } | Node::Input { .. } => leaves.rows(self)?,
+            Node::Either { slot, whole, pieces } => match leaves.are_whole(*slot) {
+                true => whole.physical(leaves)?,
+                false => pieces.physical(leaves)?,
+            },
             Node::Project { input, columns } => {
-                let input = input.physical(leaf)?;
+                let input = input.physical(leaves)?;
                 let schema = input.schema();
                 let columns = columns
                     .iter()
@@ -83,9 +113,9 @@ impl Node {
                     .collect::<Result<Vec<_>, FrameError>>()?;
                 Arc::new(ProjectionExec::try_new(columns, input).map_err(FrameError::datafusion("a projection"))?)
             }
-            Node::Filter { input, predicate } => filter(input.physical(leaf)?, predicate)?,
+            Node::Filter { input, predicate } => filter(input.physical(leaves)?, predicate)?,
             Node::Aggregate { input, mode, keys, measures, drop_missing, rows } => {
-                let input = input.physical(leaf)?;
+                let input = input.physical(leaves)?;
                 match GroupsExec::planned(&input, *mode, keys, measures, *drop_missing, rows)? {
                     Some(own) => own,
                     None if *drop_missing && *mode != AggregateMode::Partial => {
@@ -95,7 +125,7 @@ impl Node {
                 }
             }
             Node::Join { left, right, on, kind, hold_left } => {
-                let (left, right) = (left.physical(leaf)?, right.physical(leaf)?);
+                let (left, right) = (left.physical(leaves)?, right.physical(leaves)?);
                 join(left, right, on, *kind, *hold_left)?
             }
         })

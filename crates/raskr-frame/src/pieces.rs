@@ -41,6 +41,14 @@ pub fn by_hash(
     })
 }
 
+/// Batches put together in their order, with whole numbers as in pieces by hash.
+pub fn in_one(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch, FrameError>>,
+) -> Result<Vec<Table>, FrameError> {
+    cut(schema, batches, 1, Some(Narrow::new(schema)), true, |batch| Ok(vec![0; batch.num_rows()]))
+}
+
 /// Batches in pieces, each with the rows from one row of `bounds` up to the next in the order of the keys; each in memory of its
 /// own if `apart`.
 pub fn by_range(

@@ -101,8 +101,42 @@ impl JoinKind {
         }
     }
 
+    /// Are the rows right that come of the left side whole and a part of the right one, part by part?
+    pub(crate) fn may_hold_left(self) -> bool {
+        matches!(self, JoinKind::Inner | JoinKind::Right)
+    }
+
+    /// The same with the sides exchanged.
+    pub(crate) fn may_hold_right(self) -> bool {
+        matches!(self, JoinKind::Inner | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti)
+    }
+
     fn keeps_right_columns(self) -> bool {
         !matches!(self, JoinKind::LeftSemi | JoinKind::LeftAnti)
+    }
+}
+
+/// How the rows of a join's sides meet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Way {
+    /// By what is known of their sizes when the plan is lowered, and by what is left of them when it runs.
+    Chosen,
+    /// The left side goes whole to every partition of the right one, where the kind of join allows that.
+    LeftWhole,
+    RightWhole,
+    /// Both by the hash of their keys.
+    Exchange,
+}
+
+impl Way {
+    pub fn from_name(name: &str) -> Option<Way> {
+        Some(match name {
+            "chosen" => Way::Chosen,
+            "left" => Way::LeftWhole,
+            "right" => Way::RightWhole,
+            "exchange" => Way::Exchange,
+            _ => return None,
+        })
     }
 }
 
@@ -142,6 +176,7 @@ pub enum Operation {
         right: Arc<Plan>,
         on: Vec<(String, String)>,
         kind: JoinKind,
+        way: Way,
     },
     /// All rows, partition by partition in order. `bounds` are values of the first key where partitions begin, but for the
     /// first one; without them samples tell.
@@ -250,6 +285,17 @@ impl Plan {
         on: Vec<(String, String)>,
         kind: JoinKind,
     ) -> Result<Arc<Plan>, FrameError> {
+        self.join_by(right, on, kind, Way::Chosen)
+    }
+
+    /// The same, with a word on how the rows meet.
+    pub fn join_by(
+        self: &Arc<Plan>,
+        right: &Arc<Plan>,
+        on: Vec<(String, String)>,
+        kind: JoinKind,
+        way: Way,
+    ) -> Result<Arc<Plan>, FrameError> {
         for (own, other) in &on {
             let own_type = self.schema.field(place_of(&self.schema, own)?).data_type();
             let other_type = right.schema.field(place_of(&right.schema, other)?).data_type();
@@ -266,7 +312,7 @@ impl Plan {
         }
         let fields: Vec<Field> = fields.into_iter().map(|field| field.with_nullable(true)).collect();
         distinct(&fields)?;
-        let operation = Operation::Join { left: Arc::clone(self), right: Arc::clone(right), on, kind };
+        let operation = Operation::Join { left: Arc::clone(self), right: Arc::clone(right), on, kind, way };
         Ok(Plan::of(operation, Arc::new(Schema::new(fields))))
     }
 
@@ -361,9 +407,15 @@ impl Plan {
                 });
                 format!("aggregate {} by [{}]", listed(&texts.collect::<Vec<_>>()), listed(keys))
             }
-            Operation::Join { on, kind, .. } => {
+            Operation::Join { on, kind, way, .. } => {
                 let pairs = on.iter().map(|(own, other)| format!("{own} = {other}"));
-                format!("join {kind:?} on {}", listed(&pairs.collect::<Vec<_>>())).to_lowercase()
+                let how = match way {
+                    Way::Chosen => "",
+                    Way::LeftWhole => ", left side whole to every partition",
+                    Way::RightWhole => ", right side whole to every partition",
+                    Way::Exchange => ", both sides exchanged",
+                };
+                format!("join {kind:?} on {}{how}", listed(&pairs.collect::<Vec<_>>())).to_lowercase()
             }
             Operation::Sort { keys, .. } => format!("sort by {}", order(keys)),
             Operation::SortWhole { keys, .. } => format!("sort in one partition by {}", order(keys)),

@@ -146,7 +146,7 @@ fn rebuilt(plan: &Arc<Plan>, own: &HashSet<String>, made: &HashMap<Id, Arc<Plan>
             let used = measures.iter().filter(|measure| own.contains(&measure.name)).cloned().collect();
             new(input).aggregate(keys.clone(), used, *drop_missing)
         }
-        Operation::Join { left, right, on, kind } => new(left).join(&new(right), on.clone(), *kind),
+        Operation::Join { left, right, on, kind, way } => new(left).join_by(&new(right), on.clone(), *kind, *way),
         Operation::Sort { input, keys, bounds: None } => new(input).sort(keys.clone()),
         Operation::Sort { input, keys, bounds: Some(bounds) } => {
             new(input).sort_at(keys.clone(), Arc::clone(bounds.column(0)))

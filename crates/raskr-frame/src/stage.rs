@@ -17,17 +17,19 @@ use raskr_base::{ErrorClass, Op, TaskContext, TaskError, Value};
 use raskr_graph::{Call, Input};
 use serde::{Deserialize, Serialize};
 
+use crate::choice::{tables_of, too_many, whole_of, whole_tables};
 use crate::error::{FrameError, place_of};
 use crate::expr::Expr;
 use crate::groups::{PROBED_RATIO, PROBED_ROWS};
 use crate::narrow::resized;
-use crate::operators::Node;
-use crate::ordered::{Ordered, table_of};
-use crate::pieces::{bounds, by_hash, by_range, sample, sorted};
+use crate::operators::{Leaves, Node};
+use crate::ordered::Ordered;
+use crate::pieces::{bounds, by_hash, by_range, in_one, sample, sorted};
 use crate::plan::SortKey;
 use crate::reader::Batches;
 use crate::source::SourceExec;
 use crate::table::Table;
+use crate::wire;
 
 /// Rows of a batch within a stage.
 const BATCH_ROWS: usize = 8192;
@@ -41,6 +43,18 @@ pub enum Ending {
     Collect,
     /// A list of tables, by the hash of their keys.
     Hash { keys: Vec<String>, count: usize },
+    /// The same, and all rows behind the pieces, where they take no more than so many bytes.
+    Measured { keys: Vec<String>, count: usize, most: u64 },
+    /// The same as by hash where the values of a slot are tables. Where they are whole, rows are joined already: all are in the piece
+    /// that is that of the partition among so many, whole as well.
+    Joined {
+        keys: Vec<String>,
+        count: usize,
+        slot: usize,
+        partitions: u32,
+        #[serde(with = "wire::schemas")]
+        schema: SchemaRef,
+    },
     /// A list of tables, by ranges whose bounds are in the last slot; each in memory of its own if `apart`.
     Ranges { keys: Vec<SortKey>, count: usize, apart: bool },
     /// Some rows' keys.
@@ -73,9 +87,31 @@ impl StageOp {
 
     /// The physical plan of a task with nothing in it.
     pub fn explain(stage: &Stage) -> Result<String, FrameError> {
-        let mut leaf = |node: &Node| empty_leaf(node);
-        let plan = stage.node.physical(&mut leaf)?;
-        Ok(displayable(&*plan).indent(false).to_string())
+        let shown = |are_whole: bool| {
+            let plan = stage.node.physical(&NoRows { are_whole })?;
+            Ok::<_, FrameError>(displayable(&*plan).indent(false).to_string())
+        };
+        let text = match stage.node.is_chosen_late() {
+            true => format!(
+                "chosen when it runs: where little is left of the side that is measured\n{}otherwise\n{}",
+                shown(true)?,
+                shown(false)?
+            ),
+            false => shown(false)?,
+        };
+        Ok(match &stage.ending {
+            Ending::Measured { most, .. } => {
+                format!("measured: if no more than {} KiB are left, all go whole to the other side\n{text}", most >> 10)
+            }
+            _ => text,
+        })
+    }
+
+    /// The inputs of a slot.
+    fn slot<'a>(&self, inputs: &'a [Value], slot: usize) -> &'a [Value] {
+        let before: usize = self.slots.iter().take(slot).sum();
+        let count = self.slots.get(slot).copied().unwrap_or_default();
+        inputs.get(before..before + count).unwrap_or_default()
     }
 
     /// The batches that the stage's plan gives, one after another.
@@ -85,31 +121,7 @@ impl StageOp {
         inputs: &[Value],
         again: bool,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, FrameError>> + use<'a>, FrameError> {
-        let mut leaf = |node: &Node| -> Result<Arc<dyn ExecutionPlan>, FrameError> {
-            match node {
-                Node::Read { reader, columns } => {
-                    let schema = reader.schema().project(columns).map_err(FrameError::arrow("choosing columns"))?;
-                    let reread = if again { reader.reread(self.partition, columns) } else { None };
-                    let batches: Batches = match reread {
-                        Some(table) => Box::new(table?.batches().to_vec().into_iter().map(Ok)),
-                        None => reader.read(self.partition, columns, context)?,
-                    };
-                    Ok(SourceExec::new(reader.name(), Arc::new(schema), batches))
-                }
-                Node::Input { slot, schema } => {
-                    let before: usize = self.slots[..*slot].iter().sum();
-                    let mut batches = Vec::new();
-                    for value in &inputs[before..before + self.slots[*slot]] {
-                        batches.extend(table_of(value)?.batches().iter().cloned());
-                    }
-                    let wide = Arc::clone(schema);
-                    let batches = batches.into_iter().map(move |batch| resized(&batch, &wide));
-                    Ok(SourceExec::new("input", Arc::clone(schema), Box::new(batches)))
-                }
-                _ => Err(not_a_leaf()),
-            }
-        };
-        let plan = self.stage.node.physical(&mut leaf)?;
+        let plan = self.stage.node.physical(&Inputs { task: self, context, inputs, again })?;
         let mut stream =
             plan.execute(0, engine_context(context.memory_limit)?).map_err(FrameError::datafusion("a stage"))?;
         let next = move || {
@@ -162,6 +174,24 @@ impl StageOp {
         // Rows that are cut need not all be there at once.
         let whole = match &self.stage.ending {
             Ending::Hash { keys, count } => return Ok(listed(by_hash(schema, rows, keys, *count)?)),
+            Ending::Measured { keys, count, most } => {
+                let pieces = by_hash(schema, rows, keys, *count)?;
+                let all = match pieces.iter().map(|piece| piece.bytes_as(schema)).sum::<u64>() <= *most {
+                    true => whole_of(pieces.iter().flat_map(Table::batches).cloned().collect()),
+                    false => too_many(),
+                };
+                return Ok(Value::List(pieces.into_iter().map(Table::into_value).chain([all]).collect()));
+            }
+            Ending::Joined { keys, count, slot, partitions, schema: joined } => {
+                if !whole_tables(self.slot(inputs, *slot)) {
+                    return Ok(listed(by_hash(schema, rows, keys, *count)?));
+                }
+                let own = self.partition as usize * count / (*partitions).max(1) as usize;
+                let mut pieces = vec![whole_of(Vec::new()); *count];
+                let batches = in_one(joined, rows)?.iter().flat_map(Table::batches).cloned().collect();
+                pieces[own] = whole_of(batches);
+                return Ok(Value::List(pieces.into()));
+            }
             Ending::Ranges { keys, count, apart } => {
                 let mut pieces = by_range(schema, rows, keys, &bounds(inputs.last())?, *apart)?;
                 pieces.resize_with(*count, || Table::new(Arc::clone(schema), Vec::new()));
@@ -184,17 +214,67 @@ impl StageOp {
     }
 }
 
-/// A leaf without rows, for plans that are looked at only.
-pub(crate) fn empty_leaf(node: &Node) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
-    let (name, schema) = match node {
-        Node::Read { reader, columns } => {
-            let schema = reader.schema().project(columns).map_err(FrameError::arrow("choosing columns"))?;
-            (reader.name().to_owned(), Arc::new(schema))
+/// What the leaves of a task are.
+struct Inputs<'a, 'c> {
+    task: &'a StageOp,
+    context: &'a TaskContext<'c>,
+    inputs: &'a [Value],
+    /// Are rows read in the slower way?
+    again: bool,
+}
+
+impl Leaves for Inputs<'_, '_> {
+    fn rows(&self, leaf: &Node) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+        match leaf {
+            Node::Read { reader, columns } => {
+                let schema = reader.schema().project(columns).map_err(FrameError::arrow("choosing columns"))?;
+                let partition = self.task.partition;
+                let reread = if self.again { reader.reread(partition, columns) } else { None };
+                let batches: Batches = match reread {
+                    Some(table) => Box::new(table?.batches().to_vec().into_iter().map(Ok)),
+                    None => reader.read(partition, columns, self.context)?,
+                };
+                Ok(SourceExec::new(reader.name(), Arc::new(schema), batches))
+            }
+            Node::Input { slot, schema } => {
+                let mut batches = Vec::new();
+                for table in tables_of(self.task.slot(self.inputs, *slot)) {
+                    batches.extend(table?.batches().iter().cloned());
+                }
+                let wide = Arc::clone(schema);
+                let batches = batches.into_iter().map(move |batch| resized(&batch, &wide));
+                Ok(SourceExec::new("input", Arc::clone(schema), Box::new(batches)))
+            }
+            _ => Err(not_a_leaf()),
         }
-        Node::Input { slot, schema } => (format!("input {slot}"), Arc::clone(schema)),
-        _ => return Err(not_a_leaf()),
-    };
-    Ok(SourceExec::new(&name, schema, Box::new(std::iter::empty())))
+    }
+
+    fn are_whole(&self, slot: usize) -> bool {
+        whole_tables(self.task.slot(self.inputs, slot))
+    }
+}
+
+/// Leaves without rows, for plans that are looked at only.
+pub(crate) struct NoRows {
+    pub(crate) are_whole: bool,
+}
+
+impl Leaves for NoRows {
+    fn rows(&self, leaf: &Node) -> Result<Arc<dyn ExecutionPlan>, FrameError> {
+        let (name, schema) = match leaf {
+            Node::Read { reader, columns } => {
+                let schema = reader.schema().project(columns).map_err(FrameError::arrow("choosing columns"))?;
+                (reader.name().to_owned(), Arc::new(schema))
+            }
+            Node::Input { slot, schema } => (format!("input {slot}"), Arc::clone(schema)),
+            _ => return Err(not_a_leaf()),
+        };
+        Ok(SourceExec::new(&name, schema, Box::new(std::iter::empty())))
+    }
+
+    fn are_whole(&self, _: usize) -> bool {
+        self.are_whole
+    }
 }
 
 fn not_a_leaf() -> FrameError {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_empty_array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use raskr_base::{ErrorClass, Foreign, TaskError, Value};
@@ -46,6 +46,14 @@ impl Table {
 
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Bytes of the rows where columns have the types of a schema, which may be wider.
+    pub(crate) fn bytes_as(&self, schema: &SchemaRef) -> u64 {
+        let width = |schema: &Schema| -> usize {
+            schema.fields().iter().filter_map(|field| field.data_type().primitive_width()).sum()
+        };
+        self.nbytes + (self.rows() * width(schema).saturating_sub(width(&self.schema))) as u64
     }
 
     /// All rows as one batch.

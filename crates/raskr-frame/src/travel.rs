@@ -10,6 +10,7 @@ use datafusion_physical_plan::aggregates::AggregateMode;
 use raskr_base::Op;
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Gathered;
 use crate::columns::{Columns, ColumnsOp};
 use crate::error::FrameError;
 use crate::expr::Expr;
@@ -53,6 +54,8 @@ impl Encoder {
             Task::Pick(pick.number)
         } else if let Some(op) = op.downcast_ref::<ColumnsOp>() {
             Task::Columns(op.columns, op.bytes)
+        } else if let Some(op) = op.downcast_ref::<Gathered>() {
+            Task::Gathered(op.clone())
         } else {
             match op.downcast_ref::<Bounds>() {
                 Some(Bounds::Known(table)) => Task::Bounds(table.clone()),
@@ -102,6 +105,7 @@ impl Received {
         Ok(match of_bytes(own)? {
             Task::Pick(number) => Arc::new(Pick { number }),
             Task::Columns(columns, bytes) => Arc::new(ColumnsOp { columns, bytes }),
+            Task::Gathered(op) => Arc::new(op),
             Task::Bounds(table) => Arc::new(Bounds::Known(table)),
             Task::Sampled(keys, count) => Arc::new(Bounds::Sampled { keys, count }),
         })
@@ -125,6 +129,7 @@ enum Common {
 enum Task {
     Pick(usize),
     Columns(Columns, u64),
+    Gathered(Gathered),
     Bounds(#[serde(with = "wire::tables")] Table),
     Sampled(Vec<SortKey>, usize),
 }
@@ -165,6 +170,11 @@ enum Sent {
         kind: JoinKind,
         hold_left: bool,
     },
+    Either {
+        slot: usize,
+        whole: Box<Sent>,
+        pieces: Box<Sent>,
+    },
 }
 
 /// Those of DataFusion's modes that stages have.
@@ -204,6 +214,10 @@ fn sent(node: &Node) -> Result<Option<Sent>, FrameError> {
             let (left, right) = (Box::new(left), Box::new(right));
             Sent::Join { left, right, on: on.clone(), kind: *kind, hold_left: *hold_left }
         }
+        Node::Either { slot, whole, pieces } => {
+            let (Some(whole), Some(pieces)) = (sent(whole)?, sent(pieces)?) else { return Ok(None) };
+            Sent::Either { slot: *slot, whole: Box::new(whole), pieces: Box::new(pieces) }
+        }
     }))
 }
 
@@ -232,6 +246,7 @@ fn received(node: Sent, reader_of: &ReaderOf<'_>) -> Result<Node, FrameError> {
         Sent::Join { left, right, on, kind, hold_left } => {
             Node::Join { left: inner(left)?, right: inner(right)?, on, kind, hold_left }
         }
+        Sent::Either { slot, whole, pieces } => Node::Either { slot, whole: inner(whole)?, pieces: inner(pieces)? },
     })
 }
 

@@ -176,7 +176,9 @@ def merge(
     npartitions : int, optional
         How many partitions rows are shuffled to.
     broadcast : bool or float, optional
-        Whether to send the smaller side whole to every partition of the other.
+        Whether to send the smaller side whole to every partition of the other. By default sizes tell: what the engine
+        computes natively goes by estimates of what is read, and where filters, groups or other joins may leave less of a
+        side, by what they left.
 
     Returns
     -------
@@ -315,6 +317,9 @@ def _arranged(
         if lined is not None:
             return lined
     small = None if npartitions and broadcast is None else _broadcast_side(left, right, how, broadcast)
+    if isinstance(broadcast, bool):
+        # What the engine does on its own account otherwise, as it knows more of sizes than the numbers of partitions.
+        options = options | {"way": (small or "chosen") if broadcast else "exchange"}
     if small is not None:
         if small == "right":
             right = JoinedPartitions(right, [0, right.npartitions])

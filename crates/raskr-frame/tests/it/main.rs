@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod groups;
+mod joins;
 mod run;
 
 use std::sync::Arc;

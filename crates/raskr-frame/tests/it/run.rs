@@ -15,7 +15,7 @@ use raskr_frame::{
 };
 use raskr_graph::{Call, Input};
 
-const OPTIONS: Options = Options { threads: 3, memory_limit: None, elsewhere: false };
+pub const OPTIONS: Options = Options { threads: 3, memory_limit: None, elsewhere: false };
 
 pub type Column = (&'static str, ArrayRef);
 
@@ -109,7 +109,11 @@ pub fn columns(plan: &Arc<Plan>) -> Vec<Value> {
 
 /// The partitions of plans.
 pub fn tables(plans: &[Arc<Plan>]) -> Vec<Vec<Table>> {
-    let lowered = lower(plans, OPTIONS).unwrap();
+    tables_by(plans, OPTIONS)
+}
+
+pub fn tables_by(plans: &[Arc<Plan>], options: Options) -> Vec<Vec<Table>> {
+    let lowered = lower(plans, options).unwrap();
     let mut known = HashMap::new();
     lowered.iter().map(|calls| calls.iter().map(|call| table_of(&value(call, &mut known)).unwrap()).collect()).collect()
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 use raskr_frame::{
-    Columns, FrameError, JoinKind, Measure, Options, PartitionReader, Plan, SortKey, Statistic, explain_stages, lower,
+    Columns, FrameError, JoinKind, Measure, Options, PartitionReader, Plan, SortKey, Statistic, Way, explain_stages,
+    lower,
 };
 
 use raskr_graph::Input;
@@ -178,11 +179,21 @@ impl FramePlan {
         checked(py, self.plan.aggregate(keys, measures, drop_missing))
     }
 
-    /// Rows of both with equal keys; `on` are pairs of names.
-    fn join(&self, py: Python<'_>, right: &FramePlan, on: Vec<(String, String)>, how: &str) -> PyResult<FramePlan> {
+    /// Rows of both with equal keys; `on` are pairs of names. Which side goes whole to all partitions of the other, or `exchange`, is
+    /// told by `way`, or `chosen`.
+    fn join(
+        &self,
+        py: Python<'_>,
+        right: &FramePlan,
+        on: Vec<(String, String)>,
+        how: &str,
+        way: &str,
+    ) -> PyResult<FramePlan> {
         let kind = JoinKind::from_name(how)
             .ok_or_else(|| PyValueError::new_err(format!("how: {how:?} is no kind of join")))?;
-        checked(py, self.plan.join(&right.plan, on, kind))
+        let way = Way::from_name(way)
+            .ok_or_else(|| PyValueError::new_err(format!("way: {way:?} is no way for the sides of a join to meet")))?;
+        checked(py, self.plan.join_by(&right.plan, on, kind, way))
     }
 
     /// Rows in the order of `keys`: names, descending, missing values first. `bounds`, an array of an Arrow library as a

@@ -60,15 +60,20 @@ def _joined(expression: MergedPartitions, tables: Tables) -> NativeTable:
     other, other_pairs = right.named("r")
     left_names, right_names = dict(zip(left.columns, own)), dict(zip(right.columns, other))
     pairs = [(left_names[a], right_names[b]) for a, b in zip(left_on, right_on)]
-    plan = left.plan.project(own_pairs).join(right.plan.project(other_pairs), pairs, how)
+    plan = left.plan.project(own_pairs).join(right.plan.project(other_pairs), pairs, how, options.get("way", "chosen"))
     columns = {label: column(name) for label, name in left_names.items()}
     if not filters:
         columns = _merged_columns(left_names, right_names, left_on, right_on, options)
-    if list(columns) != list(meta.columns):
-        raise NotNative("columns in another order")
+    _check_order(columns, meta)
     made = NativeTable(plan, columns, meta, worth=True, whole=not filters, indexed=filters and left.indexed)
     made.check()
     return made
+
+
+def _check_order(columns: dict, meta: Any) -> None:
+    """NotNative where columns are not in the order of pandas'; those that sources leave out, as nobody uses them, need not be there."""
+    if list(columns) != [label for label in meta.columns if label in columns]:
+        raise NotNative("columns in another order")
 
 
 def _merged_columns(left: dict, right: dict, left_on: list, right_on: list, options: dict) -> dict:
@@ -126,8 +131,7 @@ def _sorted(expression: Shuffle, tables: Tables) -> NativeTable:
         index = columns.pop(place.key)
         kept = [(name, column(name)) for label, name in labels.items() if label != place.key]
         plan = plan.project([*kept, (INDEX, index)])
-    if list(columns) != list(expression.meta.columns):
-        raise NotNative("columns in another order")
+    _check_order(columns, expression.meta)
     return NativeTable(plan, columns, expression.meta, worth=True, whole=False, indexed=as_index or table.indexed)
 
 
