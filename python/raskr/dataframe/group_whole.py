@@ -23,6 +23,7 @@ from raskr.dataframe.grouping import (
     results_together,
 )
 from raskr.dataframe.mapping import make_meta, new_collection
+from raskr.dataframe.utils import meta_nonempty
 
 _NOT_GIVEN = object()
 
@@ -65,7 +66,7 @@ class WholeGroups:
         `rows` says that results are not one to a group, `declared` that `meta` is the user's, which results must fit.
         """
         needed = None
-        if self.obj.ndim == 2 and self.selection is not None:
+        if self.obj.ndim == 2 and (self.selection is not None or self._binned):
             needed = self._columns
         source = self._packed(needed)
         if distinct:
@@ -85,20 +86,33 @@ class WholeGroups:
             "kwargs": kwargs,
         }
         divisions = (None,) * (together.npartitions + 1)
-        made = Enforced(of_whole_groups, meta) if declared else of_whole_groups
-        results = PartitionCalls(made, [together, meta], settings, meta, divisions, f"groupby-{call}")
-        if rows or together.npartitions == 1:
-            return new_collection(results)
-        if split_out is True or split_out and split_out > 1:
-            return new_collection(results)
-        settings = {"aggregate": {"sort": self.sort}, "combine": {"sort": False}}
-        steps = (kept, results_together, results_together)
-        whole = TreeReduction(*steps, [results], meta, f"groupby-{call}", options=settings)
-        return new_collection(whole)
+        function = Enforced(of_whole_groups, meta) if declared else of_whole_groups
+        results = PartitionCalls(function, [together, meta], settings, meta, divisions, f"groupby-{call}")
+        bins = self._bins if not rows and meta.index.nlevels == 1 else None
+        stay_apart = not bins and (split_out is True or split_out and split_out > 1)
+        if not rows and together.npartitions > 1 and not stay_apart:
+            settings = {"aggregate": {"sort": self.sort}, "combine": {"sort": False}}
+            steps = (kept, results_together, results_together)
+            results = TreeReduction(*steps, [results], meta, f"groupby-{call}", options=settings)
+        made = new_collection(results)
+        return (
+            made
+            if bins is None
+            else bins.filled(made, self._aggregated(), operator.methodcaller(call, *args, **kwargs))
+        )
+
+    def _aggregated(self) -> Any:
+        """Two made-up rows of what is aggregated."""
+        part = meta_nonempty(self._source.meta)
+        if part.ndim == 1:
+            return part
+        return part[self._columns[0] if self._is_series else self._columns]
 
     def _figures(self, steps: list, whole: Any) -> Any:
         """A result on whole groups, one row to a group, which the engine may make step by step."""
         expression = whole._expr
+        if self._bins is not None:
+            return whole
         labels = [expression.meta.name] if expression.meta.ndim == 1 else list(expression.meta.columns)
         if expression.npartitions > 1 or [step.label for step in steps] != labels:
             return whole

@@ -22,6 +22,7 @@ from raskr.dataframe.grouping import (
     split_by_group,
 )
 from raskr.dataframe.mapping import elementwise, new_collection, operand
+from raskr.dataframe.time_groups import TimeBins
 from raskr.dataframe.utils import meta_nonempty
 
 _NOT_GIVEN = object()
@@ -62,8 +63,17 @@ class GroupBy(WholeGroups):
             raise ValueError("No group keys passed!")
         self._labels: list = []
         keys: list = []
+        # Columns of dates that a Grouper makes bins of are keys, too; a single one of these has bins without rows.
+        self._binned: list = []
+        self._bins: TimeBins | None = None
         for key in given:
-            found = _key(obj, key)
+            if isinstance(key, pd.Grouper) and key.freq is not None:
+                bins = TimeBins(_times_of(obj, key), key)
+                self._binned += [key.key] if key.key is not None else []
+                self._bins = bins if len(given) == 1 else None
+                found = operand(bins.key())
+            else:
+                found = _key(obj, key)
             self._labels.append(None if isinstance(found, Expression) else found)
             keys += [found] if isinstance(found, Expression) else []
         self.by = [key if label is None else label for key, label in zip(given, self._labels)]
@@ -82,7 +92,12 @@ class GroupBy(WholeGroups):
             return ["_values"]
         if self.selection is not None:
             return list(self.selection) if isinstance(self.selection, (list, pd.Index)) else [self.selection]
-        return [name for name in self.obj.columns if name not in [label for label in self._labels if label is not None]]
+        return [name for name in self.obj.columns if name not in self._own]
+
+    @property
+    def _own(self) -> list:
+        """The columns that are keys."""
+        return [*(label for label in self._labels if label is not None), *self._binned]
 
     @property
     def _names(self) -> list:
@@ -100,8 +115,7 @@ class GroupBy(WholeGroups):
         keys = [key.set_axis(part.index) for key in keys]
         values = part
         if part.ndim == 2:
-            own = [label for label in self._labels if label is not None]
-            values = part[[name for name in part.columns if name not in own]] if self.selection is None else part
+            values = part[[name for name in part.columns if name not in self._own]] if self.selection is None else part
         options = {**self._options, "sort": self.sort is not False, "group_keys": self.group_keys}
         groups = grouped(values, keys, **options)
         return groups if self.selection is None else groups[self.selection]
@@ -124,7 +138,7 @@ class GroupBy(WholeGroups):
     def _in_parts(self, steps: list, columns: Any, meta: Any, split_every: Any, split_out: Any, label: str) -> Any:
         """A result of parts; `columns` are those of the result, None for a series."""
         count = self._source.npartitions if split_out is True else int(split_out or 1)
-        if count > 1 and self.sort:
+        if count > 1 and (self.sort or self._bins):
             from raskr.dataframe.repartitioning import SplitPartitions
 
             whole = self._in_parts(steps, columns, meta, split_every, 1, label)
@@ -140,7 +154,7 @@ class GroupBy(WholeGroups):
         last = {"sort": self.sort, "observed": self.observed, "series": series, "kinds": kinds, "columns": columns}
         options = {"combine": common, "aggregate": {**common, **last}}
         args = [source, self._labels, steps, self.dropna, self.sort, *self._keys]
-        return new_collection(
+        made = new_collection(
             TreeReduction(
                 partial_results,
                 combined_results,
@@ -154,6 +168,7 @@ class GroupBy(WholeGroups):
                 split=split_by_group if count > 1 else None,
             )
         )
+        return self._bins.filled_by_steps(made, self._aggregated(), steps, columns) if self._bins else made
 
     def _method(self, name: str, split_every: Any = None, split_out: Any = 1, **options: Any) -> Any:
         """An aggregation of this name of all columns."""
@@ -444,13 +459,22 @@ def _key(obj: Any, key: Any) -> Any:
             return key.name
         return operand(key)
     if isinstance(key, pd.Grouper):
-        raise NotImplementedError("groupby: for a pandas.Grouper use resample, or a key such as df.date.dt.floor('D')")
+        return operand(_times_of(obj, key)) if key.key is None else _key(obj, key.key)
     if callable(key):
         return operand(elementwise(_mapped_index, [obj, key]))
     names = obj._meta.index.names
     if obj.ndim == 2 and key in obj.columns or key in names and key is not None:
         return key
     raise KeyError(key)
+
+
+def _times_of(obj: Any, grouper: Any) -> Any:
+    """The series that a Grouper is about: a column, or the index."""
+    if grouper.key is not None and obj.ndim == 2:
+        return obj[grouper.key]
+    if grouper.key is not None:
+        raise KeyError(f"The grouper name {grouper.key} is not found")
+    return obj.index.to_series()
 
 
 def _series_of_index(part: Any, index: Any) -> Any:
@@ -538,7 +562,7 @@ class GroupingMethods:
 
         Parameters
         ----------
-        by : label, Series, function of the index, or list of these
+        by : label, Series, function of the index, pandas.Grouper, or list of these
             The keys.
         group_keys : bool
             Whether results of `apply` have the group in their index.

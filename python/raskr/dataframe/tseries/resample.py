@@ -67,10 +67,10 @@ class Resampler:
         obj = self._obj if self._selection is None else self._obj[self._selection]
         first, last = obj.divisions[0], obj.divisions[-1]
         options = {"closed": self._closed, "label": self._label, "origin": _origin(first, self._rule)}
-        edges, labels = _bins(first, last, self._rule, options)
+        edges, labels = bins_between(first, last, self._rule, options)
         cuts, wanted = _cuts(obj.divisions, edges, labels)
         example = meta_nonempty(obj._meta)
-        rows = _resampled(_spread(example, labels, self._rule), self._rule, options, name, args, kwargs)
+        rows = _resampled(spread(example, labels, self._rule), self._rule, options, name, args, kwargs)
         meta = rows.iloc[:0]
         gap = rows.iloc[1:2] if len(rows) > 2 else None
         source = Divided(obj._expr, cuts)
@@ -93,7 +93,7 @@ def _origin(first: Any, rule: Any) -> Any:
     return first.normalize() if counted and isinstance(first, pd.Timestamp) else "start_day"
 
 
-def _bins(first: Any, last: Any, rule: Any, options: dict) -> tuple:
+def bins_between(first: Any, last: Any, rule: Any, options: dict) -> tuple:
     """Where rows of each bin begin, and the labels of bins, from the first row to the last."""
     ends = pd.Series([0, 0], index=pd.Index([first, last]))
     labels = ends.resample(rule, **options).size().index
@@ -118,7 +118,7 @@ def _cuts(divisions: Sequence, edges: Any, labels: Any) -> tuple:
     return cuts, wanted
 
 
-def _spread(example: Any, labels: Any, rule: Any) -> Any:
+def spread(example: Any, labels: Any, rule: Any) -> Any:
     """Two rows with an empty bin in between, to see what that gets."""
     if isinstance(labels, pd.PeriodIndex):
         return example.set_axis([labels[0], labels[0] + 2], axis=0)
