@@ -1,12 +1,13 @@
 """Actors: objects that live on a worker and are called from elsewhere."""
 
 import asyncio
+import gc
 import operator
 
 import pytest
 from clusters import by_value, running, wait_for
 
-from raskr.distributed import Actor, ActorFuture, Client, get_worker
+from raskr.distributed import Actor, ActorFuture, Client, _actors, get_worker
 
 by_value(__name__)
 
@@ -154,3 +155,41 @@ def test_an_actor_whose_worker_is_gone_says_so():
         client.retire_workers(list(client.nthreads()))
         with pytest.raises(ValueError, match="is gone"):
             counter.add().result(timeout=20)
+
+
+def test_an_actor_lives_as_long_as_what_stands_for_it():
+    # In this process, where the look for actors that nobody wants can be taken at once.
+    with running(processes=False) as client:
+        counter = client.submit(Counter, 1, actor=True).result(timeout=20)
+        [other] = client.gather([client.submit(Counter, 2, actor=True)])
+        gc.collect()
+        # The futures are gone before this question is asked, which is answered after what they say.
+        client.scheduler_info()
+        _actors.look()
+        assert set(_actors.keys()) == {counter.key, other.key}
+        assert counter.add().result(timeout=20) == 2 and other.add().result(timeout=20) == 3
+        del counter, other
+        gc.collect()
+
+        def gone():
+            _actors.look()
+            return not _actors.keys()
+
+        wait_for(gone, "the end of the actors")
+
+
+def test_nothing_is_asked_of_an_actor_for_its_size(client):
+    from raskr.sizeof import sizeof
+
+    class Nosy:
+        def __init__(self):
+            self.asked = 0
+
+        def __getattr__(self, name):
+            if name == "nbytes":
+                self.asked += 1
+                return 1
+            raise AttributeError(name)
+
+    actor = client.submit(Nosy, actor=True).result(timeout=20)
+    assert sizeof(actor) > 0 and actor.asked == 0

@@ -11,7 +11,7 @@ from raskr.distributed import _worker_child
 from raskr.distributed._conversation import current_client
 from raskr.distributed._worker_child import ask_worker
 
-__all__ = ["call", "create", "drop", "keys", "make"]
+__all__ = ["call", "create", "drop", "keys", "look", "make"]
 
 _TURN_SECONDS = 60.0
 _LOOK_SECONDS = 5.0
@@ -105,16 +105,21 @@ def _watch_keys() -> None:
 def _drop_unwanted() -> None:
     pause = threading.Event()
     while not pause.wait(_LOOK_SECONDS):
-        # What came meanwhile may not be known to the scheduler as a value yet.
-        held = keys()
-        try:
-            states, _ = current_client()._ask({"op": "task_states", "keys": held}, timeout=_LOOK_SECONDS)
-        except Exception:
-            # The scheduler is not reached now: it says later who is wanted.
-            continue
-        for key in held:
-            if states.get(key) not in _WANTED:
-                drop(key)
+        look()
+
+
+def look() -> None:
+    """End the actors that the scheduler does not know as values that somebody wants."""
+    # What came meanwhile may not be known to the scheduler as a value yet.
+    held = keys()
+    try:
+        states, _ = current_client()._ask({"op": "task_states", "keys": held}, timeout=_LOOK_SECONDS)
+    except Exception:
+        # The scheduler is not reached now: it says later who is wanted.
+        return
+    for key in held:
+        if states.get(key) not in _WANTED:
+            drop(key)
 
 
 def drop(key: str) -> None:

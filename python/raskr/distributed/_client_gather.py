@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from raskr._bridge import core
-from raskr.distributed.future import numbers, unboxed
+from raskr.distributed.future import finished, finishes
 from raskr.distributed.futures_in import found_in, futures_of
 
 __all__ = ["ClientGather"]
@@ -65,8 +65,8 @@ class ClientGather:
         except Exception as error:
             failure = error
         else:
-            if numbers:
-                values = [unboxed(future, value) for future, value in zip(found, values)]
+            if finishes:
+                values = [finished(future, value) for future, value in zip(found, values)]
             if missing:
                 for place in missing:
                     values[place] = _SKIPPED

@@ -8,7 +8,7 @@ from raskr._bridge import core
 from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.core import flatten
 from raskr.distributed._client_submit import task_options
-from raskr.distributed.future import numbers
+from raskr.distributed.future import finishes
 from raskr.graph import nodes_and_names, wanted_keys
 
 __all__ = ["ClientGraphs"]
@@ -75,7 +75,7 @@ class ClientGraphs:
         submitted = self._check().submit_items(nodes, options) if nodes else []
         made = iter(submitted)
         futures = [next(made) if is_dask_collection(item) else item for item in items]
-        numbers.update(future for item, future in zip(lazy, submitted) if _is_number(item))
+        finishes.update((future, _only_element) for item, future in zip(lazy, submitted) if _is_number(item))
         if sync:
             return self._either(self._values, futures, single)
         return futures[0] if single else futures
@@ -283,6 +283,11 @@ def _held(collection: Any, futures: list) -> Any:
 def _is_number(collection: Any) -> bool:
     """Is it an array without axes?"""
     return type(getattr(collection, "_expr", None)) is core.Expr and collection.ndim == 0
+
+
+def _only_element(_: Any, value: Any) -> Any:
+    """A number of NumPy's of an array without axes."""
+    return value[()] if getattr(value, "shape", None) == () else value
 
 
 def _listed(futures: Any) -> list:

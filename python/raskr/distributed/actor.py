@@ -10,13 +10,16 @@ from typing import Any
 
 from raskr.distributed import _actors
 from raskr.distributed._conversation import Question, Steps, converse, current_client, pack, seconds
+from raskr.distributed.future import finishes
 from raskr.distributed.worker import get_worker
+from raskr.sizeof import sizeof
 from raskr.utils import funcname
 
 __all__ = ["Actor", "ActorFuture", "BaseActorFuture", "EagerActorFuture", "submit_actor"]
 
 # Calls wait on threads of their own: a method may take as long as it likes.
 _CALLS_MAX = 256
+_ACTOR_BYTES = 256
 
 
 class BaseActorFuture:
@@ -143,6 +146,8 @@ class Actor:
         self._caller = uuid.uuid4().hex
         self._numbers = itertools.count()
         self._client: Any = None
+        # The future that gave it: the object lives as long as somebody has one.
+        self._future: Any = None
 
     @property
     def key(self) -> str:
@@ -207,6 +212,12 @@ class Actor:
         return reply.value()
 
 
+@sizeof.register(Actor)
+def _size_of_actor(_: Actor) -> int:
+    # Whatever the object itself has to say of its size would be asked of its worker.
+    return _ACTOR_BYTES
+
+
 def _pass_on(call: concurrent.futures.Future, task: asyncio.Task) -> None:
     if task.cancelled():
         call.cancel()
@@ -233,7 +244,15 @@ def submit_actor(client: Any, function: Callable, args: tuple, kwargs: dict, opt
     key = options.get("key") or f"{funcname(function)}-{uuid.uuid4().hex}"
     rest = {name: value for name, value in options.items() if name not in ("key", "pure")}
     make = functools.partial(_made, function, key)
-    return client.submit(make, *args, key=key, pure=False, **rest, **kwargs)
+    future = client.submit(make, *args, key=key, pure=False, **rest, **kwargs)
+    finishes[future] = _held
+    return future
+
+
+def _held(future: Any, actor: Any) -> Any:
+    if isinstance(actor, Actor):
+        actor._future = future
+    return actor
 
 
 def _made(function: Callable, key: str, *args: Any, **kwargs: Any) -> Actor:

@@ -19,8 +19,8 @@ Future = core.Future
 
 # Clients by their connections, which futures know.
 owners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
-# Futures of arrays without axes, whose values are numbers of NumPy's as those that are computed here are.
-numbers: "weakref.WeakSet" = weakref.WeakSet()
+# What values become when they are fetched, by their futures, with which it is called.
+finishes: "weakref.WeakKeyDictionary[Any, Callable[[Any, Any], Any]]" = weakref.WeakKeyDictionary()
 
 
 class FutureCancelledError(core.CancelledError, concurrent.futures.CancelledError):
@@ -101,13 +101,14 @@ def _result_now(self: Any, timeout: Any = None) -> Any:
     except Exception as error:
         failure = error
     else:
-        return unboxed(self, values[0])
+        return finished(self, values[0])
     raise _bare(failure)
 
 
-def unboxed(future: Any, value: Any) -> Any:
-    """The value of a future; of an array without axes its only element."""
-    return value[()] if future in numbers and getattr(value, "shape", None) == () else value
+def finished(future: Any, value: Any) -> Any:
+    """The value of a future as its owner is to have it."""
+    finish = finishes.get(future) if finishes else None
+    return value if finish is None else finish(future, value)
 
 
 def _exception_now(self: Any, timeout: Any = None) -> Any:
