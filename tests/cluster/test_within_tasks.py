@@ -1,8 +1,12 @@
 """What tasks may do beside computing: run other tasks, give their thread up, tell where they run."""
 
+import importlib
+
 import pytest
 from clusters import by_value, running
 
+import raskr
+import raskr.distributed
 from raskr.distributed import Reschedule, Variable, get_client, get_worker, rejoin, secede, worker_client
 
 by_value(__name__)
@@ -74,3 +78,21 @@ def test_outside_of_tasks_there_is_no_worker():
             function()
     with pytest.raises(ValueError, match="No worker"), worker_client():
         pass
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("worker", "get_client get_worker secede rejoin worker_client"),
+        ("worker_client", "worker_client local_client"),
+        ("threadpoolexecutor", "secede rejoin"),
+        ("sizeof", "sizeof"),
+        ("metrics", "time monotonic thread_time"),
+        ("objects", "SchedulerInfo WhoHas HasWhat"),
+    ],
+)
+def test_names_are_found_where_programs_look_for_them(module, names):
+    found = importlib.import_module(f"raskr.distributed.{module}")
+    assert all(callable(getattr(found, name)) for name in names.split())
+    assert importlib.import_module("raskr.distributed.system").MEMORY_LIMIT >= 0
+    assert raskr.distributed.config is raskr.config and callable(raskr.distributed.worker_client)

@@ -1,5 +1,6 @@
 """The cluster: schedulers, workers, and the clients that use them."""
 
+from raskr import config
 from raskr.distributed import _joblib, _worker_logs, diagnostics, utils
 from raskr.distributed.actor import Actor, ActorFuture, BaseActorFuture
 from raskr.distributed.client import (
@@ -45,8 +46,10 @@ from raskr.distributed.queues import Queue
 from raskr.distributed.security import Security
 from raskr.distributed.semaphore import Semaphore
 from raskr.distributed.spans import span
+from raskr.distributed.utils import sync
 from raskr.distributed.variable import Variable
-from raskr.distributed.worker import get_worker, print, rejoin, secede, warn, worker_client
+from raskr.distributed.worker import get_worker, print, rejoin, secede, warn
+from raskr.distributed.worker_client import local_client, worker_client
 
 __all__ = [
     "Actor",
@@ -85,6 +88,7 @@ __all__ = [
     "Worker",
     "WorkerPlugin",
     "as_completed",
+    "config",
     "default_client",
     "diagnostics",
     "fire_and_forget",
@@ -93,12 +97,14 @@ __all__ = [
     "get_task_metadata",
     "get_task_stream",
     "get_worker",
+    "local_client",
     "performance_report",
     "print",
     "progress",
     "rejoin",
     "secede",
     "span",
+    "sync",
     "utils",
     "wait",
     "warn",

@@ -15,7 +15,7 @@ from raskr._bridge import core
 from raskr.distributed import _worker_child
 from raskr.distributed._conversation import current_client
 
-__all__ = ["Worker", "get_worker", "print", "rejoin", "secede", "warn", "worker_client"]
+__all__ = ["Worker", "get_worker", "print", "rejoin", "secede", "warn"]
 
 _workers: dict[str, "Worker"] = {}
 _called = threading.local()
@@ -178,37 +178,6 @@ def rejoin() -> None:
     core.rejoin()
 
 
-@contextlib.contextmanager
-def worker_client(timeout: Any = None, separate_thread: bool = True) -> Iterator[Any]:
-    """A client within a task, by which the task runs others and waits for them.
-
-    Parameters
-    ----------
-    timeout : number or str, optional
-        How long the client may take to connect.
-    separate_thread : bool
-        Whether the worker runs another task meanwhile.
-
-    Examples
-    --------
-    >>> from raskr.distributed import worker_client
-    >>> def total(numbers):
-    ...     with worker_client() as client:
-    ...         return sum(client.gather(client.map(lambda number: number**2, numbers)))
-    """
-    from raskr.distributed import get_client
-
-    get_worker()
-    client = get_client(timeout=timeout)
-    if separate_thread:
-        secede()
-    try:
-        yield client
-    finally:
-        if separate_thread:
-            rejoin()
-
-
 def _inside() -> Worker | None:
     """The worker that runs this code, if one does."""
     try:
@@ -335,3 +304,12 @@ class ForwardingHandler(logging.Handler):
             self.worker.log_event(self.topic, plain)
         except Exception:
             self.handleError(record)
+
+
+def __getattr__(name: str) -> Any:
+    """What programs look for here too, of modules that stand on this one."""
+    if name in ("get_client", "worker_client"):
+        import raskr.distributed
+
+        return getattr(raskr.distributed, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
