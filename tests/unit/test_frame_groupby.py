@@ -81,6 +81,9 @@ AGGREGATIONS = [
     lambda x: x.groupby("g").agg({"h": "count", "x": "first"}),
     lambda x: x.groupby("g").x.quantile(0.25),
     lambda x: x.groupby("g")[["x", "y"]].corr(),
+    lambda x: x.assign(z=x.x * x.x % 7 + 1e9).groupby("g")[["x", "z"]].corr(),
+    lambda x: x.assign(z=x.x * x.x % 7).groupby("g")[["x", "z"]].cov(),
+    lambda x: x.assign(z=x.x * x.x % 7).groupby("n")[["x", "z"]].cov(),
     lambda x: x.groupby("h").size(),
 ]
 

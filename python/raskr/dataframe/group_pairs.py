@@ -24,6 +24,8 @@ def pairs_of(part: Any, by: Sequence, columns: Sequence, dropna: Any, *given: An
     groups = grouped(pd.Series(0, index=part.index), keys, dropna=dropna is not False, observed=True, sort=False)
     index, codes = groups.size().index, groups.ngroup().fillna(-1).to_numpy(dtype=np.int64)
     values = [part[column].to_numpy(dtype=float) for column in columns]
+    if (codes >= 0).all() and all(np.isfinite(column).all() for column in values):
+        return pd.DataFrame(dict(enumerate(_of_all_rows(codes, len(index), values))), index=index)
     kept = []
     for place, x in enumerate(values):
         for y in values[place:]:
@@ -32,6 +34,25 @@ def pairs_of(part: Any, by: Sequence, columns: Sequence, dropna: Any, *given: An
             nothing = np.zeros(len(ones))
             kept += _together(codes[there], len(index), ones, x[there], y[there], nothing, nothing, nothing)
     return pd.DataFrame(dict(enumerate(kept)), index=index)
+
+
+def _of_all_rows(codes: Any, count: int, values: Sequence) -> list:
+    """What is kept where no value is missing: means and distances of a column are the same in all of its pairs."""
+    rows = np.bincount(codes, minlength=count).astype(float)
+    means, away = [], []
+    for column in values:
+        base = np.zeros(count)
+        base[codes[::-1]] = column[::-1]
+        mean = base + np.bincount(codes, column - base[codes], count) / np.maximum(rows, 1)
+        means.append(mean)
+        away.append(column - mean[codes])
+    squares = [np.bincount(codes, distances**2, count) for distances in away]
+    kept = []
+    for x in range(len(values)):
+        for y in range(x, len(values)):
+            products = squares[x] if x == y else np.bincount(codes, away[x] * away[y], count)
+            kept += [rows, means[x], means[y], squares[x], squares[y], products]
+    return kept
 
 
 def _together(codes: Any, count: int, rows: Any, x: Any, y: Any, xx: Any, yy: Any, xy: Any) -> list:
