@@ -92,6 +92,20 @@ def explained(value: Any, error: BaseException, place: str | None = None) -> Bas
     return kind(message)
 
 
+def unsent(values: list, error: BaseException) -> BaseException:
+    """What to raise where objects could not be sent: a `TypeError` that names the first that can't be pickled.
+
+    Parameters
+    ----------
+    values : list
+        The objects.
+    error : BaseException
+        What sending them raised; it is given back where all of them can be pickled.
+    """
+    culprit = next((value for value in values if _fails(value)), None)
+    return error if culprit is None else TypeError(f"Could not serialize: {explained(culprit, error)}")
+
+
 def _rebuilt(kind: type[BaseException], args: tuple, attributes: dict[str, Any]) -> BaseException:
     error = kind.__new__(kind, *args)
     error.args = args

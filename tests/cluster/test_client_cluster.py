@@ -38,7 +38,7 @@ def test_where_nothing_listens_is_told_at_once():
         Client("nonsense://x", timeout=1)
     with pytest.raises(TypeError, match="must be a string or a Cluster"):
         Client(5)
-    with pytest.raises(TypeError, match="Unexpected keyword arguments: n_worker"):
+    with pytest.raises(ValueError, match="Unexpected keyword arguments: n_worker"):
         Client(address, n_worker=1)
 
 

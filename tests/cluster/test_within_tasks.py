@@ -96,3 +96,12 @@ def test_names_are_found_where_programs_look_for_them(module, names):
     assert all(callable(getattr(found, name)) for name in names.split())
     assert importlib.import_module("raskr.distributed.system").MEMORY_LIMIT >= 0
     assert raskr.distributed.config is raskr.config and callable(raskr.distributed.worker_client)
+
+
+def test_a_task_that_computes_leaves_its_thread_to_others(client):
+    def total(number):
+        graph = {("one", number): (squared, number), ("two", number): (squared, number + 1)}
+        return sum(get_client().get(graph, list(graph)))
+
+    futures = client.map(total, [1, 2, 3], pure=False)
+    assert [future.result(timeout=30) for future in futures] == [5, 13, 25]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from raskr._bridge import core
-from raskr.distributed.future import finished, finishes
+from raskr.distributed.future import bare, finished, finishes, reasons
 from raskr.distributed.futures_in import found_in, futures_of
 
 __all__ = ["ClientGather"]
@@ -60,6 +60,12 @@ class ClientGather:
         if not found:
             return futures if rebuild is None else rebuild([])
         native = found[0]._native
+        others = [future for future in found if future._native is not native]
+        if others:
+            raise ValueError(
+                f"Futures created by another client: {len(others)} of {len(found)} belong to another than the first, "
+                f"such as {others[0].key}; each client gathers its own"
+            )
         try:
             values, missing = native.gather(found, errors, timeout)
         except Exception as error:
@@ -73,8 +79,8 @@ class ClientGather:
                 if rebuild is None:
                     return [value for value in values if value is not _SKIPPED]
             return values if rebuild is None else rebuild(values)
-        # Without the frames of the client, which say nothing of the task.
-        raise failure.with_traceback(None)
+        # With the frames of the task in place of the client's, which say nothing of it.
+        raise bare(failure, next((future for future in found if future._failed()), None))
 
     def cancel(
         self,
@@ -97,11 +103,13 @@ class ClientGather:
         force : bool, default False
             Whether to give them up for other clients too.
         reason, msg : str, optional
-            Of no effect.
+            Why, and what there is to say of it: part of the error that asking for the values raises here.
         """
-        return self._either(self._cancel_now, found_in(futures), force)
+        return self._either(self._cancel_now, found_in(futures), force, reason, msg)
 
-    def _cancel_now(self, futures: list, force: bool) -> None:
+    def _cancel_now(self, futures: list, force: bool, reason: str | None, msg: str | None) -> None:
+        if reason is not None or msg is not None:
+            reasons.update(dict.fromkeys(futures, (reason, msg)))
         self._check().cancel(futures, force)
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:

@@ -1,5 +1,6 @@
 """What a client computes: collections, and raw graphs."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -80,8 +81,12 @@ class ClientGraphs:
             return self._either(self._values, futures, single)
         return futures[0] if single else futures
 
+    def _waited_for(self, futures: list) -> list:
+        with _away():
+            return self._gather_now(futures)
+
     def _values(self, futures: list, single: bool) -> Any:
-        values = self._gather_now(futures)
+        values = self._waited_for(futures)
         return values[0] if single else values
 
     def persist(
@@ -172,7 +177,7 @@ class ClientGraphs:
         return self._either(self._values_of_keys, keys, wanted, futures)
 
     def _values_of_keys(self, keys: Any, wanted: list, futures: list) -> Any:
-        return _nested(keys, dict(zip(wanted, self._gather_now(futures))))
+        return _nested(keys, dict(zip(wanted, self._waited_for(futures))))
 
     def _submit_keys(self, dsk: Any, wanted: list, options: dict | None = None) -> list:
         nodes, _ = nodes_and_names(dsk, wanted)
@@ -181,6 +186,10 @@ class ClientGraphs:
     # --- for `raskr.base` ---------------------------------------------------------------------------------------------
     def _compute_together(self, collections: Sequence, optimize_graph: bool, options: Mapping) -> list:
         """The computed objects of collections, of which what they share is computed once."""
+        with _away():
+            return self._computed_together(collections, optimize_graph, options)
+
+    def _computed_together(self, collections: Sequence, optimize_graph: bool, options: Mapping) -> list:
         own = [item for item in map(base._native_item, collections) if item is not None]
         frames = [each for each in collections if _is_frame(each, optimize_graph)]
         foreign = [
@@ -244,6 +253,20 @@ class ClientGraphs:
             else:
                 held.append(_held(item, _listed(next(parts))))
         return held
+
+
+@contextlib.contextmanager
+def _away() -> Iterator[None]:
+    """A task that waits for others leaves its thread to them meanwhile; elsewhere nothing changes."""
+    try:
+        core.secede()
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        core.rejoin()
 
 
 def _foreign_nodes(collections: Sequence, optimize_graph: bool, **kwargs: Any) -> tuple[list, list]:

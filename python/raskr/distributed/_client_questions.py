@@ -252,7 +252,7 @@ class ClientQuestions:
         before = native.workers
         deadline = time.monotonic() + within
         fields = {} if workers is None else {"workers": workers}
-        answer, _ = self._ask({"op": op, "timeout": within, **fields}, timeout=within + 5)
+        answer, _ = self._ask_of_workers({"op": op, "timeout": within, **fields}, timeout=within + 5)
         outcome = {}
         for reply in answer.get("replies", ()):
             error = reply.get("error")
@@ -284,7 +284,15 @@ class ClientQuestions:
     def _rebalance_now(self, futures: list | None, workers: list | None) -> None:
         if futures:
             self._check().wait(futures)
-        self._ask({"op": "rebalance", "keys": None if futures is None else _keys(futures), "workers": workers})
+        keys = None if futures is None else _keys(futures)
+        self._ask_of_workers({"op": "rebalance", "keys": keys, "workers": workers})
+
+    def _ask_of_workers(self, question: dict, timeout: float | None = None) -> Any:
+        """An answer about workers; a `KeyError` where one of them is not there."""
+        try:
+            return self._ask(question, timeout=timeout)
+        except ValueError as error:
+            raise KeyError(str(error)) from None
 
     def shutdown(self) -> Any:
         """End the cluster: its scheduler, its workers, and this client."""

@@ -212,7 +212,7 @@ class ClientReports:
         >>> Client(scheduler_file="scheduler.json")  # doctest: +SKIP
         """
         if self.__dict__.get("scheduler_file"):
-            raise ValueError("the scheduler has a file already: this client was made by it")
+            raise ValueError("Scheduler file already set: this client was made by one, or has written one")
         return converse(self, self._write_scheduler_file(scheduler_file))
 
     def _write_scheduler_file(self, scheduler_file: str) -> Steps:
@@ -222,6 +222,7 @@ class ClientReports:
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
             file.write(text)
         os.replace(file.name, scheduler_file)
+        self.scheduler_file = scheduler_file
 
     def _scheduler_file_text(self, identity: dict[str, Any]) -> str:
         folder = os.path.join(

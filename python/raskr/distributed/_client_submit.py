@@ -5,7 +5,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from raskr._awaiting import awaited
 from raskr._bridge import core
+from raskr._pickling import unsent
+from raskr.annotations import for_engine, get_annotations
+from raskr.distributed._carried import carried, hold
 from raskr.distributed._conversation import seconds
 from raskr.utils import funcname
 
@@ -19,12 +23,13 @@ def task_options(
     priority: Any = None,
     allow_other_workers: bool | None = None,
 ) -> dict[str, Any]:
-    """What is asked for beside a task's value, as the engine takes it."""
+    """What is asked for beside a task's value, as the engine takes it; what is not said here is as annotations in force say."""
     if allow_other_workers not in (True, False, None):
         raise TypeError(f"allow_other_workers={allow_other_workers!r}: expected True or False")
     if allow_other_workers and workers is None:
         raise ValueError("Only use allow_other_workers= if using workers=")
-    found: dict[str, Any] = {}
+    annotations = get_annotations()
+    found: dict[str, Any] = for_engine(annotations) if annotations else {}
     if workers is not None:
         if isinstance(workers, (str, int)):
             workers = [workers]
@@ -121,7 +126,16 @@ class ClientSubmit:
             return submit_actor(self, func, args, kwargs, options)
         native = self._check()
         options = task_options(workers, resources, retries, priority, allow_other_workers)
-        return native.submit(func, args, kwargs or None, key, pure, options or None)
+        func = awaited(func)
+        try:
+            return native.submit(func, args, kwargs or None, key, pure, options or None)
+        except TypeError:
+            (args, kwargs), futures = carried((args, kwargs))
+            if not futures:
+                raise
+        future = native.submit(func, args, kwargs or None, key, pure, options or None)
+        hold(future, futures)
+        return future
 
     def map(
         self,
@@ -186,16 +200,31 @@ class ClientSubmit:
                 self.submit(func, *args, key=own, actor=True, pure=pure, **options, **kwargs)
                 for own, args in zip(each, calls)
             ]
-        native = self._check()
-        lists = [items if type(items) is list else list(items) for items in iterables]
+        func, lists = awaited(func), [items if type(items) is list else list(items) for items in iterables]
+        asked = task_options(**options) or None
         if not batch_size or batch_size < 1:
-            return native.map(func, lists, kwargs or None, keys, name, pure, task_options(**options) or None)
+            return self._mapped(func, lists, kwargs, keys, name, pure, asked)
         futures: list = []
         for start in range(0, min(map(len, lists)), batch_size):
             end = start + batch_size
             some = [items[start:end] for items in lists]
             own = None if keys is None else keys[start:end]
-            futures += native.map(func, some, kwargs or None, own, name, pure, task_options(**options) or None)
+            futures += self._mapped(func, some, kwargs, own, name, pure, asked)
+        return futures
+
+    def _mapped(
+        self, func: Callable, lists: list, kwargs: dict, keys: list | None, name: str | None, pure: bool, options: Any
+    ) -> list:
+        native = self._check()
+        try:
+            return native.map(func, lists, kwargs or None, keys, name, pure, options)
+        except TypeError:
+            (lists, kwargs), held = carried((lists, kwargs))
+            if not held:
+                raise
+        futures = native.map(func, lists, kwargs or None, keys, name, pure, options)
+        for future in futures:
+            hold(future, list(held))
         return futures
 
     @staticmethod
@@ -259,12 +288,8 @@ class ClientSubmit:
         for number, value in enumerate(values):
             if not isinstance(value, core.Future):
                 places.append(number)
-        sent = native.scatter(
-            None if keys is None else [keys[place] for place in places],
-            [values[place] for place in places],
-            copies,
-            True,
-        )
+        named = None if keys is None else [keys[place] for place in places]
+        sent = self._sent(native, named, [values[place] for place in places], copies)
         for place, future in zip(places, sent):
             futures[place] = future
         if not native.wait(sent, timeout=within):
@@ -274,17 +299,31 @@ class ClientSubmit:
             native.replicate(sent, copies)
             self._settled(sent, copies)
         if workers is not None:
-            futures = self._moved(native, futures, workers)
+            futures = self._moved(native, futures, workers, within)
         for future in futures:
             error = future._exception() if future.done() else None
             if error is not None:
                 raise error
         return rebuild(futures)
 
-    def _moved(self, native: Any, futures: list, workers: Any) -> list:
+    def _sent(self, native: Any, keys: list | None, values: list, copies: int | None) -> list:
+        """Futures of objects that go to workers; collections go with the futures that they stand on."""
+        try:
+            return native.scatter(keys, values, copies, True)
+        except Exception as error:
+            parts = [carried(value) for value in values]
+            if not any(futures for _, futures in parts):
+                raise unsent(values, error) from error
+        sent = native.scatter(keys, [part for part, _ in parts], copies, True)
+        for future, (_, futures) in zip(sent, parts):
+            hold(future, futures)
+        return sent
+
+    def _moved(self, native: Any, futures: list, workers: Any, within: float) -> list:
         """The same values on particular workers."""
         moved = native.map(_same, [futures], None, None, "scattered", True, task_options(workers))
-        native.wait(moved)
+        if not native.wait(moved, timeout=within):
+            raise TimeoutError(f"None of the workers {workers!r} took the data within {within:g} s")
         return moved
 
 

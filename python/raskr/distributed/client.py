@@ -17,6 +17,7 @@ from raskr import config
 from raskr._bridge import core
 from raskr.distributed._client_gather import ClientGather
 from raskr.distributed._client_graphs import ClientGraphs
+from raskr.distributed._client_looks import ClientLooks
 from raskr.distributed._client_more import ClientMore
 from raskr.distributed._client_questions import ClientQuestions, SchedulerPlace
 from raskr.distributed._client_submit import ClientSubmit
@@ -27,7 +28,6 @@ from raskr.distributed.deploy._loop import at_exit, call_in_thread
 from raskr.distributed.exceptions import ClosedClientError
 from raskr.distributed.future import Future, FutureCancelledError, FuturesCancelledError, owners
 from raskr.distributed.futures_in import fire_and_forget, futures_of
-from raskr.distributed.objects import SchedulerInfo, folded, table
 
 __all__ = [
     "ALL_COMPLETED",
@@ -58,7 +58,7 @@ _of_this_worker: list["Client"] = []
 _lock = threading.RLock()
 
 
-class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMore):
+class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientLooks, ClientMore):
     """The way into a cluster: submits calls and graphs, and fetches what they give.
 
     Parameters
@@ -80,8 +80,10 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
         Whether the methods that wait give something to await instead.
     name : str, optional
         A part of the client's name at the scheduler.
-    direct_to_workers, heartbeat_interval, loop, serializers, deserializers, extensions, connection_limit : optional
-        Of no effect: values always come from the workers that have them.
+    direct_to_workers : bool, optional
+        Kept as the attribute: values always come from the workers that have them.
+    heartbeat_interval, loop, serializers, deserializers, extensions, connection_limit : optional
+        Of no effect.
     **kwargs : object
         For the `LocalCluster` that is started where there is no address: ``n_workers``, ``threads_per_worker`` and others.
 
@@ -118,7 +120,10 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
         connection_limit: int = 512,
         **kwargs: Any,
     ) -> None:
-        del loop, heartbeat_interval, serializers, deserializers, extensions, direct_to_workers, connection_limit
+        del loop, heartbeat_interval, serializers, deserializers, extensions, connection_limit
+        self.direct_to_workers = (
+            bool(name and name.startswith("worker-")) if direct_to_workers is None else direct_to_workers
+        )
         self._asynchronous = asynchronous
         self._set_as_default = set_as_default
         self._timeout = seconds(timeout)
@@ -146,15 +151,13 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
             self.scheduler_file = config.get("scheduler-file", None)
         if self._address is None and self.scheduler_file is None:
             self._address = config.get("scheduler-address", None)
-        if hasattr(self._address, "scheduler_address"):
+        if hasattr(self._address, "scheduler_address") and not isinstance(self._address, type):
             self.cluster = self._address
         elif self._address is not None and not isinstance(self._address, str):
-            raise TypeError(
-                "Scheduler address must be a string or a Cluster instance, got " + type(self._address).__name__
-            )
+            raise TypeError(f"Scheduler address must be a string or a Cluster instance, got {self._address!r}")
         if self.cluster is None and (self._address is not None or self.scheduler_file is not None) and self._kwargs:
             unknown = ", ".join(sorted(self._kwargs))
-            raise TypeError(f"Unexpected keyword arguments: {unknown}; they are for a cluster that is started here")
+            raise ValueError(f"Unexpected keyword arguments: {unknown}; they are for a cluster that is started here")
 
     def _options(self) -> dict[str, Any]:
         """What the engine connects with."""
@@ -243,12 +246,15 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
     def _cease_default(self) -> None:
         with _lock:
             _open.discard(self)
-            if self in _defaults:
+            while self in _defaults:
                 _defaults.remove(self)
-                if not _defaults and config.get("scheduler", None) == SCHEDULER:
-                    config.set(scheduler=self._outer_scheduler)
+                self._cease_to_compute()
             if self in _of_this_worker:
                 _of_this_worker.remove(self)
+
+    def _cease_to_compute(self) -> None:
+        if not _defaults and config.get("scheduler", None) == SCHEDULER:
+            config.set(scheduler=self._outer_scheduler)
 
     @contextlib.contextmanager
     def as_current(self) -> Iterator["Client"]:
@@ -467,45 +473,6 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientMo
         """A future of a key that the scheduler knows."""
         return self._check().want([key])[0]
 
-    # --- how it looks -------------------------------------------------------------------------------------------------
-    def _summary(self) -> tuple[str, str] | None:
-        """The address, and what the cluster has; None where it is not known."""
-        if self._native is None or self._native.ended is not None or self.status == "closed":
-            return None
-        place = self._native.address
-        info = self._info()
-        if info is None:
-            return place, ""
-        from raskr.utils import format_bytes
-
-        text = f"processes={info.get('n_workers', 0)} threads={info.get('total_threads', 0)}"
-        memory = info.get("total_memory") or 0
-        return place, f"{text}, memory={format_bytes(memory)}" if memory else text
-
-    def _info(self) -> SchedulerInfo | None:
-        """What the scheduler says of itself, if it says so soon."""
-        try:
-            return SchedulerInfo(self._ask({"op": "identity"}, timeout=2)[0])
-        except Exception:
-            return None
-
-    def __repr__(self) -> str:
-        found = self._summary()
-        if found is None:
-            return f"<{type(self).__name__}: No scheduler connected>"
-        return f"<{type(self).__name__}: {found[0]!r}{' ' if found[1] else ''}{found[1]}>"
-
-    def _repr_html_(self) -> str:
-        found = self._summary()
-        if found is None:
-            return table([("Client", self.name), ("Scheduler", "not connected")])
-        method = "Cluster object" if self.cluster is not None else "Scheduler file" if self.scheduler_file else "Direct"
-        rows = [("Client", self.name), ("Connection method", method), ("Scheduler", found[0]), ("Cluster", found[1])]
-        if self.dashboard_link:
-            rows.append(("Dashboard", self.dashboard_link))
-        looks = {"Cluster Info": self.cluster, "Scheduler Info": self._info()}
-        return table(rows) + "".join(folded(title, it._repr_html_()) for title, it in looks.items() if it is not None)
-
 
 def default_client(c: Client | None = None) -> Client:
     """The client that is meant where none is named: `c` if it is one, the current one, or the one made last.
@@ -597,3 +564,9 @@ def _close_all() -> None:
 
 
 at_exit(_close_all)
+
+
+def __getattr__(name: str) -> Any:
+    from raskr.distributed import _client_names
+
+    return _client_names.found(name)

@@ -21,6 +21,8 @@ Future = core.Future
 owners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 # What values become when they are fetched, by their futures, with which it is called.
 finishes: "weakref.WeakKeyDictionary[Any, Callable[[Any, Any], Any]]" = weakref.WeakKeyDictionary()
+# Why futures were cancelled, and what was said of it, by those who did so here.
+reasons: "weakref.WeakKeyDictionary[Any, tuple[str | None, str | None]]" = weakref.WeakKeyDictionary()
 
 
 class FutureCancelledError(core.CancelledError, concurrent.futures.CancelledError):
@@ -79,14 +81,27 @@ def _client(self: Any) -> Any:
     return owners.get(id(self._native))
 
 
-def _bare(error: BaseException) -> BaseException:
+def bare(error: BaseException, future: Any = None) -> BaseException:
     """The error with the frames of the task alone: those of the client are of no interest."""
-    return error.with_traceback(None)
+    if isinstance(error, FutureCancelledError) and future is not None and future in reasons:
+        reason, msg = reasons[future]
+        return FutureCancelledError(error.key, reason or error.reason, msg)
+    return error.with_traceback(None if future is None else _frames(future))
+
+
+def _frames(future: Any) -> TracebackType | None:
+    """The frames of the task that failed."""
+    raised = future._raised()
+    if raised is None:
+        return None
+    import pickle
+
+    return traceback_of(pickle.loads(raised)[1])
 
 
 def _own_exception(self: Any) -> BaseException | None:
     error = self._exception()
-    return None if error is None else _bare(error)
+    return None if error is None else bare(error, self)
 
 
 def _waited(self: Any, timeout: Any) -> None:
@@ -102,7 +117,7 @@ def _result_now(self: Any, timeout: Any = None) -> Any:
         failure = error
     else:
         return finished(self, values[0])
-    raise _bare(failure)
+    raise bare(failure, self)
 
 
 def finished(future: Any, value: Any) -> Any:
@@ -123,13 +138,8 @@ def _traceback_now(self: Any, timeout: Any = None) -> TracebackType | None:
     _waited(self, timeout)
     error = self._exception()
     if isinstance(error, FutureCancelledError):
-        raise _bare(error)
-    raised = self._raised()
-    if raised is None:
-        return None
-    import pickle
-
-    return traceback_of(pickle.loads(raised)[1])
+        raise bare(error, self)
+    return _frames(self)
 
 
 def _now_or_awaited(wait: Callable[[Any, Any], Any], self: Any, timeout: Any) -> Any:
@@ -210,10 +220,10 @@ def _type(self: Any) -> type | None:
     if self.status != "finished":
         return None
     client = self.client
-    if client is None or client.asynchronous:
+    if client is None:
         return None
     try:
-        return client.submit(type, self).result()
+        return _result_now(client.submit(type, self))
     except Exception:
         return None
 

@@ -16,7 +16,7 @@ def futures_of(o: Any, client: Any = None) -> list:
     o : object
         A future, containers of futures, or collections whose values are on a cluster.
     client : Client, optional
-        Of no effect: futures know their clients.
+        Whose futures they are: none of them may have been cancelled then.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def futures_of(o: Any, client: Any = None) -> list:
     Raises
     ------
     FuturesCancelledError
-        Where futures were cancelled.
+        Where `client` is given and futures were cancelled.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def futures_of(o: Any, client: Any = None) -> list:
     []
     """
     futures = found_in(o)
-    cancelled = [future for future in futures if future.cancelled()]
+    cancelled = [] if client is None else [future for future in futures if future.cancelled()]
     if cancelled:
         from raskr.distributed.future import FuturesCancelledError
 
