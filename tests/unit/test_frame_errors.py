@@ -323,3 +323,24 @@ def test_operations_that_types_do_not_have(table):
             program().compute()
     with pytest.raises(ValueError, match="w0"):
         df.c.astype(int).compute()
+
+
+def test_columns_are_attributes_whatever_they_begin_with():
+    import pickle
+
+    df = dd.from_pandas(pd.DataFrame({"_merge": [1, 2], "b": [3, 4]}), npartitions=2)
+    assert df._merge.compute().tolist() == [1, 2]
+    assert df[df._merge > 1].b.compute().tolist() == [4]
+    assert pickle.loads(pickle.dumps(df))._merge.compute().tolist() == [1, 2]
+    with pytest.raises(AttributeError, match="_other"):
+        _ = df._other
+
+
+@pytest.mark.parametrize("values", [np.arange(4), [1, 2, 3, 4], (1, 2, 3, 4)])
+def test_what_is_in_no_partitions_is_no_column(values):
+    df = dd.from_pandas(pd.DataFrame({"a": range(4)}), npartitions=2)
+    with pytest.raises(TypeError, match="Column assignment doesn't support type"):
+        df["b"] = values
+    with pytest.raises(TypeError, match="Column assignment doesn't support type"):
+        df.assign(b=values)
+    assert list(df.columns) == ["a"]

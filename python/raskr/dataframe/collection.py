@@ -365,9 +365,8 @@ class DataFrame(FrameMoves, FrameMethods, FrameBase):
         return name in self._meta
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if name in self._expr.meta.columns:
+        # Names of Python's own are asked for before there is an expression.
+        if not name.startswith("__") and name != "_expr" and name in self._expr.meta.columns:
             return self[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -257,11 +257,6 @@ class FrameElementwise(ElementwiseMethods):
         """
         frame: Any = self
         for name, value in columns.items():
-            if isinstance(value, (list, tuple, np.ndarray)):
-                raise TypeError(
-                    f"Column assignment doesn't support type {type(value).__name__}, of column {name!r}: a value, a series, "
-                    "an array of raskr's or a function of the frame was expected"
-                )
             frame = frame._with(name, value(frame) if callable(value) and not hasattr(value, "_expr") else value)
         return frame
 
@@ -296,6 +291,11 @@ class FrameElementwise(ElementwiseMethods):
         return elementwise(M.drop, [self], {"columns": columns, "errors": errors})
 
     def _with(self, name: Any, value: Any) -> Any:
+        if isinstance(value, (list, tuple, np.ndarray)):
+            raise TypeError(
+                f"Column assignment doesn't support type {type(value).__name__}, of column {name!r}: a value, a series, "
+                "an array of raskr's or a function of the frame was expected"
+            )
         if is_array(value):
             if value.ndim > 1:
                 raise ValueError(f"Array assignment only supports 1-D arrays, got one of shape {value.shape}")
