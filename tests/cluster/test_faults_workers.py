@@ -8,10 +8,12 @@ import sys
 import textwrap
 import time
 
+import numpy as np
 import pytest
 from children import alive
 from clusters import command, descendants, end, finished, slow, wait_for, wait_until_gone
 
+from raskr import CancelledError, config
 from raskr.distributed import Client, LocalCluster, Status
 
 
@@ -199,3 +201,13 @@ def test_row_11_a_killed_scheduler_is_told_to_clients_and_ends_workers(tmp_path)
     finally:
         end(scheduler, *([] if worker is None else [worker]))
     assert not alive(scheduler.pid)
+
+
+def test_what_a_client_sent_comes_again_as_far_as_it_was_kept(cluster):
+    with config.set({"distributed.client.kept-bytes": "1 MB"}), Client(cluster) as client:
+        kept, sent = client.scatter([np.ones(100_000), np.zeros(100_000)], hash=False)
+        killed = [kill(cluster, name) for name in (0, 1)]
+        two_are_back(client, killed)
+        assert client.submit(np.sum, kept, pure=False).result(timeout=45) == 100_000
+        with pytest.raises(CancelledError, match="scatter it again"):
+            sent.result(timeout=45)

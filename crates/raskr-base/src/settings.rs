@@ -166,6 +166,13 @@ pub const SETTINGS: &[Setting] = &[
         "Are chunks split that indexing makes too large? Unset: yes, with a warning.",
     ),
     setting("array.svg.size", Kind::Int, Preset::Int(120), "Pixels of the longest side of an array's picture."),
+    setting(
+        "distributed.client.kept-bytes",
+        Kind::Bytes,
+        Preset::Text("256MiB"),
+        "Bytes of values that a client keeps of what it sent (those of up to 10 MB), to send them again when the workers that \
+         had them are lost. What comes when there is no room is sent and not kept.",
+    ),
 ];
 
 /// The setting of a name; hyphens and underscores are the same.

@@ -81,14 +81,15 @@ enum Source {
 
 impl Connection {
     /// Starts the task that writes; within a runtime.
-    pub(crate) fn over(stream: Stream, peer: Peer, options: Options) -> Connection {
+    pub(crate) fn over(stream: Stream, peer: Peer, options: Options) -> Result<Connection, CommError> {
         let outbox = Outbox::new(peer.address.clone(), options, Carrier::Socket);
-        let (read, write) = stream.into_split();
+        let failed = |error| CommError::system(&peer.address, "use a socket", error);
+        let (read, write) = stream.into_split().map_err(failed)?;
         if let Some(direct) = write.direct() {
             outbox.write_directly_to(direct);
         }
         tokio::spawn(write_all(Arc::clone(&outbox), write));
-        Connection::new(peer, outbox, Source::Socket(read))
+        Ok(Connection::new(peer, outbox, Source::Socket(read)))
     }
 
     fn new(peer: Peer, outbox: Arc<Outbox>, source: Source) -> Connection {

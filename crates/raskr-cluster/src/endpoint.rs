@@ -44,7 +44,7 @@ impl Endpoint {
         }
         let progress = Progress::new(Stage::Connect);
         match tokio::time::timeout(self.options.connect_timeout, self.reach(address, &progress)).await {
-            Ok(Ok((stream, peer))) => Ok(Connection::over(stream, peer, self.options)),
+            Ok(Ok((stream, peer))) => Connection::over(stream, peer, self.options),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(progress.timeout(address, self.options.connect_timeout)),
         }

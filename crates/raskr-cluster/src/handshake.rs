@@ -20,8 +20,9 @@ use crate::address::Address;
 use crate::error::{CommError, Speaks};
 use crate::token::{Token, random};
 
-/// The versions of the protocol that are spoken here, oldest and newest. Any change to frames or handshake is a new one.
-pub const PROTOCOL_VERSIONS: (u16, u16) = (1, 1);
+/// The versions of the protocol that are spoken here, oldest and newest. Any change to frames, handshake or messages is a new
+/// one: `wire_tests.rs` notices.
+pub const PROTOCOL_VERSIONS: (u16, u16) = (2, 2);
 /// What both sides begin with; never changes, so that versions can always be compared.
 const MAGIC: [u8; 16] = *b"RASKR WIRE 1\r\n\r\n";
 const OPENING_BYTES: usize = 64;

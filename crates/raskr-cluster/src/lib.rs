@@ -50,6 +50,7 @@ mod scheduler;
 mod security;
 mod stream;
 mod token;
+mod unix;
 mod wire;
 mod worker;
 mod write;
@@ -57,8 +58,8 @@ mod write;
 pub use address::{Address, DEFAULT_PORT, Host};
 pub use buffers::{buffer_of, bytes_of};
 pub use client::{
-    Asking, Client, ClientOptions, Draft, EVERYWHERE, Fetched, FutureState, Gathered, Gathering, KEPT_BYTES_MAX,
-    Missing, Notice, Until, Waiting, Welcomed,
+    Asking, Client, ClientOptions, Draft, EVERYWHERE, Fetched, FutureState, Gathered, Gathering, Missing, Notice,
+    Scattered, Until, Waiting, Welcomed,
 };
 pub use connection::{Connection, Message, Receiver, Sender};
 pub use endpoint::Endpoint;

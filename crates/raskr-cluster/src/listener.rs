@@ -272,10 +272,11 @@ impl Gate {
             let admitted = tokio::time::timeout(within, endpoint.admit(stream, &from, tls)).await;
             unknown.remove(id);
             match admitted {
-                Ok(Ok((stream, peer))) => {
+                Ok(Ok((stream, peer))) => match Connection::over(stream, peer, endpoint.options) {
                     // Nobody listens any more if this fails.
-                    let _ = accepted.send(Ok(Connection::over(stream, peer, endpoint.options))).await;
-                }
+                    Ok(connection) => drop(accepted.send(Ok(connection)).await),
+                    Err(error) => log(&quiet, &address, &from, &error),
+                },
                 Ok(Err(error)) => log(&quiet, &address, &from, &error),
                 Err(_) => log(&quiet, &address, &from, &CommError::Mute { address: from.clone(), after: within }),
             }

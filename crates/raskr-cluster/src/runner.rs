@@ -48,9 +48,10 @@ pub enum Ended {
     Untouched,
 }
 
-/// What became of tasks, told to the shell. Never blocks; may be called from any thread.
+/// What became of tasks, told to the shell. Never waits; may be called from any thread, without locks that [`Runner`] takes.
 pub trait Progress: Send + Sync {
-    fn ended(&self, task: TaskId, attempt: Attempt, ended: Ended);
+    /// What this leads to may be done before it returns.
+    fn ended(&self, tasks: Vec<(TaskId, Attempt, Ended)>);
     /// A task that was expected to be short, or that others wait behind, has been running for a while.
     fn began(&self, task: TaskId, attempt: Attempt);
     /// An input in a form that had better be kept in place of the one that was given: in memory that children can map.

@@ -1,6 +1,6 @@
 //! One type for the three kinds of socket, and its halves.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use rustix::net::{Shutdown, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, UnixStream, tcp};
 use tokio_rustls::TlsStream;
+
+use crate::unix::{self, UnixRead, UnixWrite};
 
 /// After this long without traffic the system asks whether the other machine is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -48,8 +50,9 @@ impl Stream {
         }
     }
 
-    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
-        match self {
+    /// The halves; within a runtime.
+    pub fn into_split(self) -> io::Result<(ReadHalf, WriteHalf)> {
+        Ok(match self {
             Stream::Tcp(stream) => {
                 let (read, write) = stream.into_split();
                 (ReadHalf::Tcp(read), WriteHalf::Tcp(Arc::new(write)))
@@ -59,10 +62,10 @@ impl Stream {
                 (ReadHalf::Tls(read), WriteHalf::Tls(write))
             }
             Stream::Unix(stream) => {
-                let (read, write) = stream.into_split();
-                (ReadHalf::Unix(read), WriteHalf::Unix(Arc::new(write)))
+                let (read, write) = unix::split(stream)?;
+                (ReadHalf::Unix(read), WriteHalf::Unix(write))
             }
-        }
+        })
     }
 }
 
@@ -105,7 +108,7 @@ impl AsyncWrite for Stream {
 pub(crate) enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
     Tls(tokio::io::ReadHalf<TlsStream<TcpStream>>),
-    Unix(unix::OwnedReadHalf),
+    Unix(UnixRead),
 }
 
 impl ReadHalf {
@@ -122,13 +125,13 @@ impl ReadHalf {
 pub(crate) enum WriteHalf {
     Tcp(Arc<tcp::OwnedWriteHalf>),
     Tls(tokio::io::WriteHalf<TlsStream<TcpStream>>),
-    Unix(Arc<unix::OwnedWriteHalf>),
+    Unix(UnixWrite),
 }
 
 /// For others than the task that writes: what the system takes at once, it takes from whoever has it.
 pub(crate) enum Direct {
     Tcp(Weak<tcp::OwnedWriteHalf>),
-    Unix(Weak<unix::OwnedWriteHalf>),
+    Unix(Weak<std::os::unix::net::UnixStream>),
 }
 
 impl Direct {
@@ -136,7 +139,7 @@ impl Direct {
     pub fn write(&self, bytes: &[u8]) -> usize {
         let written = match self {
             Direct::Tcp(half) => half.upgrade().map(|half| half.try_write(bytes)),
-            Direct::Unix(half) => half.upgrade().map(|half| half.try_write(bytes)),
+            Direct::Unix(socket) => socket.upgrade().map(|socket| (&*socket).write(bytes)),
         };
         written.and_then(Result::ok).unwrap_or(0)
     }
@@ -165,13 +168,7 @@ impl WriteHalf {
                     }
                 },
                 WriteHalf::Tls(half) => half.write_vectored(slices).await?,
-                WriteHalf::Unix(half) => match now(half.try_write_vectored(slices))? {
-                    Some(bytes) => bytes,
-                    None => {
-                        half.writable().await?;
-                        continue;
-                    }
-                },
+                WriteHalf::Unix(half) => half.write(slices).await?,
             };
             // A socket that takes everything keeps nobody from running.
             tokio::task::coop::consume_budget().await;
@@ -187,7 +184,11 @@ impl WriteHalf {
     pub async fn flush(&mut self) -> io::Result<()> {
         match self {
             WriteHalf::Tls(half) => half.flush().await,
-            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => Ok(()),
+            WriteHalf::Tcp(_) => Ok(()),
+            WriteHalf::Unix(half) => {
+                half.rest();
+                Ok(())
+            }
         }
     }
 
@@ -199,10 +200,7 @@ impl WriteHalf {
                 Ok(rustix::net::shutdown(socket, Shutdown::Write)?)
             }
             WriteHalf::Tls(half) => half.shutdown().await,
-            WriteHalf::Unix(half) => {
-                let socket: &UnixStream = (**half).as_ref();
-                Ok(rustix::net::shutdown(socket, Shutdown::Write)?)
-            }
+            WriteHalf::Unix(half) => half.shutdown(),
         }
     }
 
@@ -211,7 +209,7 @@ impl WriteHalf {
         match self {
             WriteHalf::Tcp(half) => Some(Direct::Tcp(Arc::downgrade(half))),
             WriteHalf::Tls(_) => None,
-            WriteHalf::Unix(half) => Some(Direct::Unix(Arc::downgrade(half))),
+            WriteHalf::Unix(half) => Some(Direct::Unix(Arc::downgrade(half.socket()))),
         }
     }
 }

@@ -136,3 +136,7 @@ pub enum DataHears {
     /// Which values of a `Put` were taken.
     Taken { request: RequestId, tasks: Vec<TaskId> },
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

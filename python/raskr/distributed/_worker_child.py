@@ -190,6 +190,7 @@ class Sampler:
 
     _PERIOD_SECONDS = 1.0
     _PERIODS_MAX = 3600
+    _SLOWER_MAX = 10
 
     def __init__(self, stacks: Callable[[], list | None], interval: float) -> None:
         self._stacks, self._interval = stacks, interval
@@ -206,10 +207,13 @@ class Sampler:
 
     def _look(self) -> None:
         pause = threading.Event()
-        while not pause.wait(self._interval):
+        # Less and less often while nothing runs.
+        idle = 0
+        while not pause.wait(self._interval * min(1 + idle, self._SLOWER_MAX)):
             stacks = self._stacks()
             if stacks is None:
                 return
+            idle = 0 if stacks else idle + 1
             if stacks:
                 self._keep(time.time(), stacks)
 

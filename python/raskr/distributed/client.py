@@ -28,6 +28,7 @@ from raskr.distributed.deploy._loop import at_exit, call_in_thread
 from raskr.distributed.exceptions import ClosedClientError
 from raskr.distributed.future import Future, FutureCancelledError, FuturesCancelledError, owners
 from raskr.distributed.futures_in import fire_and_forget, futures_of
+from raskr.utils import parse_bytes
 
 __all__ = [
     "ALL_COMPLETED",
@@ -165,6 +166,7 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientLo
             "name": self.name,
             "timeout": self._timeout,
             "about": json.dumps({"pid": os.getpid(), "asynchronous": self._asynchronous}),
+            "kept_bytes": parse_bytes(config.get("distributed.client.kept-bytes")),
         }
         security = self.security
         if self.cluster is not None:

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::data::Peers;
 use super::outgoing::Outgoing;
+use super::patience::Patience;
 use super::table::{Notice, Table};
 use super::{Client, ClientOptions, Running, Shared, replied};
 use crate::address::Address;
@@ -64,8 +65,10 @@ impl Client {
             }
         };
         let shared = Arc::new(Shared {
-            table: Mutex::new(Table::default()),
+            table: Mutex::new(Table::new(options.kept_bytes_max)),
             moved: Condvar::new(),
+            moves: Default::default(),
+            patience: Patience::default(),
             changed: Notify::new(),
             outgoing: Outgoing::default(),
             peers: Peers::new(endpoint),

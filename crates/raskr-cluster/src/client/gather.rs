@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raskr_sched::{Failure, Found, FromClient, FutureId, TaskId, WorkerId};
@@ -184,6 +185,7 @@ pub enum AtHand {
 /// Waits on this thread until all futures are done, or with `every` until one has no value.
 pub fn at_hand(shared: &Shared, futures: &[FutureId], every: bool, deadline: std::time::Instant) -> AtHand {
     let mut table = shared.table.lock();
+    let mut looked = false;
     loop {
         if every && futures.iter().any(|future| table.has_failed(*future)) {
             let outcome = |future: &FutureId| match known(&table, *future) {
@@ -194,6 +196,13 @@ pub fn at_hand(shared: &Shared, futures: &[FutureId], every: bool, deadline: std
         }
         if futures.iter().all(|future| table.is_done(*future)) {
             break;
+        }
+        if !std::mem::replace(&mut looked, true) {
+            let seen = shared.moves.load(Ordering::Acquire);
+            drop(table);
+            shared.patience.look(|| shared.moves.load(Ordering::Acquire) != seen);
+            table = shared.table.lock();
+            continue;
         }
         if shared.moved.wait_until(&mut table, deadline).timed_out() {
             return AtHand::NotYet;

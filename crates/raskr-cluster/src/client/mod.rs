@@ -12,6 +12,7 @@ mod conversation;
 mod data;
 mod gather;
 mod outgoing;
+mod patience;
 mod scatter;
 mod submission;
 mod table;
@@ -31,19 +32,20 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::address::Address;
-use crate::packed::Packed;
 use crate::security::PemFiles;
 use crate::token::Token;
 use crate::wire::{Answer, ClientSays, Refusal};
 use data::Peers;
 use gather::AtHand;
 use outgoing::Outgoing;
+use patience::Patience;
 use table::{Listener, Table};
 
 pub use conversation::Welcomed;
 pub use gather::{Fetched, Gathered, Missing};
+pub use scatter::Scattered;
 pub use submission::Draft;
-pub use table::{FutureState, KEPT_BYTES_MAX, Notice};
+pub use table::{FutureState, Notice};
 
 /// On how many workers a value goes that every worker is to have.
 pub const EVERYWHERE: u16 = u16::MAX;
@@ -52,7 +54,7 @@ pub const EVERYWHERE: u16 = u16::MAX;
 const AT_HAND_MAX: usize = 16;
 
 /// Where the scheduler is, and how to show that we belong to it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// Otherwise what the scheduler file says, or `RASKR_SCHEDULER_ADDRESS`, or the latest cluster of this user.
     pub address: Option<Address>,
@@ -69,6 +71,24 @@ pub struct ClientOptions {
     pub about: String,
     /// For all of it: files, connecting, the scheduler's welcome. Without one, what refuses is given up after a second.
     pub timeout: Option<Duration>,
+    /// Bytes of values of its own that are kept, to be sent again when workers are lost.
+    pub kept_bytes_max: u64,
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions {
+            address: None,
+            scheduler_file: None,
+            token: None,
+            pem_files: None,
+            insecure: false,
+            name: String::new(),
+            about: String::new(),
+            timeout: None,
+            kept_bytes_max: 256 << 20,
+        }
+    }
 }
 
 /// What the parts of a client share.
@@ -76,6 +96,9 @@ struct Shared {
     table: Mutex<Table>,
     /// Told after each change of the table: threads, and tasks of the runtime.
     moved: Condvar,
+    /// How often it was changed, for those who look before they sleep.
+    moves: AtomicU64,
+    patience: Patience,
     changed: Notify,
     outgoing: Outgoing,
     peers: Peers,
@@ -93,6 +116,7 @@ impl Shared {
     }
 
     fn tell_waiters(&self) {
+        self.moves.fetch_add(1, Ordering::Release);
         self.moved.notify_all();
         self.changed.notify_waiters();
     }
@@ -420,8 +444,13 @@ impl Client {
         gathering
     }
 
+    /// Would a value of this size be kept, to be sent again, beside others of so many bytes?
+    pub fn keeps(&self, bytes: u64, beside: u64) -> bool {
+        self.shared.table.lock().has_room(bytes, beside)
+    }
+
     /// Puts values on workers: on `copies` of them, or [`EVERYWHERE`].
-    pub fn scatter(&self, values: Vec<(Key, Packed)>, copies: u16) -> Vec<FutureId> {
+    pub fn scatter(&self, values: Vec<Scattered>, copies: u16) -> Vec<FutureId> {
         self.shared.scatter(values, copies)
     }
 

@@ -7,13 +7,20 @@ use raskr_sched::{FromClient, FutureId, Key, ScatterItem, TaskId, ToClient, Work
 
 use super::Shared;
 use super::data::Reply;
-use super::table::KEPT_BYTES_MAX;
 use crate::packed::Packed;
 use crate::wire::DataSays;
 
 /// Values that go in one message.
 const MESSAGE_BYTES: u64 = 64 << 20;
 const MESSAGE_VALUES: usize = 10_000;
+
+/// A value of a client's own.
+pub struct Scattered {
+    pub key: Key,
+    pub value: Packed,
+    /// Whether its memory stays as it is for as long as there is a future of it, so that it may be sent again.
+    pub lasting: bool,
+}
 
 /// A value that is to be sent to one worker.
 struct Sending {
@@ -24,18 +31,17 @@ struct Sending {
 
 impl Shared {
     /// Announces values; they are sent when the scheduler says where to. `copies` is on how many workers.
-    pub fn scatter(&self, values: Vec<(Key, Packed)>, copies: u16) -> Vec<FutureId> {
+    pub fn scatter(&self, values: Vec<Scattered>, copies: u16) -> Vec<FutureId> {
         let mut items = Vec::with_capacity(values.len());
         let mut futures = Vec::with_capacity(values.len());
         let mut table = self.table.lock();
-        for (key, value) in values {
+        for Scattered { key, value, lasting } in values {
             let taken = table.take(&key);
             futures.push(taken.future);
             if taken.new {
                 let bytes = value.nbytes();
-                let resend = bytes <= KEPT_BYTES_MAX;
+                let resend = table.keep_value(taken.future, value, lasting);
                 items.push(ScatterItem { key, future: taken.future, bytes, copies, resend });
-                table.keep_value(taken.future, value);
             }
         }
         if !items.is_empty() {

@@ -14,8 +14,8 @@ use raskr_sched::{Blob, CancelReason, Failure, FutureId, Key, Rejection, Request
 
 use crate::packed::Packed;
 
-/// Values up to this size are kept, and sent again when every worker that had them is lost.
-pub const KEPT_BYTES_MAX: u64 = 10_000_000;
+/// Values up to this size are kept while there is room, and sent again when every worker that had them is lost.
+const KEPT_BYTES_MAX: u64 = 10_000_000;
 /// Bytes of small values that are kept as they come; what came later has to be fetched.
 const COME_BYTES_MAX: usize = 64 << 20;
 /// Submissions that can still be found when the scheduler refuses one: it answers to all that came before.
@@ -75,8 +75,10 @@ struct Entry {
 enum Kept {
     #[default]
     None,
-    /// The client's own, until workers have it or for as long as it may be needed again.
+    /// The client's own, for as long as it may be needed again.
     Own(Packed),
+    /// The client's own, until workers have it.
+    Lent(Packed),
     /// Came with the word that it is there.
     Came(Packed),
 }
@@ -92,6 +94,9 @@ pub struct Table {
     end: Option<Arc<str>>,
     /// Bytes of values that came and are kept.
     come_bytes: usize,
+    /// Bytes of the client's own values that are kept, and how many there may be.
+    own_bytes: u64,
+    own_bytes_max: u64,
     /// How many futures have come to have no value.
     troubles: u64,
 }
@@ -103,6 +108,10 @@ pub struct Taken {
 }
 
 impl Table {
+    pub fn new(own_bytes_max: u64) -> Table {
+        Table { own_bytes_max, ..Table::default() }
+    }
+
     /// One more handle to a key: to the future that it has, or to a new one.
     pub fn take(&mut self, key: &Key) -> Taken {
         if let Some(future) = self.by_key.get(key)
@@ -171,8 +180,10 @@ impl Table {
             return false;
         }
         if let Some(entry) = self.entries.remove(&future.0) {
-            if let Kept::Came(value) = &entry.value {
-                self.come_bytes -= value.head.len();
+            match &entry.value {
+                Kept::Came(value) => self.come_bytes -= value.head.len(),
+                Kept::Own(value) => self.own_bytes -= value.nbytes(),
+                Kept::Lent(_) | Kept::None => {}
             }
             if self.by_key.get(&entry.key) == Some(&future.0) {
                 self.by_key.remove(&entry.key);
@@ -246,24 +257,36 @@ impl Table {
         }
     }
 
-    pub fn keep_value(&mut self, future: FutureId, value: Packed) {
+    /// Would a value of this size be kept, beside others of so many bytes?
+    pub fn has_room(&self, bytes: u64, beside: u64) -> bool {
+        bytes <= KEPT_BYTES_MAX && self.own_bytes.saturating_add(beside).saturating_add(bytes) <= self.own_bytes_max
+    }
+
+    /// Keeps a value of the client's own, until workers have it or, with `lasting`, while there is room, for as long as
+    /// there is a future of it: says which.
+    pub fn keep_value(&mut self, future: FutureId, value: Packed, lasting: bool) -> bool {
+        let lasting = lasting && self.has_room(value.nbytes(), 0);
         if let Some(entry) = self.entries.get_mut(&future.0) {
-            entry.value = Kept::Own(value);
+            if lasting {
+                self.own_bytes += value.nbytes();
+            }
+            entry.value = if lasting { Kept::Own(value) } else { Kept::Lent(value) };
         }
+        lasting
     }
 
     /// The value, if it is here.
     pub fn value(&self, future: FutureId) -> Option<Packed> {
         match &self.entries.get(&future.0)?.value {
             Kept::None => None,
-            Kept::Own(value) | Kept::Came(value) => Some(value.clone()),
+            Kept::Own(value) | Kept::Lent(value) | Kept::Came(value) => Some(value.clone()),
         }
     }
 
     /// A value of the client's own, for workers.
     pub fn own_value(&self, future: FutureId) -> Option<Packed> {
         match &self.entries.get(&future.0)?.value {
-            Kept::Own(value) => Some(value.clone()),
+            Kept::Own(value) | Kept::Lent(value) => Some(value.clone()),
             Kept::None | Kept::Came(_) => None,
         }
     }
@@ -302,7 +325,7 @@ impl Table {
         }
         let finished = matches!(state, FutureState::Finished { .. });
         match &entry.value {
-            Kept::Own(value) if finished && value.nbytes() > KEPT_BYTES_MAX => entry.value = Kept::None,
+            Kept::Lent(_) if finished => entry.value = Kept::None,
             Kept::Came(value) if !finished => {
                 self.come_bytes -= value.head.len();
                 entry.value = Kept::None;
@@ -375,5 +398,38 @@ impl Table {
     /// Why nothing more can be asked of the scheduler, if so.
     pub fn ended(&self) -> Option<&Arc<str>> {
         self.end.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(bytes: usize) -> Packed {
+        Packed { head: vec![1; bytes].into(), buffers: Vec::new() }
+    }
+
+    #[test]
+    fn values_are_kept_while_there_is_room_and_given_back_with_their_futures() {
+        let mut table = Table::new(1000);
+        let take = |table: &mut Table, key: &str| table.take(&Key::from(key)).future;
+        let (a, b, c) = (take(&mut table, "a"), take(&mut table, "b"), take(&mut table, "c"));
+        assert!(table.keep_value(a, value(600), true));
+        // There is no room for it, and there was none to be had.
+        assert!(!table.keep_value(b, value(600), true) && !table.keep_value(c, value(10), false));
+        assert!(table.has_room(400, 0) && !table.has_room(400, 1));
+        for future in [a, b, c] {
+            assert!(table.own_value(future).is_some(), "it has not been sent");
+            table.hear(ToClient::Finished { future, bytes: 1, value: None });
+        }
+        assert_eq!([a, b, c].map(|future| table.own_value(future).is_some()), [true, false, false]);
+        assert!(table.release(a) && table.release(b));
+        assert!(table.has_room(1000, 0) && !table.has_room(1001, 0));
+    }
+
+    #[test]
+    fn large_values_are_not_kept_whatever_room_there_is() {
+        let table = Table::new(u64::MAX);
+        assert!(table.has_room(KEPT_BYTES_MAX, 0) && !table.has_room(KEPT_BYTES_MAX + 1, 0));
     }
 }

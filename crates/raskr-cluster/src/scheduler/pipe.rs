@@ -23,7 +23,7 @@ impl<H: Serialize> Pipe<H> {
         if !self.backlog.is_empty() {
             return self.backlog.push_back((header, buffers));
         }
-        match self.sender.try_send(&header, buffers) {
+        match self.sender.try_send_directly(&header, buffers) {
             Ok(Ok(())) => {}
             Ok(Err(buffers)) => self.backlog.push_back((header, buffers)),
             Err(error) => tell(&error),
@@ -33,7 +33,7 @@ impl<H: Serialize> Pipe<H> {
     /// Sends what waits, as far as there is room.
     pub fn flush(&mut self) {
         while let Some((header, buffers)) = self.backlog.pop_front() {
-            match self.sender.try_send(&header, buffers) {
+            match self.sender.try_send_directly(&header, buffers) {
                 Ok(Ok(())) => {}
                 Ok(Err(buffers)) => return self.backlog.push_front((header, buffers)),
                 Err(error) => tell(&error),

@@ -1,7 +1,8 @@
-//! The task that drives a worker's machine: everything that happens comes to it, everything that is to be done leaves from it.
+//! What drives a worker's machine: everything that happens comes to it, everything that is to be done leaves from it.
 //!
 //! What has arrived is handled together: messages to the scheduler of one round go in one packet, tasks to the runner in one
-//! call. Nothing here waits for a disk, for bulk data, or for Python.
+//! call. A task carries the connection to the scheduler; all else is taken in by whoever brings it (`desk`). Nothing here
+//! waits for a disk, for bulk data, or for Python.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use raskr_sched::{
 };
 use serde_json::{Value as Json, json};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::data::{Peers, Server};
+use super::desk::Desk;
 use super::inputs::{Input, Pending, Told, spawn_spiller};
 use super::line::{Line, Linked, made, next, process_number};
 use super::memory::{Processor, open_files, process_bytes};
@@ -49,8 +50,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const REPORT_SHARE: u64 = 64;
 /// Bytes of values that go with the word that they are there, in one packet.
 const ALONG_BYTES_MAX: usize = 64 << 10;
-/// Things that happened are taken this many at a time.
-const INPUTS_MAX: usize = 4096;
 
 pub(super) struct Control {
     machine: Worker,
@@ -63,8 +62,7 @@ pub(super) struct Control {
     peers: Arc<Peers>,
     /// Where data is moved.
     data: Handle,
-    inputs: mpsc::UnboundedSender<Input>,
-    arrived: mpsc::UnboundedReceiver<Input>,
+    desk: Arc<Desk>,
     sender: Option<Sender<WorkerSays>>,
     linked: Option<Linked>,
     /// What was said last and not answered.
@@ -100,8 +98,8 @@ impl Control {
             .then_some((settings.memory_limit as f64 * settings.target) as u64);
         let folder = SpillFolder::new(&settings.local_directory, settings.spill_limit);
         let store = Store::new(folder, target, Arc::clone(&runner));
-        let (inputs, arrived) = mpsc::unbounded_channel();
-        let server = Server { inputs: inputs.clone(), store: Arc::clone(&store), runner: Arc::clone(&runner) };
+        let desk = Arc::<Desk>::default();
+        let server = Server { desk: Arc::clone(&desk), store: Arc::clone(&store), runner: Arc::clone(&runner) };
         // Without it, peers of this machine come by the other way.
         if let Some(path) = near::beside(&address)
             && let Ok(local) = endpoint.listen(&Address::Unix(path)).await
@@ -137,8 +135,7 @@ impl Control {
             runner,
             peers: Peers::new(endpoint, host),
             data: Handle::current(),
-            inputs,
-            arrived,
+            desk,
             sender: None,
             linked: None,
             registration: None,
@@ -156,76 +153,71 @@ impl Control {
         })
     }
 
-    pub fn address(&self) -> Address {
-        self.address.clone()
+    /// What others need of it: its name and address, where to bring what happens, and what tells of its end.
+    pub fn face(&self) -> (Arc<str>, Address, Arc<Desk>, Arc<Ending>) {
+        let desk = Arc::clone(&self.desk);
+        (Arc::clone(&self.settings.name), self.address.clone(), desk, Arc::clone(&self.ended))
     }
 
-    pub fn name(&self) -> Arc<str> {
-        Arc::clone(&self.settings.name)
-    }
-
-    pub fn ending(&self) -> Arc<Ending> {
-        Arc::clone(&self.ended)
-    }
-
-    pub fn inputs(&self) -> mpsc::UnboundedSender<Input> {
-        self.inputs.clone()
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
     }
 
     /// Until the worker has ended.
-    pub async fn run(mut self) -> End {
-        let spiller = spawn_spiller(&self.store, &self.inputs);
-        let progress = Told { inputs: self.inputs.clone(), store: Arc::clone(&self.store) };
+    pub async fn run(self) -> End {
+        let desk = Arc::clone(&self.desk);
+        let spiller = spawn_spiller(&self.store, &desk);
+        let progress = Told { desk: Arc::clone(&desk), store: Arc::clone(&self.store) };
         self.runner.start(Arc::new(progress), self.settings.threads.max(1) as usize, &self.address.to_string());
         let mut receiver: Option<Receiver<WorkerHears>> = None;
         let mut connecting = Some(self.connect(Duration::ZERO));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut taken = Vec::new();
         let mut failures = 0;
-        while self.end.is_none() {
-            self.look_at_store();
+        desk.open(self);
+        let mut ended = false;
+        while !ended {
             tokio::select! {
-                heard = next(&mut receiver) => match heard {
+                heard = next(&mut receiver) => ended = desk.round(|control| match heard {
                     Ok(message) => {
-                        self.on_heard(message);
+                        control.on_heard(message);
                         failures = 0;
                         while let Some(ready) = receiver.as_mut().and_then(|line| line.recv_ready().ok().flatten()) {
-                            self.on_heard(ready);
+                            control.on_heard(ready);
                         }
                     }
                     Err(error) => {
-                        (receiver, self.sender) = (None, None);
-                        self.connect_error = error;
-                        connecting = Some(self.connect(RETRY));
+                        (receiver, control.sender) = (None, None);
+                        control.connect_error = error;
+                        connecting = Some(control.connect(RETRY));
                     }
-                },
-                _ = self.arrived.recv_many(&mut taken, INPUTS_MAX) => {
-                    for input in taken.drain(..) {
-                        self.on_input(input);
-                    }
-                }
-                made = made(&mut connecting) => {
+                }),
+                () = desk.told() => ended = desk.round(|_| {}),
+                made = made(&mut connecting) => ended = desk.round(|control| {
                     connecting = None;
                     match made {
                         Ok((sender, line)) => {
-                            (self.sender, receiver) = (Some(sender), Some(line));
-                            self.on_connected();
+                            (control.sender, receiver) = (Some(sender), Some(line));
+                            control.on_connected();
                         }
                         Err(error) => {
-                            if self.is_hopeless(&error) {
-                                self.end = Some(End::Failed(error.clone().into()));
+                            if control.is_hopeless(&error) {
+                                control.end = Some(End::Failed(error.clone().into()));
                             }
-                            self.connect_error = Some(error);
+                            control.connect_error = Some(error);
                             failures += 1;
-                            connecting = Some(self.connect((RETRY * failures).min(RETRY_MAX)));
+                            connecting = Some(control.connect((RETRY * failures).min(RETRY_MAX)));
                         }
                     }
-                }
-                _ = tick.tick() => self.on_tick(),
+                }),
+                _ = tick.tick() => ended = desk.round(Control::on_tick),
             }
-            self.flush();
         }
+        let Some(control) = desk.close() else { return End::Stopped };
+        control.part(spiller).await
+    }
+
+    async fn part(mut self, spiller: Option<std::thread::JoinHandle<()>>) -> End {
         self.store.stop();
         self.runner.stop();
         if let Some(sender) = self.sender.take() {
@@ -297,16 +289,16 @@ impl Control {
     /// What can't be queued now is said again: by the link, or by the machine.
     fn say(&self, message: &WorkerSays) {
         if let Some(sender) = &self.sender {
-            let _ = sender.try_send(message, Vec::new());
+            let _ = sender.try_send_directly(message, Vec::new());
         }
     }
 
     /// Says what nobody repeats, as soon as there is room.
     fn say_once(&self, message: WorkerSays, buffers: Vec<Bytes>) {
         let Some(sender) = &self.sender else { return };
-        if let Ok(Err(buffers)) = sender.try_send(&message, buffers) {
+        if let Ok(Err(buffers)) = sender.try_send_directly(&message, buffers) {
             let sender = sender.clone();
-            tokio::spawn(async move { sender.send(&message, buffers).await });
+            self.data.spawn(async move { sender.send(&message, buffers).await });
         }
     }
 
@@ -334,7 +326,7 @@ impl Control {
         }
     }
 
-    fn on_input(&mut self, input: Input) {
+    pub fn on_input(&mut self, input: Input) {
         match input {
             Input::Ended { task, attempt, ended } => self.on_ended(task, attempt, ended),
             Input::Began { task, attempt } => self.handle(WorkerEvent::Began { task, attempt }, None),
@@ -507,7 +499,7 @@ impl Control {
             WorkerAction::Take { tasks, .. } => tasks.into_iter().for_each(|task| self.keep(task, pending)),
             WorkerAction::Drop { task } => self.store.remove(task),
             WorkerAction::Gather { request, peer, tasks } => {
-                self.data.spawn(Arc::clone(&self.peers).gather(request, peer, tasks, self.inputs.clone()));
+                self.data.spawn(Arc::clone(&self.peers).gather(request, peer, tasks, Arc::clone(&self.desk)));
             }
             WorkerAction::Serve { present, absent, .. } => {
                 if let Some(Pending::Asked(reply)) = pending.take() {
@@ -557,8 +549,8 @@ impl Control {
         if complete {
             return self.executes.push(work);
         }
-        let (store, told) = (Arc::clone(&self.store), self.inputs.clone());
-        tokio::task::spawn_blocking(move || {
+        let (store, desk) = (Arc::clone(&self.store), Arc::clone(&self.desk));
+        self.data.spawn_blocking(move || {
             for &input in &inputs[work.inputs.len()..] {
                 match store.read(input, true) {
                     Ok(Some(value)) => work.inputs.push((input, value)),
@@ -566,12 +558,12 @@ impl Control {
                         if let Err(error) = read {
                             tracing::warn!("a spilled value can't be read back: {error}");
                         }
-                        let _ = told.send(Input::NotLoaded { task, attempt, lost: input });
+                        desk.bring([Input::NotLoaded { task, attempt, lost: input }]);
                         return;
                     }
                 }
             }
-            let _ = told.send(Input::Loaded(work));
+            desk.bring([Input::Loaded(work)]);
         });
     }
 
@@ -582,7 +574,8 @@ impl Control {
     }
 
     /// What this round came to.
-    fn flush(&mut self) {
+    pub fn flush(&mut self) {
+        self.look_at_store();
         self.hand_over();
         self.along = 0;
         if self.outgoing.is_empty() {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use raskr_sched::{Peer, RequestId, TaskId};
-use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::sync::oneshot;
 
+use super::desk::Desk;
 use super::inputs::Input;
 use super::store::Store;
 use crate::address::Address;
@@ -35,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Answers whoever asks.
 #[derive(Clone)]
 pub(super) struct Server {
-    pub inputs: UnboundedSender<Input>,
+    pub desk: Arc<Desk>,
     pub store: Arc<Store>,
     pub runner: Arc<dyn Runner>,
 }
@@ -63,16 +64,21 @@ impl Server {
                 DataSays::Get { request, tasks } => self.answer(&sender, request, tasks, copies).await?,
                 DataSays::Put { request, values } => {
                     let mut buffers = message.buffers.into_iter();
-                    let mut taken = Vec::new();
+                    let (mut puts, mut replies) = (Vec::new(), Vec::new());
                     for (task, sent) in values {
                         let value = Packed::receive(sent, &mut buffers).ok_or_else(|| CommError::Malformed {
                             peer: peer.address.clone(),
                             reason: "a value with fewer buffers than it says".to_owned(),
                         })?;
                         let (reply, put) = oneshot::channel();
-                        if self.inputs.send(Input::Put { request, task, value, reply }).is_err() {
-                            return Ok(());
-                        }
+                        puts.push(Input::Put { request, task, value, reply });
+                        replies.push((task, put));
+                    }
+                    if !self.desk.bring(puts) {
+                        return Ok(());
+                    }
+                    let mut taken = Vec::new();
+                    for (task, put) in replies {
                         if put.await.is_ok() {
                             taken.push(task);
                         }
@@ -92,7 +98,7 @@ impl Server {
         copies: bool,
     ) -> Result<(), CommError> {
         let (reply, asked) = oneshot::channel();
-        let _ = self.inputs.send(Input::Asked { request, tasks, reply });
+        self.desk.bring([Input::Asked { request, tasks, reply }]);
         // Without an answer the worker is ending.
         let Ok((present, mut absent)) = asked.await else { return Ok(()) };
         let (mut values, mut buffers, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -122,12 +128,12 @@ impl Server {
         if let Some(Stored::Packed(packed)) = self.store.ready(task) {
             return Some(packed);
         }
-        let (store, runner, inputs) = (Arc::clone(&self.store), Arc::clone(&self.runner), self.inputs.clone());
+        let (store, runner, desk) = (Arc::clone(&self.store), Arc::clone(&self.runner), Arc::clone(&self.desk));
         let read = tokio::task::spawn_blocking(move || match store.read(task, false) {
             Ok(Some(value)) => value.packed(runner.as_ref()).map_err(|reason| reason.to_string()).map(Some),
             Ok(None) => Ok(None),
             Err(error) => {
-                let _ = inputs.send(Input::Lost { task });
+                desk.bring([Input::Lost { task }]);
                 Err(error.to_string())
             }
         });
@@ -175,23 +181,17 @@ impl Peers {
     }
 
     /// Asks a peer for values, and tells what came of it.
-    pub async fn gather(
-        self: Arc<Peers>,
-        request: RequestId,
-        peer: Peer,
-        tasks: Vec<TaskId>,
-        inputs: UnboundedSender<Input>,
-    ) {
+    pub async fn gather(self: Arc<Peers>, request: RequestId, peer: Peer, tasks: Vec<TaskId>, desk: Arc<Desk>) {
         let gathered = async {
             let idle = self.idle.lock().remove(&peer.address);
             if let Some((_, mut line)) = idle
-                && let Ok(answer) = ask(&mut line, request, &tasks, &inputs).await
+                && let Ok(answer) = ask(&mut line, request, &tasks, &desk).await
             {
                 return Ok((answer, line));
             }
             // One that had been idle may have ended meanwhile.
             let mut line = self.connect(&peer).await?;
-            let answer = ask(&mut line, request, &tasks, &inputs).await?;
+            let answer = ask(&mut line, request, &tasks, &desk).await?;
             Ok::<_, CommError>((answer, line))
         };
         let told = match gathered.await {
@@ -204,7 +204,7 @@ impl Peers {
                 Input::GatherFailed { request }
             }
         };
-        let _ = inputs.send(told);
+        desk.bring([told]);
     }
 }
 
@@ -212,7 +212,7 @@ async fn ask(
     (sender, receiver): &mut Line,
     request: RequestId,
     tasks: &[TaskId],
-    inputs: &UnboundedSender<Input>,
+    desk: &Desk,
 ) -> Result<(Vec<(TaskId, Packed)>, Vec<TaskId>), CommError> {
     sender.send(&DataSays::Get { request, tasks: tasks.to_vec() }, Vec::new()).await?;
     let (mut came, mut gone) = (Vec::new(), Vec::new());
@@ -221,7 +221,7 @@ async fn ask(
             Ok(message) => message?,
             Err(_) => {
                 if receiver.last_heard().elapsed() < PROGRESS {
-                    let _ = inputs.send(Input::GatherProgressed { request });
+                    desk.bring([Input::GatherProgressed { request }]);
                 }
                 continue;
             }
@@ -232,7 +232,7 @@ async fn ask(
         if of != request {
             continue;
         }
-        let _ = inputs.send(Input::GatherProgressed { request });
+        desk.bring([Input::GatherProgressed { request }]);
         let mut buffers = message.buffers.into_iter();
         for (task, sent) in values {
             let value = Packed::receive(sent, &mut buffers);

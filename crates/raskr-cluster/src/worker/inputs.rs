@@ -1,12 +1,13 @@
-//! What happens in a worker's process and is told to the task that drives its machine.
+//! What happens in a worker's process and is told to its machine.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use raskr_sched::{Attempt, RequestId, TaskId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::desk::Desk;
 use super::store::Store;
 use crate::packed::Packed;
 use crate::runner::{Ended, Progress, Stored, Work};
@@ -74,22 +75,22 @@ pub(super) enum Input {
     Close,
 }
 
-/// What the runner tells goes to the control task.
+/// What the runner tells goes to the machine.
 pub(super) struct Told {
-    pub inputs: mpsc::UnboundedSender<Input>,
+    pub desk: Arc<Desk>,
     pub store: Arc<Store>,
 }
 
 impl Told {
     fn tell(&self, input: Input) {
         // Nobody listens any more once the worker has ended.
-        let _ = self.inputs.send(input);
+        self.desk.bring([input]);
     }
 }
 
 impl Progress for Told {
-    fn ended(&self, task: TaskId, attempt: Attempt, ended: Ended) {
-        self.tell(Input::Ended { task, attempt, ended });
+    fn ended(&self, tasks: Vec<(TaskId, Attempt, Ended)>) {
+        self.desk.bring(tasks.into_iter().map(|(task, attempt, ended)| Input::Ended { task, attempt, ended }));
     }
 
     fn began(&self, task: TaskId, attempt: Attempt) {
@@ -120,16 +121,9 @@ pub(super) enum Pending {
 }
 
 /// Has values spilled on a thread of its own, which tells what came of it.
-pub(super) fn spawn_spiller(
-    store: &Arc<Store>,
-    inputs: &mpsc::UnboundedSender<Input>,
-) -> Option<std::thread::JoinHandle<()>> {
-    let (store, inputs) = (Arc::clone(store), inputs.clone());
-    let spill = move || {
-        store.spill(|| {
-            let _ = inputs.send(Input::StoreChanged);
-        });
-    };
+pub(super) fn spawn_spiller(store: &Arc<Store>, desk: &Arc<Desk>) -> Option<std::thread::JoinHandle<()>> {
+    let (store, desk) = (Arc::clone(store), Arc::clone(desk));
+    let spill = move || store.spill(|| desk.leave(Input::StoreChanged));
     let spawned = std::thread::Builder::new().name("raskr-spill".to_owned()).spawn(spill);
     spawned.inspect_err(|error| tracing::warn!("nothing can be spilled: {error}")).ok()
 }

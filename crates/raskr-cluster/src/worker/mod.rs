@@ -1,11 +1,12 @@
 //! The worker's shell: carries what `raskr_sched::Worker` says to the scheduler, to peers, to the store and to the runner.
 //!
-//! One task owns the machine (`control`) and is told of everything through one queue. Values lie in a store (`store`) that
+//! The machine (`control`) is told of everything through one queue (`desk`), by whoever brings it. Values lie in a store (`store`) that
 //! spills those needed least lately to files (`spill`) from a thread of its own; they are sent and fetched on connections of
 //! their own (`data`), so that neither heartbeats nor tasks wait for bulk data or for a disk.
 
 mod control;
 mod data;
+mod desk;
 mod inputs;
 mod line;
 mod memory;
@@ -21,7 +22,6 @@ use parking_lot::{Condvar, Mutex};
 use raskr_base::TaskError;
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::address::Address;
 use crate::error::CommError;
@@ -30,6 +30,7 @@ use crate::runner::Runner;
 use crate::security::Security;
 
 use control::Control;
+use desk::Desk;
 use inputs::Input;
 
 /// Threads that move data beside the one that drives the machine.
@@ -142,7 +143,7 @@ impl Ending {
 pub struct WorkerServer {
     name: Arc<str>,
     address: Address,
-    inputs: UnboundedSender<Input>,
+    desk: Arc<Desk>,
     ending: Arc<Ending>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -166,7 +167,7 @@ impl WorkerServer {
         // much as all that is done with it.
         let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
         let control = data.block_on(Control::new(settings.clone(), security, runner))?;
-        let (name, address, inputs, ending) = (control.name(), control.address(), control.inputs(), control.ending());
+        let (name, address, desk, ending) = control.face();
         let tell = Arc::clone(&ending);
         let run = move || {
             let end = runtime.block_on(control.run());
@@ -175,7 +176,7 @@ impl WorkerServer {
             tell.tell_end(end);
         };
         let thread = std::thread::Builder::new().name("raskr-worker".to_owned()).spawn(run).map_err(system)?;
-        Ok(WorkerServer { name, address, inputs, ending, thread: Mutex::new(Some(thread)) })
+        Ok(WorkerServer { name, address, desk, ending, thread: Mutex::new(Some(thread)) })
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -201,12 +202,12 @@ impl WorkerServer {
 
     /// Has it end once the values that only it has are elsewhere, or after the scheduler's patience.
     pub fn leave(&self) {
-        let _ = self.inputs.send(Input::Leave);
+        self.desk.leave(Input::Leave);
     }
 
     /// Has it end at once.
     pub fn close(&self) {
-        let _ = self.inputs.send(Input::Close);
+        self.desk.leave(Input::Close);
     }
 }
 

@@ -77,7 +77,7 @@ impl Runner for Threads {
                 loop {
                     let Ok(work) = take.lock().recv() else { return };
                     let value = Stored::Packed(run(work.index_code(), &work));
-                    progress.ended(work.task, work.attempt, Ended::Done { value, micros: 100 });
+                    progress.ended(vec![(work.task, work.attempt, Ended::Done { value, micros: 100 })]);
                 }
             });
         }
@@ -104,7 +104,7 @@ impl Runner for Threads {
 
     fn interrupt(&self, task: TaskId, attempt: Attempt) {
         let progress = self.progress.lock().clone().expect("started");
-        progress.ended(task, attempt, Ended::Untouched);
+        progress.ended(vec![(task, attempt, Ended::Untouched)]);
     }
 
     fn call(&self, call: u64, question: String, buffers: Vec<Bytes>) {

@@ -22,6 +22,8 @@ pub const DESCRIPTORS_MAX: usize = 64;
 const RECEIVE_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 #[cfg(not(target_os = "linux"))]
 const RECEIVE_FLAGS: RecvFlags = RecvFlags::empty();
+/// A body of this size is made room for before it comes.
+const BODY_BYTES_READY: u64 = 64 << 10;
 /// No body is longer; a header that says so is not one of ours.
 const BODY_BYTES_MAX: u64 = 1 << 36;
 
@@ -213,7 +215,8 @@ pub fn receive(stream: &UnixStream) -> io::Result<Option<Received>> {
         );
         return Err(invalid(message));
     }
-    let mut body = Vec::new();
+    // What is small is read at once; of memory for what is said to be large there is as much as came.
+    let mut body = Vec::with_capacity(len.min(BODY_BYTES_READY) as usize + 1);
     stream.take(len).read_to_end(&mut body)?;
     if (body.len() as u64) < len {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyOSError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use raskr_cluster::{Client, FutureState, Gathered, Missing, Until};
+use raskr_cluster::{Client, FutureState, Gathered, Missing, Scattered, Until};
 use raskr_sched::{FutureId, Key};
 
 use super::failure;
@@ -203,11 +203,14 @@ impl ClusterClient {
         let (py, this) = (slf.py(), slf.get());
         let mut values = Vec::with_capacity(objects.len());
         let mut own = Vec::with_capacity(objects.len());
+        let mut kept = 0;
         for (place, object) in objects.iter().enumerate() {
             let mut packed = if waited_for { pack_object_in_place(py, object)? } else { pack_object(py, object)? };
-            if waited_for && packed.nbytes() <= raskr_cluster::KEPT_BYTES_MAX {
+            let lasting = !waited_for || this.client.keeps(packed.nbytes(), kept);
+            if waited_for && lasting {
                 // It is kept, and the object may change.
                 packed = owned(&packed);
+                kept += packed.nbytes();
             }
             let key = keys.as_ref().map(|keys| {
                 let missing = || PyValueError::new_err("scatter: expected a key for each object");
@@ -217,10 +220,10 @@ impl ClusterClient {
                 Some(key) => (text_of(key)?, other_than_text(key)),
                 None => (submit::content_key(&packed, &object.get_type().name()?.to_string()), None),
             };
-            values.push((text, packed));
+            values.push(Scattered { key: text, value: packed, lasting });
             own.push(key);
         }
-        let texts: Vec<Key> = values.iter().map(|(key, _)| Arc::clone(key)).collect();
+        let texts: Vec<Key> = values.iter().map(|one| Arc::clone(&one.key)).collect();
         let futures = py.detach(|| this.client.scatter(values, copies.unwrap_or(raskr_cluster::EVERYWHERE)));
         let made = futures.into_iter().zip(texts).zip(own);
         made.map(|((future, text), key)| this.future(slf, future, text, key)).collect()

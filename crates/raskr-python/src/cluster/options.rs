@@ -123,6 +123,7 @@ pub fn address_by(protocol: Option<&str>, host: Host, otherwise: impl FnOnce(Hos
 pub fn client_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     let address: Option<String> = get(options, "address")?;
     let name: Option<String> = get(options, "name")?;
+    let otherwise = ClientOptions::default();
     Ok(ClientOptions {
         address: address.map(|text| text.parse()).transpose().map_err(|error| comm_error(py, error))?,
         scheduler_file: get(options, "scheduler_file")?,
@@ -132,6 +133,7 @@ pub fn client_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<C
         name: name.ok_or_else(|| PyValueError::new_err("a client needs a name"))?,
         about: get(options, "about")?.unwrap_or_else(|| "{}".to_owned()),
         timeout: seconds(get(options, "timeout")?),
+        kept_bytes_max: get(options, "kept_bytes")?.unwrap_or(otherwise.kept_bytes_max),
     })
 }
 

@@ -131,9 +131,8 @@ impl PyRunner {
 
 impl Shared {
     pub fn tell(&self, tell: impl FnOnce(&dyn Progress)) {
-        if let Some(progress) = self.progress.get()
-            && !self.state.lock().stopping
-        {
+        let stopping = self.state.lock().stopping;
+        if let Some(progress) = self.progress.get().filter(|_| !stopping) {
             tell(progress.as_ref());
         }
     }
@@ -170,8 +169,9 @@ impl Shared {
 
     /// Puts work that was not begun where it can be given back from; it goes to whom it came from.
     pub fn give_back(&self, work: Vec<Work>) {
-        for one in &work {
-            self.tell(|progress| progress.ended(one.task, one.attempt, raskr_cluster::Ended::Untouched));
+        if !work.is_empty() {
+            let untouched = |one: &Work| (one.task, one.attempt, raskr_cluster::Ended::Untouched);
+            self.tell(|progress| progress.ended(work.iter().map(untouched).collect()));
         }
         drop(work);
     }

@@ -18,7 +18,7 @@ use raskr_cluster::{Ended, Packed, Stored, Work};
 use raskr_exec::Interpreter;
 use raskr_exec::pool::message::{Body as Sent, Message, buffers_of};
 use raskr_exec::pool::{self, CallOut, Encoded, Exit, SharedBuffer};
-use raskr_sched::{Blob, Death, Raised};
+use raskr_sched::{Attempt, Blob, Death, Raised, TaskId};
 
 use super::child::{self, ChildCall, Current, Entered, carried, raised_there};
 use super::frames::FrameBody;
@@ -207,9 +207,19 @@ impl Mine<'_> {
     }
 
     fn ended(&self, work: &Work, ended: Ended) {
-        let run: Run = (work.task, work.attempt);
-        self.shared.state.lock().interrupted.remove(&run);
-        self.shared.tell(|progress| progress.ended(work.task, work.attempt, ended));
+        self.all_ended(vec![(work.task, work.attempt, ended)]);
+    }
+
+    fn all_ended(&self, ended: Vec<(TaskId, Attempt, Ended)>) {
+        {
+            let mut state = self.shared.state.lock();
+            if !state.interrupted.is_empty() {
+                for (task, attempt, _) in &ended {
+                    state.interrupted.remove(&(*task, *attempt));
+                }
+            }
+        }
+        self.shared.tell(|progress| progress.ended(ended));
     }
 
     fn fail(&self, work: &Work, error: TaskError) {
@@ -403,6 +413,7 @@ impl Mine<'_> {
                 talk.buffers.extend(new.into_iter().map(|buffer| (buffer.id(), buffer)));
             }
             Message::Ended(ended) => {
+                let mut told = Vec::with_capacity(ended.len());
                 for one in ended {
                     let Some(place) = talk.left.iter().position(|(id, _)| *id == one.id) else { continue };
                     let Some((_, work)) = talk.left.remove(place) else { continue };
@@ -414,8 +425,9 @@ impl Mine<'_> {
                             Ended::Raised { error, micros }
                         }
                     };
-                    self.ended(&work, ended);
+                    told.push((work.task, work.attempt, ended));
                 }
+                self.all_ended(told);
                 (talk.since, talk.told) = (Instant::now(), false);
             }
             Message::Away { id, away } => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use raskr_cluster::{Client, Draft, Packed};
+use raskr_cluster::{Client, Draft, Packed, Scattered};
 use raskr_graph::{Input, Token};
 use raskr_sched::{Annotations, Blob, BodySpec, Input as TaskInput, Key, TaskSpec};
 use smallvec::SmallVec;
@@ -322,7 +322,7 @@ impl<'py> Calls<'py> {
 
     fn data(&mut self, packed: Packed, kind: &str) -> (Key, Arc<Handle>) {
         let key = content_key(&packed, kind);
-        let values = vec![(Arc::clone(&key), packed)];
+        let values = vec![Scattered { key: Arc::clone(&key), value: packed, lasting: true }];
         let client = &self.client;
         let futures = self.py().detach(|| client.scatter(values, 1));
         let handle = Handle::new(Arc::clone(&self.client), futures.first().copied().unwrap_or_default());

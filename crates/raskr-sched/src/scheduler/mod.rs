@@ -9,6 +9,7 @@ mod keep;
 mod place;
 mod rebalance;
 mod results;
+mod siblings;
 mod steal;
 mod task;
 mod transitions;

@@ -38,13 +38,16 @@ impl Scheduler {
 
     /// Could it run anywhere as well as anywhere else, or does it take what others may have taken?
     fn is_withheld(&self, slot: u32) -> bool {
-        let wide = (2 * self.threads).max(8) as u32;
-        self.takes_resources(slot)
-            || self.tasks[slot].inputs.iter().all(|&input| self.tasks[input].dependents_alive > wide)
+        self.takes_resources(slot) || self.tasks[slot].inputs.iter().all(|&input| self.is_everybodys(input))
+    }
+
+    /// Do most tasks take this value, so that it is nowhere in particular?
+    pub(super) fn is_everybodys(&self, slot: u32) -> bool {
+        self.tasks[slot].dependents_alive > (2 * self.threads).max(8) as u32
     }
 
     /// Are its inputs alone more than any worker that may run it can hold?
-    fn is_too_large(&self, slot: u32) -> bool {
+    pub(super) fn is_too_large(&self, slot: u32) -> bool {
         self.largest_limit(slot).is_some_and(|limit| self.inputs_bytes(slot) > limit)
     }
 
@@ -208,14 +211,14 @@ impl Scheduler {
     }
 
     /// Gives a worker the next few tasks: neighbours are likely to be needed together, so they stay together, as long as
-    /// no other worker goes without.
+    /// no other worker goes without; those that are known to be needed together do so beyond (`siblings`).
     fn give_run(&mut self, constraint: ConstraintId, worker: WorkerId) {
         let queued = self.constraints[constraint.0 as usize].queued.len();
         let share = queued.div_ceil(self.by_load.len().max(1));
         let threads = self.workers[worker.0 as usize].threads.max(1) as usize;
         let idle = threads.saturating_sub(self.workers[worker.0 as usize].processing.len());
         for given in 0..share.min(if idle > 0 { idle } else { threads }).max(1) {
-            let Some(&(priority, slot)) = self.constraints[constraint.0 as usize].queued.first() else { return };
+            let Some((priority, slot)) = self.pick(constraint, worker) else { return };
             let room = given == 0
                 || !self.is_too_large(slot) && self.has_room(slot, worker) && self.is_first(priority, slot, constraint);
             if !room {
@@ -266,7 +269,7 @@ impl Scheduler {
         constraint.eligible().iter().filter(fits).min_by_key(room).copied()
     }
 
-    fn has_room(&self, slot: u32, worker: WorkerId) -> bool {
+    pub(super) fn has_room(&self, slot: u32, worker: WorkerId) -> bool {
         self.has_thread(slot, worker)
             && self.has_memory(slot, worker)
             && self.constraint(slot).has_room(&self.workers[worker.0 as usize])

@@ -358,3 +358,62 @@ fn values_that_come_together_are_dealt_to_workers_by_their_bytes() {
     trace.say(FromClient::Release((500..507).map(FutureId).collect()));
     assert_eq!(trace.scheduler.tasks(), 0);
 }
+
+/// Sixteen roots, four to a task, and then what needs those.
+fn families() -> (Vec<String>, Vec<Vec<String>>) {
+    let roots: Vec<String> = (0..16).map(|number| format!("root-{number:02}")).collect();
+    let families = roots.chunks(4).map(<[String]>::to_vec).collect();
+    (roots, families)
+}
+
+/// Runs all roots, one after the other; where each ran, by families.
+fn homes(trace: &mut Trace, bytes: u64) -> Vec<Vec<WorkerId>> {
+    let (roots, families) = families();
+    let sums: Vec<String> = (0..families.len()).map(|number| format!("sum-{number}")).collect();
+    let inputs: Vec<Vec<&str>> = families.iter().map(|family| family.iter().map(String::as_str).collect()).collect();
+    let mut tasks: Vec<(&str, &[&str])> = Vec::new();
+    for (family, sum) in inputs.iter().zip(&sums) {
+        tasks.extend(family.iter().map(|root| (*root, &[] as &[&str])));
+        tasks.push((sum, family));
+    }
+    let wants: Vec<&str> = sums.iter().map(String::as_str).collect();
+    trace.submit(&tasks, &wants);
+    let mut places = vec![Vec::new(); families.len()];
+    for _ in &roots {
+        let runs = |root: &&String| trace.state(root) == Some(State::Processing);
+        let next = roots.iter().find(runs).expect("a root that runs");
+        let family = families.iter().position(|family| family.contains(next)).expect("a family");
+        places[family].push(trace.owner(next));
+        trace.wait(Duration::from_millis(30));
+        trace.finish(next, bytes);
+    }
+    places
+}
+
+#[test]
+fn what_is_needed_together_and_weighs_much_is_made_at_one_place() {
+    let mut trace = Trace::new();
+    let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
+    let homes = homes(&mut trace, 64 << 20);
+    let whole = homes.iter().filter(|family| family.iter().all(|worker| *worker == family[0])).count();
+    assert!(whole >= 3, "{homes:?}");
+    let at = |worker| homes.iter().flatten().filter(|home| **home == worker).count();
+    assert!(at(a) >= 4 && at(b) >= 4, "{homes:?}");
+}
+
+#[test]
+fn nobody_idles_for_what_belongs_elsewhere() {
+    let mut trace = Trace::new();
+    let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
+    let roots: Vec<String> = (0..6).map(|number| format!("root-{number}")).collect();
+    let family: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let mut tasks: Vec<(&str, &[&str])> = family.iter().map(|root| (*root, &[] as &[&str])).collect();
+    tasks.push(("sum", &family));
+    trace.submit(&tasks, &["sum"]);
+    let owners: Vec<WorkerId> = roots
+        .iter()
+        .filter(|root| trace.state(root) == Some(State::Processing))
+        .map(|root| trace.owner(root))
+        .collect();
+    assert!(owners.contains(&a) && owners.contains(&b), "{owners:?}");
+}
