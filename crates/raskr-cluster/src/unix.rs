@@ -111,7 +111,7 @@ mod tests {
                 u32::from_str_radix(words.nth(1)?, 16).ok()
             })
         };
-        let files = std::fs::read_dir("/proc/self/fdinfo").expect("listed");
+        let files = std::fs::read_dir("/proc/self/fdinfo").ok()?;
         files.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok()).find_map(of)
     }
 
