@@ -166,7 +166,7 @@ class Client(ClientSubmit, ClientGather, ClientGraphs, ClientQuestions, ClientLo
             "name": self.name,
             "timeout": self._timeout,
             "about": json.dumps({"pid": os.getpid(), "asynchronous": self._asynchronous}),
-            "kept_bytes": parse_bytes(config.get("distributed.client.kept-bytes")),
+            "kept_bytes": parse_bytes(config.get("distributed.client.kept-bytes", "256MiB")),
         }
         security = self.security
         if self.cluster is not None:
