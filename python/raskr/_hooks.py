@@ -44,9 +44,18 @@ def check_dataclass(value):
 
 def node_of(value):
     """The node of a collection; None where the object is no collection after all."""
-    from raskr.base import node_of
+    from raskr import base
 
-    return node_of(value)
+    node = base.node_of(value)
+    expr = getattr(value, "_expr", None)
+    if type(expr) is not getattr(base.core, "Expr", None) or expr.shape != ():
+        return node
+    # A call gets a number, as `compute` gives it, and not an array without axes.
+    return base.core.node_of_call(_only_element, (node,), key=f"number-{node.key}", name="number")
+
+
+def _only_element(value):
+    return value[()] if getattr(value, "shape", None) == () else value
 
 
 def node_of_graph(dsk, key, layer):

@@ -173,3 +173,13 @@ def test_persisted_frames_are_published(client, other):
     client.publish_dataset(frame=client.persist(dd.from_pandas(rows, npartitions=2)))
     pd.testing.assert_frame_equal(other.get_dataset("frame").compute(scheduler=other), rows)
     client.unpublish_dataset("frame")
+
+
+def test_bags_are_made_of_futures_and_of_what_was_persisted(client):
+    import raskr.bag as db
+
+    futures = client.map(lambda i: [i, i + 1], range(3))
+    assert db.from_delayed(futures).sum().compute() == 9
+    assert db.from_delayed([raskr.delayed(future) for future in futures]).sum().compute() == 9
+    assert db.from_delayed([raskr.delayed(list)(future) for future in futures]).count().compute() == 6
+    assert db.from_delayed(client.persist([raskr.delayed(list)([4])])).compute() == [4]

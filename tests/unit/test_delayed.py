@@ -278,3 +278,16 @@ def test_frames_and_graphs_are_drawn(tmp_path):
         assert path.read_bytes().startswith(start)
     with pytest.raises(ValueError, match="expected one of png"):
         x.visualize(filename=None, format="tiff")
+
+
+def test_a_call_gets_numbers_of_arrays_without_axes():
+    np = pytest.importorskip("numpy")
+    import raskr.array as da
+
+    total = da.arange(4, chunks=2).sum()
+    assert delayed(type)(total).compute() is np.int64
+    assert delayed(lambda mean: f"{mean:.2f}")(da.ones(3).mean()).compute() == "1.00"
+    assert [type(each) for each in delayed([total, 1]).compute()] == [np.int64, int]
+    days = da.from_array(np.array(["2020", "2021"], dtype="M8[D]"))
+    assert delayed(type)(days.max()).compute() is np.datetime64
+    assert delayed(np.shape)(da.arange(4, chunks=2)).compute() == (4,)

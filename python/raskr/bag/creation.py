@@ -87,7 +87,7 @@ def from_delayed(values: Any) -> Bag:
 
     Parameters
     ----------
-    values : Delayed or list of Delayed
+    values : Delayed or list of Delayed, or of futures
         One a partition.
 
     Examples

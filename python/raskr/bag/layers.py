@@ -132,8 +132,11 @@ def layer_of(dsk: Any) -> Layer:
 
 def graph_layer(values: Sequence) -> tuple[list, Layer]:
     """The keys of lazy values, and a layer with their tasks."""
+    values = [core.delayed_of_node(value._node, None) if isinstance(value, core.Future) else value for value in values]
     if all(isinstance(value, core.Delayed) for value in values):
         graph, keys = core.graph_of(list(values))
+        # What a cluster has already is a future among the tasks.
+        graph.update((future.key, future) for future in core.futures_under(values))
         return keys, Tasks(graph, annotations={})
     graph = {}
     for value in values:
