@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import operator
+import pickle
 
 import pytest
 from clusters import by_value, running, wait_for
@@ -193,3 +194,9 @@ def test_nothing_is_asked_of_an_actor_for_its_size(client):
 
     actor = client.submit(Nosy, actor=True).result(timeout=20)
     assert sizeof(actor) > 0 and actor.asked == 0
+
+
+def test_what_stands_for_an_actor_is_equal_after_pickling(client):
+    counter = client.submit(Counter, actor=True).result(timeout=30)
+    again = pickle.loads(pickle.dumps(counter))
+    assert again == counter and hash(again) == hash(counter) and counter != client.submit(Counter, actor=True).result()

@@ -6,7 +6,7 @@ import pytest
 from clusters import by_value
 
 import raskr
-from raskr.distributed import Client, LocalCluster, default_client, futures_of, get_client, wait
+from raskr.distributed import Client, LocalCluster, as_completed, default_client, futures_of, get_client, wait
 from raskr.distributed import client as clients
 
 by_value(__name__)
@@ -154,3 +154,17 @@ def test_names_of_the_module_of_clients():
 def test_who_talks_to_workers_directly(client):
     assert not client.direct_to_workers
     assert client.submit(lambda: get_client().direct_to_workers).result(timeout=LIMIT)
+
+
+def test_an_executor_that_is_shut_down_has_done_its_calls(client):
+    executor = client.get_executor()
+    futures = [executor.submit(halved, number, 2) for number in range(5)]
+    executor.shutdown()
+    assert all(future.done() for future in futures) and futures[3].result() == 1.5
+
+
+def test_results_of_cancelled_futures_are_why(client):
+    future = client.submit(halved, 9, 2)
+    future.cancel()
+    ((given, why),) = as_completed([future], with_results=True)
+    assert given is future and isinstance(why, clients.FutureCancelledError)

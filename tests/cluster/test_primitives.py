@@ -173,7 +173,7 @@ def test_several_locks_are_taken_at_once(client, other):
     more.release()
     both.release()
     assert not both.locked()
-    with pytest.raises(RuntimeError, match="not held"):
+    with pytest.raises(ValueError, match="not held"):
         both.release()
     with pytest.raises(ValueError, match="num_locks"):
         both.acquire(num_locks=3)
@@ -255,3 +255,32 @@ def test_all_of_them_are_awaited_where_the_client_is_asynchronous(client):
             return await queue.get(), locked, taken, await event.wait(timeout=SOON), value
 
     assert asyncio.run(use()) == (3, True, False, True, 1)
+
+
+@pytest.mark.parametrize("name", [1, ("a", 1), ["a", 1], b"123", "123"], ids=repr)
+def test_names_need_not_be_text(client, name):
+    event, lock, queue = Event(name), Lock(name), Queue(name)
+    assert event.name == name and not event.is_set()
+    event.set()
+    assert Event(name).is_set()
+    event.clear()
+    with lock:
+        assert not Lock(name).acquire(timeout=0)
+    queue.put(5)
+    assert Queue(name).get(timeout=20) == 5
+    Variable(name).set(6)
+    assert Variable(name).get(timeout=20) == 6
+    with MultiLock([name, "other"]), Semaphore(name=name):
+        assert not MultiLock(["other"]).acquire(timeout=0)
+
+
+def test_what_a_lock_gives_when_it_is_released(client):
+    lock = Lock("given-back")
+    assert lock.acquire(timeout=20) and lock.release()
+    with pytest.raises(ValueError, match="not held here"):
+        MultiLock(["never-held"]).release()
+
+
+def test_a_name_of_another_kind_is_refused(client):
+    with pytest.raises(TypeError, match="a name must be"):
+        Event({"a": 1}).is_set()

@@ -23,7 +23,7 @@ def test_data_sets_are_published(client, other):
     client.publish_dataset(numbers=[client.submit(lambda: 5, pure=False)])
     assert other.list_datasets() == ("numbers",)
     assert other.get_dataset("numbers")[0].result(timeout=20) == 5
-    with pytest.raises(KeyError, match="published already"):
+    with pytest.raises(KeyError, match="already exists"):
         other.publish_dataset(numbers=1)
     other.publish_dataset({"numbers": 2}, override=True)
     assert client.get_dataset("numbers") == 2
@@ -200,3 +200,16 @@ def test_a_scheduler_file_leads_to_the_scheduler(client, tmp_path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     with Client(scheduler_file=path, set_as_default=False) as other:
         assert other.submit(abs, -4).result(timeout=20) == 4
+
+
+def test_data_sets_are_a_mapping(client, other):
+    client.datasets["range"] = (0, 10)
+    assert other.datasets["range"] == (0, 10) and "range" in other.datasets
+    assert set(other.datasets) == set(client.list_datasets()) and len(other.datasets) == len(client.list_datasets())
+    assert dict(client.datasets.items())["range"] == (0, 10)
+    assert other.datasets.get("nothing", 5) == 5
+    with pytest.raises(KeyError, match="Dataset 'range' already exists"):
+        client.datasets["range"] = 1
+    del other.datasets["range"]
+    with pytest.raises(KeyError, match="Dataset 'range' not found"):
+        client.datasets["range"]

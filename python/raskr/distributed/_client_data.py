@@ -9,27 +9,18 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from raskr.distributed._conversation import Question, Steps, converse, pack, unpack
+from raskr.distributed._conversation import LITERAL, Question, Steps, converse, pack, text_of, unpack
+from raskr.distributed._datasets import Datasets
 from raskr.distributed._keeping import fetched, kept
 
 __all__ = ["ClientData"]
 
 logger = logging.getLogger("raskr.distributed")
 _nothing: Any = object()
-_LITERAL = "\0"
-
-
-def _text_of(name: Any) -> str:
-    """A name of a data set as the scheduler knows it: numbers and tuples are told from text."""
-    if isinstance(name, str):
-        return name
-    if isinstance(name, (int, float, tuple, bytes)):
-        return _LITERAL + repr(name)
-    raise TypeError(f"a data set's name must be str, a number or a tuple of them, got {name!r}")
 
 
 def _name_of(text: str) -> Any:
-    return ast.literal_eval(text[1:]) if text.startswith(_LITERAL) else text
+    return ast.literal_eval(text[1:]) if text.startswith(LITERAL) else text
 
 
 class ClientData:
@@ -76,7 +67,7 @@ class ClientData:
 
     def _publish(self, named: dict, override: bool) -> Steps:
         for name, value in named.items():
-            text = _text_of(name)
+            text = text_of(name)
             before = yield from self._kept_before(text) if override else _no_steps()
             data, keep = kept(self, value, "dataset:")
             try:
@@ -84,7 +75,7 @@ class ClientData:
             except Exception as error:
                 self._let_go_all([keep])
                 if isinstance(error, (KeyError, ValueError)):
-                    raise KeyError(f"a data set {name!r} is published already: override=True takes its place") from None
+                    raise KeyError(f"Dataset {name!r} already exists: override=True takes its place") from None
                 raise
             self._let_go_all([before])
 
@@ -112,13 +103,18 @@ class ClientData:
 
     def _unpublish(self, names: list) -> Steps:
         for name in names:
-            text = _text_of(name)
+            text = text_of(name)
             datasets, _ = yield Question({"op": "datasets"})
             if text not in datasets:
-                raise KeyError(f"no data set {name!r} is published")
+                raise KeyError(f"Dataset {name!r} not found")
             before = yield from self._kept_before(text)
             yield Question({"op": "unpublish", "name": text})
             self._let_go_all([before])
+
+    @property
+    def datasets(self) -> Datasets:
+        """What is published, as a mapping by name."""
+        return Datasets(self)
 
     def list_datasets(self, **kwargs: Any) -> Any:
         """The names of what is published, as a tuple."""
@@ -147,10 +143,10 @@ class ClientData:
                 found.append((yield from self._get_dataset(one, default)))
             return found
         try:
-            _, buffers = yield Question({"op": "dataset", "name": _text_of(name)})
+            _, buffers = yield Question({"op": "dataset", "name": text_of(name)})
         except KeyError:
             if default is _nothing:
-                raise KeyError(f"no data set {name!r} is published") from None
+                raise KeyError(f"Dataset {name!r} not found") from None
             return default
         return fetched(self, buffers[0])[0]
 
@@ -192,11 +188,11 @@ class ClientData:
                 place = inner
             place[rest[-1]] = value
             value = whole
-        yield Question({"op": "metadata_set", "keys": [_text_of(first)]}, [pack(value)])
+        yield Question({"op": "metadata_set", "keys": [text_of(first)]}, [pack(value)])
 
     def _metadata_of(self, key: Any, default: Any) -> Steps:
         try:
-            _, buffers = yield Question({"op": "metadata_get", "keys": [_text_of(key)]})
+            _, buffers = yield Question({"op": "metadata_get", "keys": [text_of(key)]})
         except KeyError:
             return default
         return unpack(self, buffers[0]) if buffers else default

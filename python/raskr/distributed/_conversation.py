@@ -144,15 +144,39 @@ def unpack(client: Any, data: bytes) -> Any:
         return pickle.loads(data)
 
 
+#: What begins the text of a name that is no text.
+LITERAL = "\0"
+
+
+def text_of(name: Any) -> str:
+    """A name as the scheduler knows it: numbers, bytes, tuples and lists are told from text.
+
+    Parameters
+    ----------
+    name : str, bytes, number, tuple or list
+        What programs call something.
+    """
+    if isinstance(name, str):
+        return name
+    if isinstance(name, (int, float, tuple, bytes, list)):
+        return LITERAL + repr(name)
+    raise TypeError(f"a name must be str, bytes, a number, or a tuple or list of them, got {name!r}")
+
+
 class Shared:
     """Something that the scheduler keeps under a name, known to all clients by that name.
 
     The client is looked for when it is first needed, so that what was pickled finds that of the task that unpickled it.
     """
 
-    def __init__(self, name: str | None, client: Any) -> None:
-        self.name = f"{type(self).__name__.lower()}-{uuid.uuid4().hex}" if name is None else name
+    def __init__(self, name: Any, client: Any) -> None:
+        self.name: Any = f"{type(self).__name__.lower()}-{uuid.uuid4().hex}" if name is None else name
         self._client = client
+
+    @property
+    def _text(self) -> str:
+        """The name as the scheduler knows it."""
+        return text_of(self.name)
 
     @property
     def client(self) -> Any:

@@ -168,6 +168,12 @@ class Actor:
     def __repr__(self) -> str:
         return f"<Actor: {self._cls.__name__}, key={self._key}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Actor) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
     def __reduce__(self) -> tuple:
         return Actor, (self._cls, self._address, self._key)
 

@@ -40,6 +40,8 @@ class ClientExecutor(concurrent.futures.Executor):
         self._client = client
         self._options = {"pure": False, **kwargs}
         self._futures: weakref.WeakSet = weakref.WeakSet()
+        # Those that programs have are done a little later than the cluster's.
+        self._given: weakref.WeakSet = weakref.WeakSet()
         self._shut = False
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> concurrent.futures.Future:
@@ -48,7 +50,9 @@ class ClientExecutor(concurrent.futures.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = self._client.submit(fn, *args, **self._options, **kwargs)
         self._futures.add(future)
-        return _wrapped(future)
+        wrapped = _wrapped(future)
+        self._given.add(wrapped)
+        return wrapped
 
     def map(
         self,
@@ -92,14 +96,10 @@ class ClientExecutor(concurrent.futures.Executor):
             return
         self._shut = True
         futures = [future for future in self._futures if not future.done()]
-        if not futures:
-            return
-        if cancel_futures or not wait:
+        if futures and (cancel_futures or not wait):
             self._client.cancel(futures)
-        else:
-            from raskr.distributed import wait as wait_for
-
-            wait_for(futures)
+        if wait:
+            concurrent.futures.wait(list(self._given))
 
     def __repr__(self) -> str:
         return f"<ClientExecutor of {self._client!r}>"

@@ -209,10 +209,13 @@ class as_completed:
         return self._with_value(future) if self.with_results else future
 
     def _with_value(self, future: Any) -> tuple:
-        from raskr.distributed.future import _result_now
+        from raskr.distributed.future import FutureCancelledError, _result_now
 
         try:
             return future, _result_now(future, self._left())
+        except FutureCancelledError as error:
+            # There is no value, and nothing that a task raised.
+            return future, error
         except Exception as error:
             if self.raise_errors:
                 raise

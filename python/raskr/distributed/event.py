@@ -12,7 +12,7 @@ class Event(Shared):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, bytes, number, tuple or list, optional
         What others call it; a name of its own by default.
     client : Client, optional
         The current client by default.
@@ -29,7 +29,7 @@ class Event(Shared):
     True
     """
 
-    def __init__(self, name: str | None = None, client: Any = None) -> None:
+    def __init__(self, name: Any = None, client: Any = None) -> None:
         super().__init__(name, client)
 
     def set(self) -> Any:
@@ -60,5 +60,5 @@ class Event(Shared):
         return self._converse(self._ask("event_wait", bool, timeout=seconds(timeout)))
 
     def _ask(self, operation: str, kind: Any, **more: Any) -> Steps:
-        answer, _ = yield Question({"op": operation, "name": self.name, **more})
+        answer, _ = yield Question({"op": operation, "name": self._text, **more})
         return None if kind is None else kind(answer)

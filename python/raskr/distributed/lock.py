@@ -71,7 +71,7 @@ class Lock(OfScheduler):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, bytes, number, tuple or list, optional
         What others call it; a name of its own by default.
     scheduler_rpc : Client, optional
         Who asks the scheduler; the current client by default.
@@ -90,9 +90,7 @@ class Lock(OfScheduler):
     mine
     """
 
-    def __init__(
-        self, name: str | None = None, scheduler_rpc: Any = None, loop: Any = None, client: Any = None
-    ) -> None:
+    def __init__(self, name: Any = None, scheduler_rpc: Any = None, loop: Any = None, client: Any = None) -> None:
         super().__init__(name, client if scheduler_rpc is None else scheduler_rpc)
         self._leases: list[str] = []
 
@@ -115,20 +113,21 @@ class Lock(OfScheduler):
 
     def _acquire(self, timeout: float | None) -> Steps:
         lease = uuid.uuid4().hex
-        acquire = {"op": "lock_acquire", "names": [self.name], "count": 1, "id": lease, "timeout": timeout}
+        acquire = {"op": "lock_acquire", "names": [self._text], "count": 1, "id": lease, "timeout": timeout}
         taken, _ = yield Question(acquire)
         if taken:
             self._leases.append(lease)
         return bool(taken)
 
     def release(self) -> Any:
-        """Give the lock back."""
+        """Give the lock back; True."""
         return self._converse(self._release())
 
     def _release(self) -> Steps:
         if not self._leases:
             raise RuntimeError(f"the lock {self.name!r} is released, but not held here")
-        yield Question({"op": "lock_release", "names": [self.name], "id": self._leases.pop()})
+        yield Question({"op": "lock_release", "names": [self._text], "id": self._leases.pop()})
+        return True
 
     def get_value(self) -> Any:
         """How many hold it: 0 or 1."""
@@ -139,7 +138,7 @@ class Lock(OfScheduler):
         return self._converse(self._locked())
 
     def _value(self) -> Steps:
-        value, _ = yield Question({"op": "lock_value", "name": self.name})
+        value, _ = yield Question({"op": "lock_value", "name": self._text})
         return int(value)
 
     def _locked(self) -> Steps:

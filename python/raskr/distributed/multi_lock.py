@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from raskr.distributed._conversation import Question, Steps
+from raskr.distributed._conversation import Question, Steps, text_of
 from raskr.distributed.lock import Held, limit_of
 
 __all__ = ["MultiLock"]
@@ -15,7 +15,7 @@ class MultiLock(Held):
 
     Parameters
     ----------
-    names : list of str, optional
+    names : list, optional
         The locks' names; `Lock` knows them by these names too. One of its own by default.
     client : Client, optional
         The current client by default.
@@ -29,9 +29,10 @@ class MultiLock(Held):
     both
     """
 
-    def __init__(self, names: Sequence[str] | None = None, client: Any = None) -> None:
+    def __init__(self, names: Sequence[Any] | None = None, client: Any = None) -> None:
         super().__init__(None, client)
         self.names = [self.name] if names is None else list(names)
+        self._texts = [text_of(name) for name in self.names]
         self._held = False
         self._id = uuid.uuid4().hex
 
@@ -60,7 +61,7 @@ class MultiLock(Held):
     def _acquire(self, timeout: float | None, count: int) -> Steps:
         if self._held:
             raise RuntimeError(f"the locks {self.names} are held here already")
-        acquire = {"op": "lock_acquire", "names": self.names, "count": count, "id": self._id, "timeout": timeout}
+        acquire = {"op": "lock_acquire", "names": self._texts, "count": count, "id": self._id, "timeout": timeout}
         taken, _ = yield Question(acquire)
         self._held = bool(taken)
         return self._held
@@ -71,8 +72,8 @@ class MultiLock(Held):
 
     def _release(self) -> Steps:
         if not self._held:
-            raise RuntimeError(f"the locks {self.names} are released, but not held here")
-        yield Question({"op": "lock_release", "names": self.names, "id": self._id})
+            raise ValueError(f"the locks {self.names} are released, but not held here")
+        yield Question({"op": "lock_release", "names": self._texts, "id": self._id})
         self._held = False
 
     def locked(self) -> bool:
@@ -80,7 +81,7 @@ class MultiLock(Held):
         return self._held
 
     def __repr__(self) -> str:
-        return f"<MultiLock: {', '.join(self.names)}>"
+        return f"<MultiLock: {', '.join(map(str, self.names))}>"
 
     def __reduce__(self) -> tuple:
         return MultiLock, (self.names,)

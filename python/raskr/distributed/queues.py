@@ -16,7 +16,7 @@ class Queue(Shared):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, bytes, number, tuple or list, optional
         What others call it; a name of its own by default.
     client : Client, optional
         The current client by default.
@@ -37,7 +37,7 @@ class Queue(Shared):
     Variable : a value that everyone sees.
     """
 
-    def __init__(self, name: str | None = None, client: Any = None, maxsize: int = 0) -> None:
+    def __init__(self, name: Any = None, client: Any = None, maxsize: int = 0) -> None:
         super().__init__(name, client)
         self.maxsize = maxsize
 
@@ -55,8 +55,8 @@ class Queue(Shared):
         return self._converse(self._put(value, seconds(timeout)))
 
     def _put(self, value: Any, timeout: float | None) -> Steps:
-        data, keep = kept(self.client, value, f"queue:{self.name}:")
-        put = {"op": "queue_put", "name": self.name, "maxsize": self.maxsize, "key": None, "timeout": timeout}
+        data, keep = kept(self.client, value, f"queue:{self._text}:")
+        put = {"op": "queue_put", "name": self._text, "maxsize": self.maxsize, "key": None, "timeout": timeout}
         try:
             yield Question(put, [data])
         except Exception:
@@ -79,7 +79,7 @@ class Queue(Shared):
 
     def _get(self, timeout: float | None, batch: bool | int) -> Steps:
         count = None if batch is False else batch
-        get = {"op": "queue_get", "name": self.name, "batch": count, "timeout": timeout}
+        get = {"op": "queue_get", "name": self._text, "batch": count, "timeout": timeout}
         _, buffers = yield Question(get)
         values = []
         for data in buffers:
@@ -95,7 +95,7 @@ class Queue(Shared):
         return self._converse(self._qsize())
 
     def _qsize(self) -> Steps:
-        size, _ = yield Question({"op": "queue_size", "name": self.name})
+        size, _ = yield Question({"op": "queue_size", "name": self._text})
         return size
 
     def close(self) -> Any:
@@ -103,12 +103,12 @@ class Queue(Shared):
         return self._converse(self._close())
 
     def _close(self) -> Steps:
-        waiting, buffers = yield Question({"op": "queue_get", "name": self.name, "batch": True, "timeout": 0})
+        waiting, buffers = yield Question({"op": "queue_get", "name": self._text, "batch": True, "timeout": 0})
         for data in buffers:
             _, keep = fetched(self.client, data)
             if keep is not None:
                 self.client._let_go(keep)
-        yield Question({"op": "queue_release", "name": self.name})
+        yield Question({"op": "queue_release", "name": self._text})
 
     def __reduce__(self) -> tuple:
         return _named_queue, (self.name, self.maxsize)

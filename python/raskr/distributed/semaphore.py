@@ -28,7 +28,7 @@ class Semaphore(OfScheduler):
     ----------
     max_leases : int
         How many may hold it at a time. Whoever uses the name later must give the same number.
-    name : str, optional
+    name : str, bytes, number, tuple or list, optional
         What others call it; a name of its own by default.
     scheduler_rpc : Client, optional
         Who asks the scheduler; the current client by default.
@@ -45,9 +45,7 @@ class Semaphore(OfScheduler):
     1
     """
 
-    def __init__(
-        self, max_leases: int = 1, name: str | None = None, scheduler_rpc: Any = None, loop: Any = None
-    ) -> None:
+    def __init__(self, max_leases: int = 1, name: Any = None, scheduler_rpc: Any = None, loop: Any = None) -> None:
         super().__init__(name, scheduler_rpc)
         if max_leases < 1:
             raise ValueError(f"max_leases must be at least 1, got {max_leases}")
@@ -63,7 +61,7 @@ class Semaphore(OfScheduler):
         if self._closed:
             raise RuntimeError(f"Semaphore {self.name!r} not known or already closed")
         if not self._registered:
-            yield Question({"op": "semaphore_create", "name": self.name, "max_leases": self.max_leases})
+            yield Question({"op": "semaphore_create", "name": self._text, "max_leases": self.max_leases})
             self._registered = True
 
     def register(self, **kwargs: Any) -> Any:
@@ -97,7 +95,7 @@ class Semaphore(OfScheduler):
     def _acquire(self, timeout: float | None) -> Steps:
         yield from self._register()
         lease = uuid.uuid4().hex
-        taken, _ = yield Question({"op": "semaphore_acquire", "name": self.name, "lease": lease, "timeout": timeout})
+        taken, _ = yield Question({"op": "semaphore_acquire", "name": self._text, "lease": lease, "timeout": timeout})
         if taken:
             self._leases.append(lease)
             _keep_fresh(self)
@@ -117,7 +115,7 @@ class Semaphore(OfScheduler):
         if not self._leases:
             raise RuntimeError(f"Semaphore {self.name!r} is released more often than it was acquired here")
         lease = self._leases.pop(0)
-        known, _ = yield Question({"op": "semaphore_release", "name": self.name, "lease": lease})
+        known, _ = yield Question({"op": "semaphore_release", "name": self._text, "lease": lease})
         return known is not False
 
     def get_value(self) -> Any:
@@ -126,7 +124,7 @@ class Semaphore(OfScheduler):
 
     def _value(self) -> Steps:
         yield from self._register()
-        value, _ = yield Question({"op": "semaphore_value", "name": self.name})
+        value, _ = yield Question({"op": "semaphore_value", "name": self._text})
         return int(value)
 
     def close(self) -> Any:
@@ -142,12 +140,12 @@ class Semaphore(OfScheduler):
             warnings.warn(
                 f"Closing semaphore {self.name!r} of which {value} leases are taken", RuntimeWarning, stacklevel=2
             )
-        yield Question({"op": "semaphore_close", "name": self.name})
+        yield Question({"op": "semaphore_close", "name": self._text})
         self._registered, self._closed = False, True
 
     def _refresh(self) -> Steps:
         for lease in list(self._leases):
-            yield Question({"op": "semaphore_refresh", "name": self.name, "lease": lease}, timeout=_REFRESH_SECONDS)
+            yield Question({"op": "semaphore_refresh", "name": self._text, "lease": lease}, timeout=_REFRESH_SECONDS)
 
     def __reduce__(self) -> tuple:
         return Semaphore, (self.max_leases, self.name)

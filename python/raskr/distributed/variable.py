@@ -16,7 +16,7 @@ class Variable(Shared):
 
     Parameters
     ----------
-    name : str, optional
+    name : str, bytes, number, tuple or list, optional
         What others call it; a name of its own by default.
     client : Client, optional
         The current client by default.
@@ -35,7 +35,7 @@ class Variable(Shared):
     Queue : values that are taken in turn.
     """
 
-    def __init__(self, name: str | None = None, client: Any = None) -> None:
+    def __init__(self, name: Any = None, client: Any = None) -> None:
         super().__init__(name, client)
 
     def set(self, value: Any, timeout: Any = "30 s", **kwargs: Any) -> Any:
@@ -51,9 +51,9 @@ class Variable(Shared):
         return self._converse(self._set(value, seconds(timeout)))
 
     def _set(self, value: Any, timeout: float | None) -> Steps:
-        hold = f"variable:{self.name}"
+        hold = f"variable:{self._text}"
         data, keep = kept(self.client, value, hold)
-        yield Question({"op": "variable_set", "name": self.name, "key": None}, [data], timeout)
+        yield Question({"op": "variable_set", "name": self._text, "key": None}, [data], timeout)
         if keep is None:
             self.client._let_go(hold)
 
@@ -68,7 +68,7 @@ class Variable(Shared):
         return self._converse(self._get(seconds(timeout)))
 
     def _get(self, timeout: float | None) -> Steps:
-        _, buffers = yield Question({"op": "variable_get", "name": self.name, "timeout": timeout})
+        _, buffers = yield Question({"op": "variable_get", "name": self._text, "timeout": timeout})
         return fetched(self.client, buffers[0])[0]
 
     def delete(self) -> Any:
@@ -76,5 +76,5 @@ class Variable(Shared):
         return self._converse(self._delete())
 
     def _delete(self) -> Steps:
-        yield Question({"op": "variable_delete", "name": self.name})
-        self.client._let_go(f"variable:{self.name}")
+        yield Question({"op": "variable_delete", "name": self._text})
+        self.client._let_go(f"variable:{self._text}")
