@@ -41,6 +41,8 @@ class Ended(NamedTuple):
     code: int
     #: What it said itself; None when it had no time to.
     reason: str | None
+    #: Whether it has looked for its scheduler as long as it was to.
+    no_scheduler: bool = False
 
     @property
     def words(self) -> str:
@@ -145,9 +147,9 @@ class WorkerChild:
             pass  # It has ended, which is seen elsewhere.
 
     async def _follow(self) -> Ended:
-        reason = None
+        said: dict[str, Any] = {}
         try:
-            reason = await self._listen()
+            await self._listen(said)
         except OSError:
             pass
         finally:
@@ -157,27 +159,26 @@ class WorkerChild:
             self.kill()
             code = await self._wait(None)
         await _loop.call_in_thread(shutil.rmtree, self._folder, True)
-        ended = Ended(code, reason)
+        ended = Ended(code, said.get("ended"), said.get("no_scheduler", False))
         if not self.started.done():
             self.started.set_exception(RuntimeError(ended.words))
             self.started.exception()  # Whoever cares has the same from `ended`.
         return ended
 
-    async def _listen(self) -> str | None:
-        """Takes what the process says until its end; the reason that it gives."""
-        reason, text = None, b""
+    async def _listen(self, said: dict[str, Any]) -> None:
+        """Takes what the process says until its end."""
+        text = b""
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(self._here, 1 << 16):
             *lines, text = (text + data).split(b"\n")
             for line in lines:
                 message = json.loads(line)
-                reason = message.get("ended", reason)
+                said.update(message)
                 if "started" in message and not self.started.done():
                     self.address = message["started"]
                     self.started.set_result(self.address)
             if len(text) > _LINE_MAX:
                 break
-        return reason
 
     async def _wait(self, timeout: float | None) -> int | None:
         try:

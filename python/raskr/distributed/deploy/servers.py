@@ -31,8 +31,6 @@ _log = logging.getLogger("raskr.distributed.nanny")
 
 #: A worker that has lived this long counts as one that can live: its next restart is immediate.
 _HEALTHY_AFTER = 10.0
-# How a worker says that it has looked for the scheduler as long as it was to.
-_NO_SCHEDULER = ("the scheduler was not found again within", "no scheduler was found within")
 #: Seconds before the first, second, ... restart in a row of a process that does not live long.
 _DELAYS = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
@@ -471,7 +469,7 @@ class Nanny(ProcessInterface):
                 self.status = Status.closed
                 self._event_finished.set()
                 return
-            if ended.reason is not None and any(words in ended.reason for words in _NO_SCHEDULER):
+            if ended.no_scheduler:
                 # Another one would look for it in vain, too.
                 self.status = Status.failed
                 self._event_finished.set()

@@ -127,6 +127,8 @@ class WorkerProcess:
         self.launcher = launcher
         self.handle: Any = None
         self.local_directory = ""
+        #: Whether it has looked for its scheduler as long as it was to.
+        self.no_scheduler = False
         # Signals, words of the launcher and ends of the worker come to the main thread by this; putting never blocks.
         self.events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
@@ -161,7 +163,7 @@ class WorkerProcess:
                 shutil.rmtree(self.local_directory, ignore_errors=True)
         meant = reason in (*MEANT, "restart", "lifetime")
         if self.launcher is not None:
-            self.launcher.say({"ended": reason})
+            self.launcher.say({"ended": reason, "no_scheduler": self.no_scheduler})
         elif not meant:
             print(f"raskr worker: {' '.join(reason.split())}", file=sys.stderr, flush=True)
         return 0 if meant else 1
@@ -211,11 +213,14 @@ class WorkerProcess:
             try:
                 handle = self._start()
             except BaseException as error:
+                self.no_scheduler = isinstance(error, TimeoutError)
                 self.events.put(("ended", str(error) or type(error).__name__))
                 return
             self.events.put(("started", handle))
             while (reason := handle.wait(3600.0)) is None:
                 pass
+            # One that was taken in fails in no other way.
+            self.no_scheduler = reason not in MEANT
             self.events.put(("ended", reason))
 
         # Neither a start nor a wait that lasts may keep signals waiting.
