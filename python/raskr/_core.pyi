@@ -824,7 +824,7 @@ def connect(options: dict[str, Any]) -> ClusterClient:
     """Connects to a scheduler.
 
     Options: `name` (needed), `address` or `scheduler_file`, `token`, `timeout` in seconds, `tls_ca_file`, `tls_cert`,
-    `tls_key`, `insecure`, `about` (JSON for people).
+    `tls_key`, `insecure`, `about` (JSON for people), `kept_bytes` (of what it sends, to send it again).
     """
 
 def futures_under(items: Sequence[Node | Delayed]) -> list[Future]:
