@@ -254,3 +254,37 @@ def test_arange_of_text_needs_a_dtype():
     )
     with pytest.raises(TypeError, match="numbers or dates"):
         da.arange("2000-01", "2000-03")
+
+
+@pytest.mark.parametrize("options", [{}, {"asarray": False}, {"lock": True}, {"name": False}])
+def test_mapped_files_are_arrays(tmp_path, options):
+    np.save(tmp_path / "a.npy", np.arange(16).reshape(4, 4))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    x = da.from_array(mapped, chunks=2, **options)
+    assert x.sum().compute() == 120 and (x + 1).max(axis=0).compute().tolist() == [13, 14, 15, 16]
+    assert type(x.compute()) is np.ndarray
+    assert da.from_array(mapped[1:, 2:], chunks=2, **options).compute().tolist() == mapped[1:, 2:].tolist()
+
+
+def test_names_of_mapped_files_are_told_by_the_files(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(16).reshape(4, 4))
+    first, again = (np.load(tmp_path / "a.npy", mmap_mode="r") for _ in range(2))
+    assert da.from_array(first, chunks=2).name == da.from_array(again, chunks=2).name
+    assert da.from_array(first[1:], chunks=2).name != da.from_array(first[:-1], chunks=2).name
+    np.save(tmp_path / "b.npy", np.zeros((4, 4), dtype=int))
+    other = np.load(tmp_path / "b.npy", mmap_mode="r")
+    assert da.from_array(first, chunks=2).name != da.from_array(other, chunks=2).name
+    # What the program may still write has a name of its own each time.
+    written = np.memmap(tmp_path / "c", dtype=float, mode="w+", shape=(4,))
+    x = da.from_array(written, chunks=2)
+    written[:] = 2
+    assert x.name != da.from_array(written, chunks=2).name and x.sum().compute() == 8
+
+
+def test_slices_of_blocks():
+    from raskr.array.core import slices_from_chunks
+
+    x = da.arange(35, chunks=10).reshape(5, 7).rechunk((2, 3))
+    whole = x.compute()
+    found = slices_from_chunks(x.chunks)
+    assert [whole[place].tolist() for place in found] == [x.blocks[b].compute().tolist() for b in np.ndindex(3, 3)]

@@ -376,7 +376,8 @@ def test_histograms_of_points():
         same(lazy, plain)
         for one, other in zip(edges, expected):
             np.testing.assert_allclose(one, other)
-    lazy, *_ = da.histogram2d(d[:, 0], d[:, 1], bins=4, range=((0, 1), (0, 1)))
+    lazy, *edges = da.histogram2d(d[:, 0], d[:, 1], bins=4, range=((0, 1), (0, 1)))
+    assert [each.compute().tolist() for each in edges] == [[0, 0.25, 0.5, 0.75, 1]] * 2
     same(lazy, np.histogram2d(points[:, 0], points[:, 1], bins=4, range=((0, 1), (0, 1)))[0])
 
 

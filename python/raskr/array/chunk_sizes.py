@@ -1,5 +1,6 @@
 """From what users write for `chunks` to the lengths of blocks along every axis."""
 
+import itertools
 import math
 from collections import Counter
 from functools import lru_cache
@@ -329,3 +330,24 @@ def _rounded(size, unit):
     """Down to a multiple of the unit where the size is above it, else to a whole number."""
     size = int(size)
     return size if size <= unit else size // unit * unit
+
+
+def slices_from_chunks(chunks):
+    """For each block the slices of the whole that it covers, the last axis fastest.
+
+    Parameters
+    ----------
+    chunks : tuple of tuples of int
+        The lengths of the blocks along each axis.
+
+    Examples
+    --------
+    >>> from raskr.array.core import slices_from_chunks
+    >>> slices_from_chunks(((2, 2), (3,)))
+    [(slice(0, 2, None), slice(0, 3, None)), (slice(2, 4, None), slice(0, 3, None))]
+    """
+    axes = []
+    for lengths in chunks:
+        ends = list(itertools.accumulate(lengths))
+        axes.append([slice(end - length, end, None) for end, length in zip(ends, lengths)])
+    return list(itertools.product(*axes))

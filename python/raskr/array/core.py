@@ -2,7 +2,7 @@
 
 from raskr.array.block_view import BlockView
 from raskr.array.blocks import blockwise, map_blocks
-from raskr.array.chunk_sizes import auto_chunks, normalize_chunks, normalize_chunks_cached
+from raskr.array.chunk_sizes import auto_chunks, normalize_chunks, normalize_chunks_cached, slices_from_chunks
 from raskr.array.collection import Array, PerformanceWarning
 from raskr.array.joining import (
     block,
@@ -39,6 +39,7 @@ __all__ = [
     "map_blocks",
     "normalize_chunks",
     "normalize_chunks_cached",
+    "slices_from_chunks",
     "stack",
     "store",
     "to_hdf5",

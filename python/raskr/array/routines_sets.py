@@ -582,7 +582,8 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     shape = tuple(len(e) - 1 for e in edges)
     if ndim and _counts_natively(coordinates, weights) and _countable(edges):
         samples = [sample[:, axis] for axis in np.arange(ndim).tolist()] if columns else coordinates
-        return _with_density(_counted(samples, weights, edges, np.dtype(float)), edges, density), edges
+        counts = _counted(samples, weights, edges, np.dtype(float))
+        return _with_density(counts, edges, density), [_array(e) for e in edges]
     args: list[tuple[Any, Any]] = [(x._expr, (0, ndim + 1) if columns else (0,)) for x in coordinates]
     if columns:
         args = [(coordinates[0]._expr, (0, ndim + 1))]
@@ -593,7 +594,7 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
         tuple(np.arange(ndim + 1).tolist()), args, ((1,) * len(along), *((n,) for n in shape)), np.dtype(float), True,
         concatenate=True, label="histogramdd",
     )  # fmt: skip
-    return _with_density(wrap(expr).sum(axis=0), edges, density), edges
+    return _with_density(wrap(expr).sum(axis=0), edges, density), [_array(e) for e in edges]
 
 
 def _with_density(counts: Array, edges: Sequence[np.ndarray[Any, Any]], density: Any) -> Array:

@@ -1,5 +1,6 @@
 """Arrays from what holds data: NumPy arrays, objects with `__getitem__`, delayed values, task graphs."""
 
+import os
 import uuid
 from contextlib import contextmanager
 from functools import partial
@@ -73,6 +74,10 @@ def from_array(
         name = None
     if lock is True:
         lock = SerializableLock()
+    if type(x) is np.memmap:
+        if name is None:
+            name = f"array-{tokenize(_file_of(x), x.shape, x.strides, x.dtype, chunks)}"
+        x = x.view(np.ndarray)
     if meta is None:
         meta = x
     kind = type(x)
@@ -103,6 +108,19 @@ def from_array(
     if name is not None:
         expr = expr.with_name(name)
     return wrap(expr, None if native else meta)
+
+
+def _file_of(mapped):
+    """What tells the content of a mapped file without reading it: the file, its state, and where the array is in it."""
+    address = mapped.__array_interface__["data"][0]
+    if mapped.filename is None or mapped.mode != "r":
+        return uuid.uuid4().hex
+    state = os.stat(mapped.filename)
+    whole = mapped
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    begin = whole.__array_interface__["data"][0]
+    return os.fspath(mapped.filename), state.st_ino, state.st_size, state.st_mtime_ns, mapped.offset, address - begin
 
 
 def _numpy_meta(meta):
