@@ -1,6 +1,6 @@
 """What all collections share: computing, persisting, drawing, and finding collections inside other objects."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -571,8 +571,11 @@ class DaskMethodsMixin:
         (result,) = compute(self, traverse=False, **kwargs)
         return result
 
-    def __await__(self) -> Iterator:
-        raise TypeError("a collection can be awaited only with a client of a cluster")
+    def __await__(self) -> Generator[Any, None, Any]:
+        # Once what a cluster has of it is done, the collection itself.
+        from raskr.distributed.completion import settled
+
+        return settled(self).__await__()
 
 
 def collections_to_expr(collections: Any, optimize_graph: bool = True) -> Any:

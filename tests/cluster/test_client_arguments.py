@@ -1,5 +1,6 @@
 """What clients take: coroutine functions, collections that were persisted, annotations, other clients; and errors with the task's frames."""
 
+import asyncio
 import traceback
 
 import pytest
@@ -168,3 +169,24 @@ def test_results_of_cancelled_futures_are_why(client):
     future.cancel()
     ((given, why),) = as_completed([future], with_results=True)
     assert given is future and isinstance(why, clients.FutureCancelledError)
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_collections_are_awaited(cluster, asynchronous):
+    async def program():
+        async with Client(cluster, asynchronous=True) as client:
+            lazy = raskr.delayed(halved)(6, 4)
+            assert await lazy is lazy
+            held = await client.persist(lazy)
+            assert all(future.done() for future in futures_of(held)) and len(futures_of(held)) == 1
+            return await client.compute(held)
+
+    async def waiting():
+        held = await raskr.delayed(halved)(8, 4).persist()
+        return held.compute()
+
+    if asynchronous:
+        assert asyncio.run(program()) == 1.5
+    else:
+        with Client(cluster):
+            assert asyncio.run(waiting()) == 2

@@ -57,6 +57,20 @@ def wait(fs: Any, timeout: Any = None, return_when: str = ALL_COMPLETED) -> Any:
     return _wait_now(futures, seconds(timeout), return_when)
 
 
+async def settled(collection: Any) -> Any:
+    """The collection, once the futures that it stands on are done, if there are any.
+
+    Parameters
+    ----------
+    collection : collection
+        One that was persisted, or any other.
+    """
+    futures = futures_of(collection)
+    if futures:
+        await call_in_thread(_wait_now, futures, None, ALL_COMPLETED)
+    return collection
+
+
 def _futures_in(fs: Any) -> list:
     if isinstance(fs, core.Future):
         return [fs]
