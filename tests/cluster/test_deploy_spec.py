@@ -118,11 +118,11 @@ def test_workers_are_those_of_the_specs_and_end_with_the_cluster():
     with cluster_of(2, name="small") as cluster:
         assert cluster.plan == cluster.requested == cluster.observed == {0, 1}
         assert cluster.status == Status.running and cluster.scheduler_address == "test://hub"
-        assert repr(cluster) == "SpecCluster(small, 'test://hub', 2 of 2 workers, threads=2, memory=200 B)"
+        assert repr(cluster) == "SpecCluster(small, 'test://hub', workers=2, threads=2, memory=200 B)"
         assert "2 of 2" in cluster._repr_html_() and "test://hub" in cluster._repr_html_()
         assert SpecCluster.from_name("small") is cluster
     assert cluster.status == Status.closed and not cluster.workers
-    assert repr(cluster) == "SpecCluster(small, 'test://hub', 0 of 0 workers, threads=0, closed)"
+    assert repr(cluster) == "SpecCluster(small, 'test://hub', workers=0, threads=0, closed)"
     with pytest.raises(ValueError, match="no SpecCluster 'small' runs"):
         SpecCluster.from_name("small")
     cluster.close()
@@ -290,4 +290,4 @@ def test_fault_5_a_cluster_without_workers_says_so(monkeypatch, caplog):
         for worker in list(Hub.latest.there.values()):
             worker.process.kill()
         wait_for(lambda: "0 of 2 workers, restarting" in caplog.text, "the warning")
-        assert "0 of 2 workers" in repr(cluster) and cluster.plan == {0, 1}
+        assert "workers=0 of 2" in repr(cluster) and cluster.plan == {0, 1}

@@ -39,7 +39,7 @@ def test_a_local_cluster(processes):
         assert cluster.status == Status.running and cluster.name == "here"
         assert cluster.plan == cluster.requested == cluster.observed == {0, 1}
         assert re.fullmatch(
-            r"LocalCluster\(here, '\w+://.+', 2 of 2 workers, threads=2, memory=381\.47 MiB\)", repr(cluster)
+            r"LocalCluster\(here, '\w+://.+', workers=2, threads=2, memory=381\.47 MiB\)", repr(cluster)
         )
         assert (len(descendants()) >= 2) is processes
         with Client(cluster) as client:
@@ -49,7 +49,7 @@ def test_a_local_cluster(processes):
             assert client.submit(slow, 7).result() == 7
         with cluster.get_client() as client:
             assert client.submit(slow, 8).result() == 8
-    assert cluster.status == Status.closed and "0 of 0 workers" in repr(cluster)
+    assert cluster.status == Status.closed and "workers=0, threads=0, closed" in repr(cluster)
     cluster.close()
 
 
@@ -213,3 +213,19 @@ def test_a_program_without_a_guard_for_main(tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (0, "8\n", "")
+
+
+def test_a_cluster_that_is_awaited_has_the_workers_that_it_was_told_to_have():
+    async def program():
+        async with LocalCluster(n_workers=3, processes=False, dashboard_address=None, asynchronous=True) as cluster:
+            before = len(cluster.scheduler.workers)
+            # It goes on by itself; whoever wants to know when it is done awaits the cluster.
+            cluster.scale(1)
+            await cluster
+            return before, len(cluster.workers), len(cluster.scheduler.workers)
+
+    before, after, known = asyncio.run(program())
+    assert (before, after, known) == (3, 1, 1)
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+        assert [worker.nthreads for worker in cluster.scheduler.workers.values()] == [2]
+    assert not cluster.scheduler.workers

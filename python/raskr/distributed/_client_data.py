@@ -291,7 +291,7 @@ class ClientData:
     def unsubscribe_topic(self, topic: str) -> Any:
         """Call the function of `subscribe_topic` no more."""
         if self._handlers().pop(topic, None) is None:
-            raise ValueError(f"the topic {topic!r} has no handler: nothing was subscribed")
+            raise ValueError(f"No event handler known for topic {topic}: nothing was subscribed")
         return converse(self, self._unsubscribe(topic))
 
     def _unsubscribe(self, topic: str) -> Steps:

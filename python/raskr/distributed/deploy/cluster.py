@@ -392,7 +392,8 @@ class Cluster:
         extra = f", memory={format_bytes(memory)}" if memory else ""
         place = f"{self.name}, {self.scheduler_address or 'not started'!r}"
         state = ", closed" if self.status == Status.closed else ""
-        return f"{self._name_of_class}({place}, {there} of {wanted} workers, threads={threads}{extra}{state})"
+        workers = f"workers={there}" if there == wanted else f"workers={there} of {wanted}"
+        return f"{self._name_of_class}({place}, {workers}, threads={threads}{extra}{state})"
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
         there, wanted, threads, memory = self._size()

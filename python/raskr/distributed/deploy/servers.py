@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from raskr import config
@@ -177,6 +178,15 @@ class Scheduler(ProcessInterface):
             _log.warning("%s: nothing is encrypted; who can read along on that network can take part", self.address)
         await _loop.call_in_thread(self._preloads.set_up, self)
         await super().start()
+
+    @property
+    def workers(self) -> dict[str, Any]:
+        """The workers that are there, by address: objects with `address`, `name`, `nthreads`, `memory_limit` and others."""
+        if self.handle is None or self.status != Status.running:
+            return {}
+        answer, _ = self.handle.ask(json.dumps({"op": "identity"}), [], None)
+        told = json.loads(answer)["workers"]
+        return {address: SimpleNamespace(**{**about, "address": address}) for address, about in told.items()}
 
     async def ask(self, question: dict[str, Any], timeout: float | None = None) -> Any:
         """The answer to a question, parsed."""

@@ -104,6 +104,7 @@ class SpecCluster(Cluster):
         self._counter = itertools.count()
         self._deaths: dict[Any, tuple[int, float]] = {}
         self._leaving: set[asyncio.Task] = set()
+        self._begun: set = set()
         self._retirements: set[asyncio.Task] = set()
         self._reconciler: asyncio.Task | None = None
         self._wake: asyncio.Event | None = None
@@ -164,6 +165,9 @@ class SpecCluster(Cluster):
     async def _started(self) -> SpecCluster:
         await super()._started()
         if self.status == Status.running:
+            # What was asked for before is done by then, too.
+            await asyncio.gather(*map(asyncio.wrap_future, self._begun), return_exceptions=True)
+            await asyncio.gather(*self._retirements, return_exceptions=True)
             await self._correct_state()
         return self
 
@@ -425,6 +429,8 @@ class SpecCluster(Cluster):
         """Runs a coroutine whether or not anybody awaits it; waits for it unless the cluster is asynchronous."""
         future = _loop.start(coroutine)
         if self.asynchronous:
+            self._begun.add(future)
+            future.add_done_callback(self._begun.discard)
             return asyncio.wrap_future(future)
         return _loop.wait(future)
 
