@@ -197,6 +197,7 @@ def test_logs():
     with local() as cluster:
         logs = cluster.get_logs()
         assert set(logs) == {"Cluster", "Scheduler", *cluster.scheduler_info["workers"]}
+        assert all(name in logs._repr_html_() for name in logs)
         assert set(cluster.get_logs(cluster=False, scheduler=False)) == set(cluster.scheduler_info["workers"])
 
 

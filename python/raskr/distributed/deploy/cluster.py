@@ -18,6 +18,7 @@ from raskr.distributed.core import Status
 from raskr.distributed.deploy import _loop
 from raskr.distributed.deploy.adaptive import Adaptive
 from raskr.distributed.security import Security
+from raskr.distributed.utils import Log, Logs
 from raskr.utils import format_bytes, parse_timedelta
 
 __all__ = ["Cluster"]
@@ -335,12 +336,12 @@ class Cluster:
         self._log_lines.append((time.time(), line))
         del self._log_lines[:-1000]
 
-    async def _get_logs(self, cluster: bool, scheduler: bool, workers: bool | Iterable) -> dict[str, str]:
-        logs = {}
+    async def _get_logs(self, cluster: bool, scheduler: bool, workers: bool | Iterable) -> Logs:
+        logs = Logs()
         if cluster:
             stamp = "%Y-%m-%d %H:%M:%S"
             lines = (f"{time.strftime(stamp, time.localtime(when))} - {line}" for when, line in self._log_lines)
-            logs["Cluster"] = "\n".join(lines)
+            logs["Cluster"] = Log("\n".join(lines))
         if not scheduler and not workers:
             return logs
         from raskr.distributed import Client
@@ -349,10 +350,10 @@ class Cluster:
             named = list(workers) if isinstance(workers, Iterable) else None
             with Client(self, asynchronous=False, set_as_default=False) as client:
                 if scheduler:
-                    logs["Scheduler"] = _as_text(client.get_scheduler_logs())
+                    logs["Scheduler"] = Log(_as_text(client.get_scheduler_logs()))
                 if workers:
                     found = client.get_worker_logs(workers=named)
-                    logs.update({address: _as_text(log) for address, log in found.items()})
+                    logs.update({address: Log(_as_text(log)) for address, log in found.items()})
 
         await _loop.call_in_thread(ask)
         return logs
@@ -369,8 +370,8 @@ class Cluster:
 
         Returns
         -------
-        dict
-            Text by "Cluster", "Scheduler" and workers' addresses.
+        Logs
+            A dict of text by "Cluster", "Scheduler" and workers' addresses.
         """
         return self.sync(self._get_logs, cluster, scheduler, workers)
 
