@@ -355,3 +355,13 @@ def test_rows_of_which_only_some_columns_are_used_move_by_pandas(tmp_path):
     df = dd.read_parquet(str(tmp_path))
     found = df[df.n.notna()].set_index("n").loc[1:2].flag.compute()
     assert sorted(found.items()) == [(1, False), (1, False), (2, True), (2, True)]
+
+
+def test_frames_are_put_together_by_words_of_pandas():
+    df = dd.from_pandas(pd.DataFrame({"a": range(4)}), npartitions=2)
+    for words in ({"ignore_index": True}, {"sort": True}, {"verify_integrity": False}, {"keys": None}):
+        assert dd.concat([df, df], **words).compute().a.tolist() == [0, 1, 2, 3] * 2
+    with pytest.raises(TypeError, match="verify_integrity=True is not supported"):
+        dd.concat([df, df], verify_integrity=True)
+    with pytest.raises(TypeError, match="keys="):
+        dd.concat([df, df], keys=["x", "y"])

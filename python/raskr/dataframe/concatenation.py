@@ -112,6 +112,8 @@ def concat(
     interleave_partitions : bool
         Where known divisions overlap, cut all frames at the same places and keep the index sorted by partitions;
         otherwise the result's divisions are unknown.
+    **kwargs
+        Of pandas' further words `sort`, `copy` and `ignore_index` are of no effect, as in Dask: rows keep their index.
 
     Returns
     -------
@@ -136,7 +138,7 @@ def concat(
     if join not in ("inner", "outer"):
         raise ValueError("'join' must be 'inner' or 'outer'")
     for word, value in kwargs.items():
-        if word not in ("sort", "copy"):
+        if word not in ("sort", "copy", "ignore_index") and value:
             raise TypeError(f"concat: {word}={value!r} is not supported")
     if len(dfs) == 1:
         return dfs[0].to_frame() if axis and getattr(dfs[0], "ndim", 2) == 1 else dfs[0]
