@@ -53,7 +53,11 @@ def test_a_call_gives_a_future_and_the_future_its_result(client):
     assert future.key.startswith("increment-")
     assert future.client is client
     assert future.type is int
-    assert repr(future) == f"<Future: finished, key: {future.key}>"
+    assert repr(future) == f"<Future: finished, type: int, key: {future.key}>"
+    unseen = client.submit(increment, 100)
+    wait(unseen, timeout=LIMIT)
+    assert repr(unseen) == f"<Future: finished, key: {unseen.key}>" and "type" not in unseen._repr_html_()
+    assert "status: finished, type: int</span>" in future._repr_html_()
 
 
 def test_arguments_of_every_kind_arrive(client):

@@ -12,6 +12,7 @@ from typing import Any
 from raskr._bridge import core
 from raskr.distributed._conversation import seconds
 from raskr.distributed._tracebacks import traceback_of
+from raskr.utils import typename
 
 __all__ = ["Future", "FutureCancelledError", "FuturesCancelledError"]
 
@@ -21,6 +22,8 @@ Future = core.Future
 owners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 # What values become when they are fetched, by their futures, with which it is called.
 finishes: "weakref.WeakKeyDictionary[Any, Callable[[Any, Any], Any]]" = weakref.WeakKeyDictionary()
+# Types of values that were fetched or asked for here, by their futures.
+_types: "weakref.WeakKeyDictionary[Any, type]" = weakref.WeakKeyDictionary()
 # Why futures were cancelled, and what was said of it, by those who did so here.
 reasons: "weakref.WeakKeyDictionary[Any, tuple[str | None, str | None]]" = weakref.WeakKeyDictionary()
 
@@ -116,7 +119,9 @@ def _result_now(self: Any, timeout: Any = None) -> Any:
     except Exception as error:
         failure = error
     else:
-        return finished(self, values[0])
+        value = finished(self, values[0])
+        _types[self] = type(value)
+        return value
     raise bare(failure, self)
 
 
@@ -220,21 +225,29 @@ def _type(self: Any) -> type | None:
     if self.status != "finished":
         return None
     client = self.client
-    if client is None:
-        return None
-    try:
-        return _result_now(client.submit(type, self))
-    except Exception:
-        return None
+    if self not in _types and client is not None:
+        try:
+            _types[self] = _result_now(client.submit(type, self))
+        except Exception:
+            return None
+    return _types.get(self)
 
 
 def _repr(self: Any) -> str:
-    return f"<Future: {self._shown_status}, key: {self.key}>"
+    return f"<Future: {self._shown_status},{_shown_type(self)} key: {self.key}>"
+
+
+def _shown_type(self: Any) -> str:
+    """The type of the value where it is known here; nobody is asked for it."""
+    kind = _types.get(self)
+    return "" if kind is None else f" type: {typename(kind, short=True)},"
 
 
 def _repr_html(self: Any) -> str:
     status, key = html.escape(self._shown_status), html.escape(str(self.key))
-    return f"<b>Future: {key}</b> <span style='color: gray'>status: {status}</span>"
+    # With a comma before it here, and behind it in a terminal.
+    kind = html.escape(f",{_shown_type(self)}".rstrip(","))
+    return f"<b>Future: {key}</b> <span style='color: gray'>status: {status}{kind}</span>"
 
 
 def _shown_status(self: Any) -> str:
