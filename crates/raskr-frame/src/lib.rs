@@ -20,6 +20,7 @@ mod narrow;
 mod operators;
 mod order;
 mod ordered;
+mod packed;
 mod pieces;
 mod plan;
 mod reader;

@@ -13,6 +13,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use crate::error::{FrameError, place_of};
 use crate::evaluate::with_one_zero;
 use crate::gather::{Places, bits_for, unpacked};
+use crate::packed::packed;
 use crate::plan::SortKey;
 
 /// The order of some keys.
@@ -57,11 +58,14 @@ impl Order {
     /// more than a number.
     pub fn by_numbers(&self, batches: &[RecordBatch]) -> Result<Option<Places>, FrameError> {
         let Some(bits) = bits_for(batches) else { return Ok(None) };
-        let mut numbers = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let Some(found) = self.numbers(batch)? else { return Ok(None) };
-            numbers.push(found);
-        }
+        let single = batches.iter().map(|batch| self.numbers(batch)).collect::<Result<Option<Vec<_>>, FrameError>>();
+        let numbers = match single? {
+            Some(numbers) => numbers,
+            None => match packed(batches, &self.places, &self.options)? {
+                Some(numbers) => numbers,
+                None => return Ok(None),
+            },
+        };
         let packed = by_digits(&numbers, bits).into_iter().map(|place| place as u32).collect();
         Ok(Some(Places::new(packed, bits)))
     }
@@ -126,7 +130,7 @@ fn first_bytes(row: &[u8]) -> u64 {
 }
 
 /// Numbers that compare as values do, missing ones before or behind all others; `None` where a number won't do.
-fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u64>>, FrameError> {
+pub fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u64>>, FrameError> {
     const SIGN: u64 = 1 << 63;
     let signed = |value: i64| value as u64 ^ SIGN;
     // No number is that of 0 or of u64::MAX, where there are missing values.
