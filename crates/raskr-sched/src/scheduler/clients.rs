@@ -387,6 +387,9 @@ impl Scheduler {
                 // The value was lost, and here it is again.
                 self.has_value(known, client, future, resend);
                 self.retry(known);
+            } else if self.tasks[known].state == State::Released && !self.tasks[known].awaits_put {
+                // What was made of it is still there, but nobody wanted it any more.
+                self.has_value(known, client, future, resend);
             }
             return;
         }

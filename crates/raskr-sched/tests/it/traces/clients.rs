@@ -217,6 +217,27 @@ fn a_lost_value_of_a_clients_own_is_asked_for_again_or_fails() {
 }
 
 #[test]
+fn a_value_that_what_was_made_of_it_outlived_is_asked_for_again() {
+    for resend in [false, true] {
+        let mut trace = Trace::new();
+        let worker = trace.worker("a", 1);
+        let (future, task) = scattered(&mut trace, 1, resend);
+        trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
+        trace.submit(&[("made", &["own"])], &["made"]);
+        trace.finish("made", 3);
+        trace.say(FromClient::Release(vec![future]));
+        assert_eq!(trace.state("own"), Some(State::Released));
+        trace.told();
+        let again = FutureId(501);
+        let item = ScatterItem { key: Arc::from("own"), future: again, bytes: 5, copies: 1, resend };
+        trace.say(FromClient::Scatter(vec![item]));
+        assert_eq!(trace.told(), [ToClient::Put { future: again, task, workers: vec![worker] }]);
+        trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
+        assert_eq!(trace.state("own"), Some(State::Memory));
+    }
+}
+
+#[test]
 fn a_value_that_could_not_be_sent_is_asked_for_elsewhere() {
     // Found by the simulator (seed 17): the process that was named was gone when the value came, and nobody knew.
     let mut trace = Trace::new();
