@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from clusters import wait_for
 
 from raskr.distributed import (
     Client,
@@ -376,3 +377,13 @@ def test_an_asynchronous_client_gives_what_is_awaited(cluster):
                 await client.submit(divide, 1, 0)
 
     asyncio.run(asyncio.wait_for(program(), LIMIT))
+
+
+def test_a_value_is_sent_again_though_what_was_made_of_it_is_still_there(client):
+    sent = client.scatter(4711)
+    made = client.submit(lambda number: number + 1, sent)
+    assert made.result() == 4712
+    key = sent.key
+    del sent
+    wait_for(lambda: not client.who_has().get(key), "the value is still there")
+    assert client.scatter(4711).result() == 4711
