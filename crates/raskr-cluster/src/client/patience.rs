@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_micros(400);
 /// What is made for us lets us look again within this time; other work does not.
 const ELSEWHERE: Duration = Duration::from_micros(200);
 /// So many waits go without looking at most.
-const REST_MAX: u32 = 255;
+const REST_MAX: u32 = 15;
 
 pub struct Patience {
     /// With one processor, whoever looks keeps others from running.
@@ -89,9 +89,9 @@ mod tests {
     #[test]
     fn looking_in_vain_becomes_rare_and_comes_back_when_it_pays() {
         let patience = Patience::new(true);
-        // At the 1st, the 3rd, the 7th, ... wait.
-        assert_eq!(looks(&patience, 127, false), 7);
-        let before_it_looks = looks(&patience, 127, true);
+        // At the 1st, the 3rd, the 7th, the 15th and every 16th wait from there on.
+        assert_eq!(looks(&patience, 127, false), 11);
+        let before_it_looks = looks(&patience, 15, true);
         assert_eq!(before_it_looks, 0);
         assert_eq!(looks(&patience, 100, true), 100);
         assert_eq!(looks(&patience, 3, false), 2);
