@@ -140,3 +140,40 @@ class ExceptionInParts:
 
     def __reduce__(self) -> tuple[Any, tuple]:
         return _rebuilt, (self.kind, self.args, self.attributes)
+
+
+class ExceptionWithCauses:
+    """Stands for an exception and those that it was raised from, or while these were handled; is unpickled to it.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> from raskr._pickling import ExceptionWithCauses
+    >>> error = ValueError("wrong")
+    >>> error.__cause__ = LookupError("not there")
+    >>> pickle.loads(pickle.dumps(ExceptionWithCauses(error))).__cause__
+    LookupError('not there')
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple[Any, tuple]:
+        error = self.error
+        cause, context = error.__cause__, error.__context__
+        context = None if context is cause else context
+        return _with_causes, (error, _caused(cause), _caused(context), error.__suppress_context__)
+
+
+def _caused(error: BaseException | None) -> Any:
+    return error if error is None or error.__cause__ is error.__context__ is None else ExceptionWithCauses(error)
+
+
+def _with_causes(error: BaseException, cause: Any, context: Any, suppressed: bool) -> BaseException:
+    error.__cause__, error.__context__, error.__suppress_context__ = cause, context or cause, suppressed
+    return error

@@ -383,3 +383,24 @@ def test_a_cluster_that_ends_tells_who_waits(tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+def _raise_from(cause):
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            {}["second"]
+    except KeyError as context:
+        raise ValueError("third") from (cause or context)
+
+
+def test_exceptions_keep_those_that_they_were_raised_from(client):
+    error = client.submit(_raise_from, None).exception(30)
+    assert isinstance(error, ValueError) and error.__cause__.args == ("second",)
+    assert error.__cause__.__context__.args == ("first",)
+    error = client.submit(_raise_from, LookupError("given")).exception(30)
+    assert error.__cause__.args == ("given",) and error.__context__.args == ("second",)
+    # What can't be sent is left out, and the exception comes all the same.
+    error = client.submit(lambda: _raise_from(LookupError(threading.Lock()))).exception(30)
+    assert type(error) is ValueError and error.args == ("third",)

@@ -192,11 +192,15 @@ pub fn failure_of<'py, T>(
         read(&encoded)?;
         Ok(encoded)
     };
-    let rebuilt = || -> PyResult<T> {
-        let class = py.import(intern!(py, "raskr._pickling"))?.getattr(intern!(py, "ExceptionInParts"))?;
-        sent(&class.call1((error.value(py),))?)
+    let value = error.value(py);
+    let as_made = |class: &str| -> PyResult<T> {
+        sent(&py.import(intern!(py, "raskr._pickling"))?.getattr(class)?.call1((value,))?)
     };
-    sent(error.value(py)).or_else(|_| rebuilt()).or_else(|_| {
+    // An exception is pickled without those that it was raised from.
+    let is_caused = |name| value.getattr(name).is_ok_and(|cause| !cause.is_none());
+    let caused = is_caused(intern!(py, "__cause__")) || is_caused(intern!(py, "__context__"));
+    let whole = if caused { as_made("ExceptionWithCauses").or_else(|_| sent(value)) } else { sent(value) };
+    whole.or_else(|_| as_made("ExceptionInParts")).or_else(|_| {
         let plain = PyRuntimeError::new_err(format!("{error} (an exception that can't be pickled)"));
         sent(plain.value(py))
     })
