@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from raskr.dataframe.mapping import elementwise
-from raskr.dataframe.tseries.resample import bins_between, spread
+from raskr.dataframe.tseries.resample import bins_between, spread, with_gaps
 
 __all__ = ["TimeBins"]
 
@@ -58,8 +58,11 @@ class TimeBins:
         except (TypeError, ValueError, AttributeError, KeyError):
             # What pandas has no bins for, such as aggregations in parts of the user's own: there nothing is known.
             rows = []
-        kwargs = {"rule": self.rule, "options": self.options, "gap": rows[1:2] if len(rows) > 2 else None}
         meta = result._meta
+        gap = rows[1:2] if len(rows) > 2 else None
+        if gap is not None and gap.ndim == 2:
+            gap = gap.set_axis(meta.columns, axis=1)
+        kwargs = {"rule": self.rule, "options": self.options, "gap": gap}
         return elementwise(_with_all_bins, [result, *self.ends], kwargs, meta=meta, divisions=(None, None))
 
     def filled_by_steps(self, result: Any, example: Any, steps: Sequence, columns: Any) -> Any:
@@ -89,10 +92,4 @@ def _with_all_bins(part: Any, first: Any, last: Any, rule: Any, options: dict, g
     if pd.isna(first):
         return part
     _, labels = bins_between(first, last, rule, options)
-    missing = labels.difference(part.index)
-    if not len(missing):
-        return part
-    if gap is None:
-        return part.reindex(labels.rename(part.index.name))
-    rows = gap.take([0] * len(missing)).set_axis(missing.rename(part.index.name), axis=0)
-    return pd.concat([part, rows.set_axis(part.columns, axis=1) if part.ndim == 2 else rows]).sort_index()
+    return with_gaps(part, labels, gap)

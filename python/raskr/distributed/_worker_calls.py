@@ -108,13 +108,9 @@ def call(worker: Worker, function: Callable, args: tuple, kwargs: dict, wait: bo
     if not inspect.isawaitable(result):
         return result
     if wait:
-        return asyncio.run(_awaited(result))
-    threading.Thread(target=lambda: asyncio.run(_awaited(result)), name="raskr-run", daemon=True).start()
+        return asyncio.run(_worker_child.awaited(result))
+    threading.Thread(target=lambda: asyncio.run(_worker_child.awaited(result)), name="raskr-run", daemon=True).start()
     return None
-
-
-async def _awaited(result: Any) -> Any:
-    return await result
 
 
 def _wants(function: Callable, name: str) -> bool:
@@ -131,9 +127,6 @@ def in_child(name: str, data: bytes) -> Any:
     """Do in a child what its worker's process did."""
     worker = worker_of(_worker_child.about_worker() or {})
     with called_on(worker):
-        if name == "run_with_worker":
-            function, args, kwargs = pickle.loads(data)
-            return call(worker, function, args, kwargs)
         return _IN_CHILDREN[name](worker, *pickle.loads(data))
 
 
@@ -182,7 +175,7 @@ def _call_plugin(plugin: Any, name: str, worker: Worker) -> None:
     if method is not None:
         result = method(worker)
         if inspect.isawaitable(result):
-            asyncio.run(_awaited(result))
+            asyncio.run(_worker_child.awaited(result))
 
 
 def keep_file(worker: Worker, filename: str, data: bytes) -> None:
@@ -261,6 +254,7 @@ _IN_CHILDREN: dict[str, Callable] = {
     "tear_down": _tear_down,
     "forward": _forward,
     "forward_no_more": _forward_no_more,
+    "run_with_worker": call,
 }
 
 

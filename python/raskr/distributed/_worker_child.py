@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Line", "Sampler", "about_worker", "ask_worker", "begin", "stack_of"]
+__all__ = ["Line", "Sampler", "about_worker", "ask_worker", "awaited", "begin", "stack_of"]
 
 VARIABLE = "RASKR_WORKER_LINE"
 _LENGTH = struct.Struct("<Q")
@@ -270,7 +270,7 @@ def _run(name: str, data: bytes) -> None:
             if hasattr(result, "__await__"):
                 import asyncio
 
-                asyncio.run(_awaited(result))
+                asyncio.run(awaited(result))
         else:
             from raskr.distributed import _worker_calls
 
@@ -284,7 +284,8 @@ def _run(name: str, data: bytes) -> None:
         )
 
 
-async def _awaited(result: Any) -> Any:
+async def awaited(result: Any) -> Any:
+    """A coroutine for whatever can be awaited."""
     return await result
 
 

@@ -135,12 +135,16 @@ def _in_bins(part: Any, labels: Any, rule: Any, options: dict, name: str, args: 
     found = _resampled(part, rule, options, name, args, kwargs)
     if len(found) == len(labels):
         return found
-    found = found[found.index.isin(labels)]
+    return with_gaps(found[found.index.isin(labels)], labels, gap)
+
+
+def with_gaps(found: Any, labels: Any, gap: Any) -> Any:
+    """Results of bins with rows for the labels that have none: like the one row of `gap`, or missing values for None."""
     missing = labels.difference(found.index)
     if not len(missing):
         return found
     if gap is None:
-        return found.reindex(labels)
+        return found.reindex(labels.rename(found.index.name))
     rows = gap.take([0] * len(missing)).set_axis(missing.rename(found.index.name), axis=0)
     return pd.concat([found, rows]).sort_index() if len(found) else rows
 
