@@ -51,10 +51,11 @@ def node_of(value):
     if type(expr) is not getattr(base.core, "Expr", None) or expr.shape != ():
         return node
     # A call gets a number, as `compute` gives it, and not an array without axes.
-    return base.core.node_of_call(_only_element, (node,), key=f"number-{node.key}", name="number")
+    return base.core.node_of_call(only_element, (node,), key=f"number-{node.key}", name="number")
 
 
-def _only_element(value):
+def only_element(value):
+    """An array without axes as a number of NumPy's; anything else as it is."""
     return value[()] if getattr(value, "shape", None) == () else value
 
 

@@ -95,11 +95,9 @@ class WholeGroups:
             steps = (kept, results_together, results_together)
             results = TreeReduction(*steps, [results], meta, f"groupby-{call}", options=settings)
         made = new_collection(results)
-        return (
-            made
-            if bins is None
-            else bins.filled(made, self._aggregated(), operator.methodcaller(call, *args, **kwargs))
-        )
+        if bins is None:
+            return made
+        return bins.filled(made, self._aggregated(), operator.methodcaller(call, *args, **kwargs))
 
     def _aggregated(self) -> Any:
         """Two made-up rows of what is aggregated."""

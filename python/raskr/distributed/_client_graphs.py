@@ -6,6 +6,7 @@ from typing import Any
 
 from raskr import base, local, threaded
 from raskr._bridge import core
+from raskr._hooks import only_element
 from raskr._unpack import is_dask_collection, unpack_collections
 from raskr.core import flatten
 from raskr.distributed._client_submit import task_options
@@ -309,8 +310,7 @@ def _is_number(collection: Any) -> bool:
 
 
 def _only_element(_: Any, value: Any) -> Any:
-    """A number of NumPy's of an array without axes."""
-    return value[()] if getattr(value, "shape", None) == () else value
+    return only_element(value)
 
 
 def _listed(futures: Any) -> list:
