@@ -157,6 +157,45 @@ def test_stacks_and_profiles_come_from_children(worker):
     wait_for(is_in_profile, "the task is in no profile")
 
 
+COLLECTING = """
+import gc, threading
+from raskr.distributed._worker_child import frames_now
+
+class Cycle:
+    def __init__(self):
+        self.own, self.data = self, threading.local()
+        self.data.value = 1
+
+ended = threading.Event()
+
+def step():
+    ended.wait(0.001)
+
+def steps():
+    while not ended.is_set():
+        step()
+
+for _ in range(10):
+    threading.Thread(target=steps).start()
+gc.set_threshold(1)
+for _ in range(300):
+    gc.disable()
+    cycles = [Cycle() for _ in range(3)]
+    del cycles
+    gc.enable()
+    assert len(frames_now()) == 11
+    assert gc.isenabled()
+ended.set()
+print("fine")
+"""
+
+
+def test_looking_at_threads_does_not_meet_a_garbage_collection():
+    """A collection that drops thread-local data while threads are listed waits for itself forever in Python 3.11."""
+    done = subprocess.run([sys.executable, "-c", COLLECTING], capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
 def test_nobody_else_gets_in(worker):
     address = worker.environment[_worker_child.VARIABLE].rpartition("#")[0]
     stream = _worker_child.connect(address, bytes(32))

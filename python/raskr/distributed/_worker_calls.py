@@ -306,7 +306,7 @@ def _thread_stacks() -> dict[str, list]:
     """What tasks on threads of this process do, by the threads' numbers."""
     own = {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
     found = {}
-    for ident, frame in sys._current_frames().items():
+    for ident, frame in _worker_child.frames_now().items():
         stack = _worker_child.stack_of(frame)
         # Threads that answer questions are no tasks.
         if ident not in own and ident != threading.main_thread().ident and stack[0][0] != __file__:

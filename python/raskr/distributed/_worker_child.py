@@ -3,6 +3,7 @@
 The standard library is all that this file needs: children that run plain functions load it without raskr's package.
 """
 
+import gc
 import os
 import pickle
 import socket
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Line", "Sampler", "about_worker", "ask_worker", "awaited", "begin", "stack_of"]
+__all__ = ["Line", "Sampler", "about_worker", "ask_worker", "awaited", "begin", "frames_now", "stack_of"]
 
 VARIABLE = "RASKR_WORKER_LINE"
 _LENGTH = struct.Struct("<Q")
@@ -177,6 +178,25 @@ def stack_of(frame: Any) -> list[tuple[str, int, str]]:
     return found[::-1]
 
 
+_looking = threading.Lock()
+
+
+def frames_now() -> dict[int, Any]:
+    """What every thread of this process runs, by the threads' numbers.
+
+    Python lists threads under a lock that dropping thread-local data takes as well. A garbage collection within the list,
+    which frames are made for, would wait for itself forever (CPython issue 106883, up to Python 3.11).
+    """
+    with _looking:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames()
+        finally:
+            if collects:
+                gc.enable()
+
+
 class Sampler:
     """Looks again and again at what runs, and keeps how often it saw each stack, by periods of time.
 
@@ -256,7 +276,7 @@ def ask_worker(name: str, data: bytes = b"", timeout: float | None = None) -> An
 
 def _main_stack() -> list[tuple[str, int, str]]:
     """The stack of the task that runs, without what runs tasks; empty where none does."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = frames_now().get(threading.main_thread().ident or 0)
     # The outermost one is the program of a child, which only waits.
     return stack_of(frame)[1:]
 
