@@ -115,6 +115,27 @@ def test_mask_assignment_takes_one_number_only():
         x[x > 0] = [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    "value", [-1, np.arange(6), np.arange(5)[:, None] * 10 + np.arange(6)], ids=["one", "row", "array"]
+)
+def test_a_lazy_mask_of_the_first_axes_chooses_rows(value):
+    expected = np.arange(5 * 4 * 6).reshape(5, 4, 6)
+    rows = np.array([True, False, True, True, False])
+    x = da.from_array(expected.copy(), chunks=(2, 3, 4))
+    expected = expected.copy()
+    value = value if np.ndim(value) < 2 else value[rows][:, None]
+    expected[rows] = value
+    x[da.from_array(rows, chunks=2)] = value
+    assert x.chunks == ((2, 2, 1), (3, 1), (4, 2))
+    np.testing.assert_array_equal(x.compute(), expected)
+    planes = expected[:, :, 0] % 3 == 0
+    expected[planes] = 7
+    x[da.from_array(planes, chunks=2)] = 7
+    np.testing.assert_array_equal(x.compute(), expected)
+    with pytest.raises(IndexError, match="shape"):
+        x[da.ones(4, chunks=2, dtype=bool)] = 0
+
+
 def test_lazy_indices_stay_lazy_when_one_number_is_assigned():
     held = np.arange(20.0).reshape(4, 5)
     calls = []

@@ -144,6 +144,23 @@ def test_sources_of_any_kind():
         da.from_array(object())
 
 
+@pytest.mark.parametrize("field", ["f8", "c16", "i4", "M8[D]"])
+def test_fields_of_packed_records_are_numbers(field):
+    records = np.zeros(9, dtype=[("small", "i1"), ("field", field)])
+    records["field"] = np.arange(9)
+    for x in (da.from_array(records["field"], chunks=4), da.from_array(records, chunks=4)["field"]):
+        assert x.dtype == field
+        np.testing.assert_array_equal((x[1:] - x[:-1]).compute(), np.diff(records["field"]))
+        np.testing.assert_array_equal(x.compute(), records["field"])
+        assert (x[::-1].astype("f8").cumsum(axis=0)[-1]).compute() == 36
+    odd = np.frombuffer(b"x" + np.arange(9.0).tobytes(), offset=1)
+    assert (da.from_array(odd, chunks=4) + odd).sum().compute() == 72
+    # They are views, as other arrays are: what is written before they are computed is seen.
+    held = da.from_array(records["field"], chunks=4)
+    records["field"][0] = 5
+    assert held.astype("f8").sum().compute() == 41
+
+
 def test_task_graphs_become_arrays_and_back():
     x = da.Array({("x", 0): (np.arange, 3), ("x", 1): (np.arange, 2)}, "x", chunks=((3, 2),), dtype=int)
     assert values(x + 1).tolist() == [1, 2, 3, 1, 2]

@@ -88,6 +88,14 @@ def test_masked_arrays_are_made():
         da.ma.masked_equal(da.ones(3), [1, 2, 3])
 
 
+@pytest.mark.parametrize(("axis", "length"), [(0, 10), (1, 4), ((0, 1), None), (-1, 4)])
+def test_weights_of_one_axis_in_blocks_of_their_own(axis, length):
+    x = np.ma.masked_where(np.arange(40).reshape(10, 4) % 3 == 0, np.arange(40.0).reshape(10, 4))
+    weights = np.arange(length) if length else np.arange(40).reshape(10, 4)
+    found = da.ma.average(da.from_array(x, chunks=(3, 3)), axis=axis, weights=weights)
+    same(found, np.ma.average(x, axis=axis, weights=weights))
+
+
 def test_masked_choices():
     x = np.ma.masked_equal(np.arange(6), 2)
     d = da.from_array(x, chunks=4, asarray=False)

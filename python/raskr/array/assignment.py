@@ -72,7 +72,7 @@ def _set_block_fields(block, value, names):
 
 
 def _whole_mask(x, key):
-    """The mask, when the index is one lazy mask that broadcasts to the array, or a mask of all axes."""
+    """The mask, when the index is one lazy mask of several axes, or a mask of all axes; one of one axis is an entry."""
     if isinstance(key, tuple):
         if len(key) != 1:
             return None
@@ -80,6 +80,10 @@ def _whole_mask(x, key):
     if hasattr(key, "__dask_graph__") and not isinstance(key, Array) and hasattr(key, "to_dask_array"):
         key = key.to_dask_array()
     if isinstance(key, Array):
+        if key.dtype.kind == "b" and 0 < key.ndim < x.ndim and key.shape == x.shape[: key.ndim]:
+            if key.ndim == 1:
+                return None
+            return broadcast_to(key[(..., *(None,) * (x.ndim - key.ndim))], x.shape)
         if key.dtype.kind == "b" or (key.dtype.kind == "f" and key.shape == x.shape):
             return key
         if key.dtype.kind == "i" and key.ndim == x.ndim and key.ndim == 0:

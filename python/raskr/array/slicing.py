@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from raskr.array.collection import Array, Expr, wrap
-from raskr.array.utils import is_native_dtype, meta_from_array, unknown_text
+from raskr.array.utils import has_regular_memory, is_native_dtype, meta_from_array, unknown_text
 
 _ALL = slice(None)
 
@@ -31,7 +31,7 @@ def _fields(x, names):
     chunks = x.chunks + tuple((length,) for length in subarray)
     native = is_native_dtype(dtype) and type(x._meta) is np.ndarray
     expr = Expr.blockwise(
-        operator.getitem,
+        _fields_of,
         out,
         [(x._expr, indices), (names, None)],
         chunks,
@@ -40,6 +40,11 @@ def _fields(x, names):
         label="getitem",
     )
     return wrap(expr, None if native else x._meta[names])
+
+
+def _fields_of(block, names):
+    fields = block[names]
+    return fields if type(fields) is not np.ndarray or has_regular_memory(fields) else fields.copy()
 
 
 def is_lazy(entry):

@@ -9,7 +9,7 @@ import numpy as np
 
 from raskr.array.chunk_sizes import normalize_chunks
 from raskr.array.collection import Array, Expr, wrap
-from raskr.array.utils import block_bounds, is_arraylike, is_native_meta, meta_from_array
+from raskr.array.utils import block_bounds, has_regular_memory, is_arraylike, is_native_meta, meta_from_array
 from raskr.base import is_dask_collection, tokenize
 from raskr.utils import SerializableLock
 
@@ -81,7 +81,8 @@ def from_array(
     if meta is None:
         meta = x
     kind = type(x)
-    if kind is np.ndarray and not lock and is_native_meta(x) and (meta is x or _numpy_meta(meta)):
+    regular = kind is np.ndarray and has_regular_memory(x)
+    if regular and not lock and is_native_meta(x) and (meta is x or _numpy_meta(meta)):
         return Array(Expr.from_numpy(x, chunks, name))
     if isinstance(x, np.ndarray) and kind is not np.ndarray and asarray and not _known_array(kind):
         x = np.asarray(x)
@@ -161,7 +162,8 @@ def held(lock):
 def _read_block(x, index, lock, asarray, getitem):
     with held(lock):
         block = x[index] if getitem is None else getitem(x, index)
-        return np.asarray(block) if asarray else block
+        block = np.asarray(block) if asarray else block
+        return block if type(block) is not np.ndarray or has_regular_memory(block) else block.copy()
 
 
 def getter(a, b, asarray=True, lock=None):

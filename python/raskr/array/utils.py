@@ -24,6 +24,11 @@ def is_native_meta(meta):
     return type(meta) is np.ndarray and is_native_dtype(meta.dtype)
 
 
+def has_regular_memory(x):
+    """Are a plain array's elements aligned, and a whole number of them apart? Those of a record's fields need not be."""
+    return x.flags.aligned and all(n <= 1 or not s % x.itemsize for n, s in zip(x.shape, x.strides) if x.itemsize)
+
+
 def empty_like_block(ndim, dtype):
     """An empty NumPy array with this number of axes."""
     return np.empty((0,) * ndim, dtype=dtype)

@@ -337,7 +337,7 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
                 raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
             weights = weights.transpose(sorted(range(len(given)), key=given.__getitem__))
             weights = weights[tuple(slice(None) if n in axes else None for n in range(a.ndim))]
-            weights = broadcast_to(weights, a.shape, chunks=a.chunks)
+            weights = broadcast_to(weights, a.shape).rechunk(a.chunks)
         weights = each(_masked_as, weights, a, dtype=weights.dtype, label="average")
         total = sum(weights, axis=axes, dtype=dtype, keepdims=keepdims)
         result = true_divide(sum((a * weights).astype(dtype), axis=axes, keepdims=keepdims), total)
