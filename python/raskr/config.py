@@ -358,23 +358,20 @@ class set:
 
     def _assign(self, names: Sequence[str], value: Any, inside: dict) -> None:
         path: tuple[str, ...] = ()
-        for name in names[:-1]:
-            name = canonical_name(name, inside)
+        for place, name in enumerate(names):
+            name, last = canonical_name(name, inside), place == len(names) - 1
             path = (*path, name)
             if name not in inside:
+                # Levels that are new go as a whole, and are not emptied before: somebody may hold them.
+                for within in reversed(names[place + 1 :]):
+                    value = {within: value}
                 self._undo.append(("insert", path, None))
-                inside[name] = {}
-            elif not isinstance(inside[name], dict):
+                inside[name] = value
+                return
+            if last or not isinstance(inside[name], dict):
                 self._undo.append(("replace", path, inside[name]))
-                inside[name] = {}
+                inside[name] = value if last else {}
             inside = inside[name]
-        name = canonical_name(names[-1], inside)
-        path = (*path, name)
-        if name in inside:
-            self._undo.append(("replace", path, inside[name]))
-        else:
-            self._undo.append(("insert", path, None))
-        inside[name] = value
 
 
 def _changed(changed: dict) -> None:

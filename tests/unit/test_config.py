@@ -36,6 +36,16 @@ def test_set_is_undone_at_the_end_of_the_block():
     assert get("c", default=None) is None
 
 
+def test_what_was_got_within_a_block_stays_as_it_was():
+    with raskr.config.set({"held.a": 1, "held.b.c": 2}):
+        held = get("held")
+    assert held["a"] == 1 and get("held", None) is None
+    with raskr.config.set({"one": 1}):
+        with raskr.config.set({"one.two.three": 3}):
+            assert get("one.two") == {"three": 3}
+        assert get("one") == 1
+
+
 def test_hyphens_and_underscores_mean_the_same():
     config = {"x-y": {"a_b": 1}}
     assert get("x_y.a-b", config=config) == 1
