@@ -152,6 +152,10 @@ def test_delayed_values_and_functions_make_frames():
     assert df.compute().a.tolist() == [1, 2, 2] and df.divisions == (0, 1, 2)
     with pytest.raises(ValueError, match="Metadata mismatch"):
         dd.from_delayed([part(1)], meta={"b": int}).compute()
+    with pytest.raises(ValueError, match="Metadata mismatch"):
+        dd.from_delayed([part(1)], meta={"a": str}).compute()
+    # Numbers of any type will do, since a missing one makes floats of integers.
+    assert dd.from_delayed([part(1), part(2)], meta={"a": float}).a.sum().compute() == 5
     made = dd.from_map(lambda n, k: pd.DataFrame({"a": [n + k]}), [1, 2], k=10)
     assert made.compute().a.tolist() == [11, 12]
     with pytest.raises(ValueError, match="same length"):

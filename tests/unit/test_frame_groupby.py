@@ -1,5 +1,7 @@
 """Group-by against pandas: aggregations, several keys, results by row, functions of groups."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,6 +163,19 @@ def test_aggregations_of_ones_own(df, pdf):
     found = df.groupby("g").agg({"y": ["max", mean]}).compute()
     assert list(found.columns) == [("y", "max"), ("y", "own")]
     np.testing.assert_allclose(found["y", "own"], pdf.groupby("g").y.mean())
+
+
+def test_means_of_decimals_have_their_places():
+    pyarrow = pytest.importorskip("pyarrow")
+    values = [None if n % 5 == 0 else Decimal(n) / 4 for n in range(23)]
+    kind = pd.ArrowDtype(pyarrow.decimal128(10, 2))
+    pdf = pd.DataFrame({"g": [n % 4 for n in range(23)], "d": pd.array([*values[:-1], None], dtype=kind)})
+    pdf.loc[pdf.g == 3, "d"] = None
+    df = dd.from_pandas(pdf, npartitions=3)
+    for how in ("mean", ["sum", "mean", "count"]):
+        found, expected = df.groupby("g").d.agg(how), pdf.groupby("g").d.agg(how)
+        check = pd.testing.assert_frame_equal if expected.ndim == 2 else pd.testing.assert_series_equal
+        check(found.compute(), expected)
 
 
 def test_bad_groups_are_named(df):

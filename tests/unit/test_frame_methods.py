@@ -326,6 +326,37 @@ def test_rows_by_date_and_period():
         df.loc["2010-01-01 03:00:00"].compute()
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "int64[pyarrow]",
+        "float[pyarrow]",
+        "timestamp[us][pyarrow]",
+        "timestamp[ms, UTC][pyarrow]",
+        "duration[s][pyarrow]",
+        "Int64",
+    ],
+)
+def test_quantiles_have_pandas_types(dtype):
+    column = pd.Series(pd.array([3, 1, None, 2, 7, 5], dtype="Int64")).astype(dtype)
+    lazy = dd.from_pandas(column, npartitions=3).quantile([0.3, 0.5])
+    expected = column.quantile([0.3, 0.5])
+    assert lazy.dtype == expected.dtype
+    pd.testing.assert_series_equal(lazy.compute(), expected)
+    assert dd.from_pandas(column, npartitions=3).mean().compute() == column.mean()
+    described = dd.from_pandas(column.to_frame("v"), npartitions=2).describe()
+    pd.testing.assert_frame_equal(described.compute(), column.to_frame("v").describe())
+
+
+def test_quantiles_of_rows_know_the_index(pdf):
+    numbers = pdf.select_dtypes("number")
+    lazy = dd.from_pandas(numbers, npartitions=3).quantile(0.3, axis=1)
+    assert lazy._meta.index.dtype == numbers.index.dtype and lazy.name == 0.3
+    pd.testing.assert_series_equal(lazy.compute(), numbers.quantile(0.3, axis=1))
+    with pytest.raises(ValueError, match="must be scalar"):
+        dd.from_pandas(numbers, npartitions=3).quantile([0.3, 0.4], axis=1)
+
+
 def test_figures_of_no_columns_are_no_figures():
     df = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=2)
     assert df[[]].sum().compute().empty

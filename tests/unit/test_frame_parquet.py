@@ -126,10 +126,25 @@ def test_appending_and_replacing(folder, table):
         dd.from_pandas(table, npartitions=2).to_parquet(folder, append=True)
     with pytest.raises(ValueError, match="Appended columns"):
         dd.from_pandas(table[["n"]], npartitions=2).to_parquet(folder, append=True)
+    # Files that overlap each other already end somewhere, too.
+    dd.from_pandas(table, npartitions=2).to_parquet(folder, append=True, ignore_divisions=True)
+    with pytest.raises(ValueError, match=f"End of last written partition: {more.index[-1]}"):
+        dd.from_pandas(table, npartitions=2).to_parquet(folder, append=True)
+    dd.from_pandas(table, npartitions=1).to_parquet(folder, overwrite=True)
     # What is replaced may be what is read.
     df = dd.read_parquet(folder)
     df[df.n < 10].to_parquet(folder, overwrite=True)
-    assert len(dd.read_parquet(folder)) == 20
+    assert len(dd.read_parquet(folder)) == 10
+
+
+def test_files_of_other_types_are_named_with_what_to_do(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "0.parquet")
+    pd.DataFrame({"a": [1.5]}).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(ValueError, match=r"1\.parquet.*'a' is double where int64 was declared.*schema"):
+        dd.read_parquet(str(tmp_path)).compute()
+    wide = {"schema": pyarrow.schema([("a", "float64")])}
+    assert dd.read_parquet(str(tmp_path), dataset=wide).a.sum().compute() == 2.5
 
 
 def test_a_failed_write_leaves_what_was_there(folder, tmp_path, table):

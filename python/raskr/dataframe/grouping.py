@@ -1,6 +1,7 @@
 """Group-by of partitions: keys, partial results of aggregations, and how these are combined. Knows pandas only."""
 
 from collections.abc import Callable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,8 @@ def finished_results(
 
 
 def _of_kind(column: Any, kind: Any) -> Any:
+    if isinstance(kind, pd.ArrowDtype) and kind.type is Decimal and column.dtype != kind:
+        return column.astype(kind)
     if kind is not None and column.dtype != kind and getattr(kind, "kind", "") == "f" and column.dtype.kind == "f":
         return column.astype(kind)
     return column
@@ -238,13 +241,23 @@ def _finished(step: Step, parts: dict) -> Any:
         return parts[kind][column]
     count = parts["count"][column]
     if kind == "mean":
-        return parts["sum"][column] / count.where(count > 0)
+        sums = parts["sum"][column]
+        if isinstance(sums.dtype, pd.ArrowDtype) and sums.dtype.type is Decimal:
+            return _decimal_means(sums, count)
+        return sums / count.where(count > 0)
     ddof = options.get("ddof", 1)
     variance = parts["spread"][column] / (count - ddof).where(count > ddof)
     if kind == "var":
         return variance
     deviation = np.sqrt(variance)
     return deviation if kind == "std" else deviation / np.sqrt(count)
+
+
+def _decimal_means(sums: Any, counts: Any) -> Any:
+    """Means with the places that the values have, as pandas rounds them: Arrow has no room for the quotient of sums."""
+    unit = Decimal(1).scaleb(-sums.dtype.pyarrow_dtype.scale)
+    means = [(total / n).quantize(unit, ROUND_HALF_UP) if n else None for total, n in zip(sums, map(int, counts))]
+    return pd.Series(pd.array(means, dtype=sums.dtype), index=sums.index, name=sums.name)
 
 
 def split_by_group(parts: dict, count: int) -> list:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.partials import as_frame
+from raskr.dataframe.partials import as_frame, times_of_arrow
 
 
 def moments_of(part: Any, order: int, skipna: bool) -> Any:
@@ -15,10 +15,11 @@ def moments_of(part: Any, order: int, skipna: bool) -> Any:
 
 
 def _column(column: Any, order: int, skipna: bool) -> tuple:
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "mM" or hasattr(column.dtype, "tz"):
+    own = times_of_arrow(column.dtype)
+    if isinstance(own, np.dtype) and own.kind in "mM" or hasattr(own, "tz"):
         there = column.dropna()
         missing = not skipna and len(there) < len(column)
-        ticks = there.to_numpy(dtype="M8[ns]" if column.dtype.kind == "M" else "m8[ns]").view("int64")
+        ticks = there.to_numpy(dtype="M8[ns]" if own.kind == "M" else "m8[ns]").view("int64")
         total = sum(map(int, ticks)) if len(ticks) < 64 else _exact_sum(ticks)
         mean = total // len(ticks) if len(ticks) else 0
         spread = float(((ticks - mean).astype(float) ** 2).sum())
@@ -96,6 +97,7 @@ def moments_finished(found: list, name: str, like: Any, ddof: int = 1) -> Any:
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
+    kind = times_of_arrow(kind)
     if getattr(kind, "kind", "f") == "M" and name in ("mean", "std"):
         missing = value is None or value != value
         if name == "std":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 #: The one category of categorical types whose categories are not known before computing.
@@ -121,3 +122,12 @@ def finished(rows: list, method: str, series: bool, **options: Any) -> Any:
     if series:
         return getattr(stacked.iloc[:, 0], method)(**options)
     return getattr(stacked, method)(**options)
+
+
+def times_of_arrow(kind: Any) -> Any:
+    """pandas' own type of dates or durations for one of Arrow's; any other type as it is."""
+    if not isinstance(kind, pd.ArrowDtype) or kind.kind not in "mM" or not hasattr(kind.pyarrow_dtype, "unit"):
+        return kind
+    zone = getattr(kind.pyarrow_dtype, "tz", None)
+    unit = kind.pyarrow_dtype.unit
+    return pd.DatetimeTZDtype(unit, zone) if zone else np.dtype(f"{kind.kind}8[{unit}]")

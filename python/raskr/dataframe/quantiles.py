@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.partials import as_frame
+from raskr.dataframe.partials import as_frame, times_of_arrow
 
 #: More values than this in a column are thinned to a quarter of it.
 EXACT_VALUES = 1 << 23
@@ -80,14 +80,20 @@ def _column_quantiles(values: Any, weights: Any, points: Any, interpolation: str
     dates = getattr(kind, "kind", "f") in "mM"
     if weights is None:
         series = pd.Series(exact.view(f"{kind.kind}8[ns]") if dates else exact)
-        if isinstance(kind, pd.DatetimeTZDtype):
-            series = series.dt.tz_localize("UTC").dt.tz_convert(kind.tz)
+        own = times_of_arrow(kind)
+        if isinstance(own, pd.DatetimeTZDtype):
+            series = series.dt.tz_localize("UTC").dt.tz_convert(own.tz)
         found = series.quantile(points, interpolation=interpolation)
-        return found.astype(kind).array if dates else found.astype("Float64").array if _masked(kind) else found.array
+        # Arrow refuses to cut what is finer than its unit, pandas does not.
+        return found.astype(own).astype(kind).array if dates else found.astype(_result_kind(kind, found.dtype)).array
     if dates:
         return pd.Series(exact.astype("int64").view(f"{kind.kind}8[ns]")).astype(kind).array
-    return pd.array(exact, dtype="Float64") if _masked(kind) else pd.Series(exact).array
+    return pd.Series(exact).astype(_result_kind(kind, exact.dtype)).array
 
 
-def _masked(kind: Any) -> bool:
-    return isinstance(kind, pd.api.extensions.ExtensionDtype) and not hasattr(kind, "tz")
+def _result_kind(kind: Any, computed: Any) -> Any:
+    """The type of quantiles of a column of numbers, as pandas has it: Arrow's for Arrow's, a nullable one for such."""
+    if isinstance(kind, pd.ArrowDtype):
+        return "double[pyarrow]"
+    nullable = isinstance(kind, pd.api.extensions.ExtensionDtype) and not hasattr(kind, "tz")
+    return "Float64" if nullable else computed

@@ -256,7 +256,7 @@ def from_delayed(
     prefix : str
         The first part of the keys.
     verify_meta : bool
-        Complain, while computing, of partitions with other columns or types than `meta`.
+        Complain, while computing, of partitions with other columns or types than `meta`; numbers of any kind are alike.
 
     Examples
     --------
@@ -283,19 +283,19 @@ def from_delayed(
         raise ValueError(f"divisions should be a tuple of len(dfs) + 1 = {len(values) + 1}, got {len(divisions)}")
     if not verify_meta:
         return new_collection(FromNodes([value._node for value in values], meta, divisions, prefix))
-    checked = PartitionCalls(_checked, [Rows([value._node for value in values]), meta], {}, meta, divisions, prefix)
-    return new_collection(checked)
+    rows = Rows([value._node for value in values])
+    return new_collection(PartitionCalls(_checked, [rows, meta, True], {}, meta, divisions, prefix))
 
 
-def _checked(part: Any, meta: Any) -> Any:
-    """The partition, once it is seen to have the columns and types that were declared."""
+def _checked(part: Any, meta: Any, any_number: bool = False) -> Any:
+    """The partition, once it is seen to have the columns and types that were declared, or other types of numbers."""
     if isinstance(part, pd.DataFrame) and isinstance(meta, pd.DataFrame):
         declared, found = dict(meta.dtypes), dict(part.dtypes)
-        if list(declared) == list(found) and all(_alike(declared[name], found[name]) for name in declared):
+        if list(declared) == list(found) and all(_alike(declared[name], found[name], any_number) for name in declared):
             return part
     elif type(part) is type(meta):
         declared, found = meta.dtype, part.dtype
-        if _alike(declared, found):
+        if _alike(declared, found, any_number):
             return part
     else:
         declared, found = type(meta).__name__, type(part).__name__
@@ -307,8 +307,12 @@ def _checked(part: Any, meta: Any) -> Any:
     raise ValueError(f"Metadata mismatch found: expected {declared}, got a partition of {found}")
 
 
-def _alike(declared: Any, found: Any) -> bool:
-    return declared == found or isinstance(declared, pd.CategoricalDtype) and isinstance(found, pd.CategoricalDtype)
+def _alike(declared: Any, found: Any, any_number: bool) -> bool:
+    if isinstance(declared, pd.CategoricalDtype):
+        return isinstance(found, pd.CategoricalDtype)
+    # Whole numbers become floats where one is missing, which only some partitions may show.
+    numbers = any_number and all(getattr(dtype, "kind", "O") in "iuf" for dtype in (declared, found))
+    return numbers or declared == found
 
 
 def from_map(

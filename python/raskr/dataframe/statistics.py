@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.dataframe.describing import beside_described, numbers_described, texts_described
 from raskr.dataframe.expressions import PartitionCalls, TreeReduction
 from raskr.dataframe.mapping import elementwise, new_collection
 from raskr.dataframe.partials import concat
@@ -112,7 +113,7 @@ class FrameStatistics(TableStatistics):
         Parameters
         ----------
         q : float or list of float
-            Shares, between 0 and 1.
+            Shares, between 0 and 1; along the columns a single one.
         axis : {0, 1}
             Along the rows, or for each row along the columns.
         numeric_only : bool
@@ -123,8 +124,12 @@ class FrameStatistics(TableStatistics):
             As in pandas.
         """
         if axis in (1, "columns"):
+            if np.ndim(q):
+                raise ValueError(f"'q' must be scalar when axis=1 is specified, got {q!r}")
             options = {"q": q, "axis": 1, "numeric_only": numeric_only, "interpolation": interpolation}
-            return elementwise(M.quantile, [self], options)
+            # Of no rows pandas gives no index.
+            meta = meta_nonempty(self._meta).quantile(**options).iloc[:0]
+            return elementwise(M.quantile, [self], options, meta=meta)
         frame: Any = self[numeric_columns(self._meta)] if numeric_only else self
         meta_nonempty(frame._meta).quantile(q)  # pandas' own error for what can't be interpolated
         return frame._quantiles(q, method, interpolation)
@@ -204,7 +209,7 @@ class FrameStatistics(TableStatistics):
         described = [self[name].describe(percentiles=percentiles, split_every=split_every) for name in chosen]
         example = pd.concat([one._meta for one in described], axis=1)
         args = [one._expr for one in described]
-        return new_collection(PartitionCalls(_beside_described, args, {}, example, (None, None), "describe"))
+        return new_collection(PartitionCalls(beside_described, args, {}, example, (None, None), "describe"))
 
     def memory_usage(self, index: bool = True, deep: bool = False) -> Any:
         """The bytes of each column, and of the index."""
@@ -317,10 +322,10 @@ class SeriesStatistics(TableStatistics):
             points = None
             args = [self.count()._expr, self.value_counts()._expr]
         kwargs = {"points": points, "name": self.name, "dtype": kind}
-        example = (_numbers_described if points is not None else _texts_described)(
+        example = (numbers_described if points is not None else texts_described)(
             *(None if arg is None else (arg.meta if np.ndim(arg.meta) else arg.meta) for arg in args), **kwargs
         )
-        function = _numbers_described if points is not None else _texts_described
+        function = numbers_described if points is not None else texts_described
         return new_collection(PartitionCalls(function, args, kwargs, example.iloc[:0], (None, None), "describe"))
 
     def memory_usage(self, index: bool = True, deep: bool = False) -> Any:
@@ -565,40 +570,3 @@ def _matrix(found: list, least: int, corr: bool, columns: Any) -> Any:
         values = np.clip(values, -1.0, 1.0) if corr else values
     values = np.where(count >= max(least, 1 if corr else 2), values, np.nan)
     return pd.DataFrame(values, index=columns, columns=columns)
-
-
-def _numbers_described(
-    count: Any, mean: Any, least: Any, middle: Any, most: Any, std: Any = None, **kwargs: Any
-) -> Any:
-    from pandas.io.formats.format import format_percentiles
-
-    points, kind = kwargs["points"], kwargs["dtype"]
-    rows = format_percentiles(np.array(points)) if len(points) else []
-    if middle is None or not len(middle):
-        middle = [np.nan] * len(points)
-    names = ["count", "mean", *(["std"] if std is not None and getattr(kind, "kind", "") == "m" else [])]
-    names += [] if "std" in names or std is None else ["std"]
-    values = [count, mean, *([std] if std is not None else []), least, *middle, most]
-    names += ["min", *rows, "max"]
-    if std is None:
-        names = ["count", "mean", "min", *rows, "max"]
-    if getattr(kind, "kind", "f") in "mM":
-        return pd.Series(values, index=names, name=kwargs["name"], dtype=object)
-    masked = isinstance(kind, pd.api.extensions.ExtensionDtype)
-    return pd.Series(values, index=names, name=kwargs["name"], dtype="Float64" if masked else "float64")
-
-
-def _texts_described(count: Any, counts: Any, **kwargs: Any) -> Any:
-    if len(counts):
-        values = [count, len(counts[counts > 0]), counts.index[0], counts.iloc[0]]
-    else:
-        values = [0, 0, np.nan, np.nan]
-    names = ["count", "unique", "top", "freq"]
-    return pd.Series(values, index=names, name=kwargs["name"], dtype=object)
-
-
-def _beside_described(*described: Any) -> Any:
-    rows: list = []
-    for one in sorted(described, key=len):
-        rows += [name for name in one.index if name not in rows]
-    return pd.concat([one.reindex(rows) for one in described], axis=1)

@@ -99,8 +99,25 @@ class ParquetTables:
             try:
                 tables.append(each.to_table(schema=self.schema, columns=fields, filter=self.filters, use_threads=False))
             except (OSError, ValueError) as error:
-                raise type(error)(f"{error} (while reading {each.path})") from error
+                other = self._other_types(each, fields)
+                raise type(error)(f"{error} (while reading {each.path}{other})") from error
         return tables[0] if len(tables) == 1 else pyarrow().concat_tables(tables)
+
+    def _other_types(self, fragment: Any, fields: list) -> str:
+        """Which columns of a file are not of the declared types, and what to do about it."""
+        try:
+            own = fragment.physical_schema
+        except (OSError, ValueError):
+            return ""
+        names = [name for name in fields if name in own.names and name in self.schema.names]
+        differing = [
+            f"{name!r} is {own.field(name).type} where {self.schema.field(name).type} was declared"
+            for name in names
+            if own.field(name).type != self.schema.field(name).type
+        ]
+        if not differing:
+            return ""
+        return f", in which {', '.join(differing)}; the first file declares types unless dataset={{'schema': ...}} does"
 
     def pandas_of(self, table: Any, columns: list) -> Any:
         """The pandas object of a table of pyarrow's."""

@@ -14,6 +14,7 @@ from raskr._bridge import core
 from raskr.bytes.core import name_of_file
 from raskr.dataframe.io.filesystems import arrow_filesystem, pyarrow
 from raskr.dataframe.io.parquet import check_engine
+from raskr.dataframe.io.parquet_statistics import highest_index
 from raskr.dataframe.io.writing import beside_of, move_folder, nothing_left, ready_nodes, run_or_delay, write_nodes
 from raskr.tokenize import tokenize
 
@@ -385,12 +386,14 @@ def _checked_append(df: Any, fs: Any, root: str, write_index: bool, ignore_divis
         raise ValueError(
             f"Appended columns not the same.\nPrevious: {sorted(there_fields(fs, root))} | New: {sorted(fields)}"
         )
-    if not ignore_divisions and write_index and df.known_divisions and there.known_divisions:
-        if df.divisions[0] <= there.divisions[-1]:
+    if not ignore_divisions and write_index and df.known_divisions:
+        # What is there may itself overlap, and then has an end but no divisions.
+        last = there.divisions[-1] if there.known_divisions else highest_index(there._expr)
+        if last is not None and df.divisions[0] <= last:
             raise ValueError(
                 "The divisions of the appended dataframe overlap with previously written divisions. If this is desired, "
                 "set ``ignore_divisions=True`` to append anyway.\n"
-                f"- End of last written partition: {there.divisions[-1]}\n"
+                f"- End of last written partition: {last}\n"
                 f"- Start of first new partition: {df.divisions[0]}"
             )
     numbers = [-1]

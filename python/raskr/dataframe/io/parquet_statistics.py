@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from raskr.dataframe.io.reader import Reader
 from raskr.utils import parse_bytes
 
 _BLOCK = 256 * 2**20
@@ -112,6 +113,18 @@ def divisions_of(groups: Sequence, field: str) -> list | None:
     if not ends or any(before[1] >= after[0] for before, after in zip(ends, ends[1:])):
         return None
     return [low for low, _ in ends] + [ends[-1][1]]
+
+
+def highest_index(expression: Any) -> Any:
+    """The greatest index value of a reader of files by their statistics; None where these are missing."""
+    if not isinstance(expression, Reader) or len(expression.read.index) != 1:
+        return None
+    (field,) = expression.read.index
+    groups = [group for part in expression.parts for fragment in part.fragments for group in fragment.row_groups]
+    found = [group.statistics for group in groups]
+    if not found or any(not each or field not in each for each in found):
+        return None
+    return _value(max(each[field]["max"] for each in found))
 
 
 def _value(value: Any) -> Any:
