@@ -39,9 +39,10 @@ def parser() -> _options.Parser:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
     options = parser().parse_args(_options.words(arguments))
+    from raskr.distributed.deploy import _process_signals
+
     ends: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: ends.put(signal.Signals(number).name))
+    _process_signals.listen((signal.SIGINT, signal.SIGTERM), lambda number: ends.put(signal.Signals(number).name))
     try:
         with _options.pid_file(options.pid_file):
             return _run(options, ends)

@@ -157,12 +157,12 @@ def _ports(given: str | None, count: int) -> list[int]:
 def _keep(described: list[_Described]) -> int:
     """Keeps workers running until they are told to end."""
     from raskr.distributed.core import Status
-    from raskr.distributed.deploy import _loop, worker_process
+    from raskr.distributed.deploy import _loop, _process_signals, worker_process
     from raskr.distributed.deploy.servers import Nanny
 
     ends: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for number, what in ((signal.SIGTERM, "leave"), (signal.SIGINT, "close")):
-        signal.signal(number, lambda *_, what=what: ends.put(what))
+    what = {signal.SIGTERM: "leave", signal.SIGINT: "close"}
+    _process_signals.listen(what, lambda number: ends.put(what[signal.Signals(number)]))
 
     async def make() -> list[Nanny]:
         return [Nanny(one.scheduler, name=one.name, **one.arguments) for one in described]

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from raskr import config
 from raskr._bridge import core
+from raskr.distributed.deploy import _process_signals
 from raskr.distributed.deploy._child import SUPERVISED
 from raskr.distributed.deploy.preloading import Preloads
 
@@ -142,8 +143,8 @@ class WorkerProcess:
 
     def run(self) -> int:
         """Run until the worker has ended; the process' exit code."""
-        for number, what in ((signal.SIGTERM, "leave"), (signal.SIGINT, "close")):
-            signal.signal(number, lambda *_, what=what: self.events.put(("do", what)))
+        what = {signal.SIGTERM: "leave", signal.SIGINT: "close"}
+        _process_signals.listen(what, lambda number: self.events.put(("do", what[signal.Signals(number)])))
         # For those who ask for the worker's log; the terminal shows warnings only.
         logging.getLogger("raskr.distributed").setLevel(logging.INFO)
         if self.launcher is not None:
