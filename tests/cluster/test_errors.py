@@ -15,7 +15,7 @@ import pytest
 from clusters import by_value, running, wait_for
 
 import raskr
-from raskr.distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed, wait
+from raskr.distributed import CancelledError, Client, KilledWorker, LocalCluster, TaskInterrupted, as_completed, wait
 
 by_value(__name__)
 ANOTHER_TOKEN = {"token": "ab" * 32}
@@ -241,8 +241,8 @@ def raising(how):
     ("how", "error", "words"),
     [
         ("plain", ValueError, "plain"),
-        ("exit", (SystemExit, RuntimeError), "3"),
-        ("base", (KeyboardInterrupt, RuntimeError), "by the task"),
+        ("exit", TaskInterrupted, "SystemExit: 3"),
+        ("base", TaskInterrupted, "KeyboardInterrupt: by the task"),
         ("recursion", RecursionError, "maximum recursion depth"),
         ("odd", Exception, "a thing in a place"),
     ],

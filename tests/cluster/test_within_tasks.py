@@ -54,20 +54,26 @@ def test_a_task_knows_its_worker_and_its_key(client):
     assert (found[0], str(found[1]), found[2], found[3]) == (address, str(worker["name"]), 1, key)
 
 
-def test_a_task_begins_again_as_often_as_its_retries_allow(client):
+def test_a_task_begins_again_as_often_as_it_asks_and_keeps_its_retries(client):
     tries = Variable(f"tries-{client.id}")
-    tries.set(0)
 
-    def third():
+    def fourth(failures):
         number = tries.get(timeout="10 s") + 1
         tries.set(number)
-        if number < 3:
+        if number < 4:
             raise Reschedule()
+        if number < 4 + failures:
+            raise ValueError(f"at the try {number}")
         return number
 
-    assert client.submit(third, retries=2, pure=False).result(timeout=30) == 3
-    tries.set(0)
-    assert isinstance(client.submit(third, pure=False).exception(timeout=30), Reschedule)
+    def tried(failures, retries):
+        tries.set(0)
+        return client.submit(fourth, failures, retries=retries, pure=False)
+
+    assert tried(0, 0).result(timeout=30) == 4
+    assert tried(1, 1).result(timeout=30) == 5
+    with pytest.raises(ValueError, match="at the try 5"):
+        tried(2, 1).result(timeout=30)
 
 
 def test_outside_of_tasks_there_is_no_worker():

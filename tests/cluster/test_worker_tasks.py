@@ -1,6 +1,8 @@
 """What becomes of Python tasks on workers, with children and without: results, errors, deaths, secession."""
 
+import asyncio
 import os
+import pickle
 import signal
 import sys
 import time
@@ -90,9 +92,7 @@ def test_every_exception_comes_back_as_its_class_and_the_workers_live_on(client,
     raised = {
         ValueError: client.submit(int, "no number"),
         RecursionError: client.submit(recurse, 0),
-        SystemExit: client.submit(sys.exit, 3),
         Odd: client.submit(odd),
-        KeyboardInterrupt: client.submit(lambda: (_ for _ in ()).throw(KeyboardInterrupt())),
     }
     for kind_of, future in raised.items():
         with pytest.raises(kind_of):
@@ -102,6 +102,38 @@ def test_every_exception_comes_back_as_its_class_and_the_workers_live_on(client,
     with pytest.raises(TypeError, match="can't be sent to another process"):
         client.submit(lambda: (number for number in range(3))).result(timeout=SECONDS)
     assert client.submit(abs, -1).result(timeout=SECONDS) == 1
+
+
+def raising(error):
+    raise error
+
+
+def test_what_ends_programs_ends_neither_workers_nor_clients(client):
+    from raskr.distributed import TaskInterrupted, as_completed
+
+    class Own(BaseException):
+        pass
+
+    raised = [SystemExit(3), KeyboardInterrupt("now"), GeneratorExit(), asyncio.CancelledError("late"), Own("own")]
+    for error in raised:
+        future = client.submit(raising, error, pure=False)
+        with pytest.raises(TaskInterrupted) as caught:
+            future.result(timeout=SECONDS)
+        cause = caught.value.__cause__
+        assert (type(cause).__name__, cause.args) == (type(error).__name__, error.args)
+        assert str(caught.value).startswith(f"a task raised {type(error).__name__}")
+        assert isinstance(future.exception(timeout=SECONDS), TaskInterrupted)
+    future = client.submit(sys.exit, 3, pure=False)
+    assert future.exception(timeout=SECONDS).code == 3
+    ((_, error),) = as_completed([future], with_results=True, raise_errors=False)
+    assert error[0] is TaskInterrupted
+    with pytest.raises(TaskInterrupted) as caught:
+        client.submit(abs, future).result(timeout=SECONDS)
+    assert isinstance(caught.value.__cause__, SystemExit)
+    assert pickle.loads(pickle.dumps(caught.value)).code == 3
+    with pytest.raises(TaskInterrupted, match="SystemExit: 4"):
+        client.run(sys.exit, 4)
+    assert client.submit(abs, -1, pure=False).result(timeout=SECONDS) == 1
 
 
 def test_a_task_that_kills_its_process_is_blamed_alone(client, kind):

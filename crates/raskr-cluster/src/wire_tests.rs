@@ -2,7 +2,7 @@
 
 use raskr_sched::{
     Annotations, Attempt, Blob, BodyId, BodySpec, FromClient, FromWorker, FutureId, Input, InputAt, Key, MemoryReport,
-    Packet, Priority, RunTask, ScatterItem, Submission, TaskId, TaskSpec, ToClient, ToWorker,
+    Packet, Priority, Raised, RunTask, ScatterItem, Submission, TaskId, TaskSpec, ToClient, ToWorker,
 };
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ fn life() -> Vec<String> {
     };
     let finished = FromWorker::Finished { task, attempt, bytes: 12, micros: 13, value: Some(blob()) };
     let heartbeat = FromWorker::Heartbeat { memory: MemoryReport { disk_full: Some(1), ..MemoryReport::default() } };
+    let error = Raised { message: "m".into(), encoded: blob(), again: true };
+    let failed = FromWorker::Failed { task, attempt, error, micros: 13 };
     let told = ToClient::Finished { future: FutureId(3), bytes: 12, value: Some(blob()) };
     let item = ScatterItem { key, future: FutureId(3), bytes: 14, copies: 1, resend: true };
     vec![
@@ -58,6 +60,7 @@ fn life() -> Vec<String> {
         bytes(&WorkerHears::Packet(packet(ToWorker::Body { body: BodyId(2), code: blob() }))),
         bytes(&WorkerHears::Packet(packet(ToWorker::Run(run)))),
         bytes(&WorkerSays::Packet(packet(finished))),
+        bytes(&WorkerSays::Packet(packet(failed))),
         bytes(&WorkerSays::Packet(packet(heartbeat))),
         bytes(&ClientHears::Batch(vec![told])),
         bytes(&DataSays::Get { request: RequestId(1), tasks: vec![task] }),
@@ -72,10 +75,11 @@ fn messages_of_another_form_are_another_version() {
         "02010203010002020708",
         "020102030102040506016b0201010207080202030104050a010101036770750b01",
         "0201020301020405060c0d01020708",
+        "020102030103040506016d020708010d",
         "0201020301000000000101",
         "010100030c01020708",
         "0001010405",
         "0101010405",
     ];
-    assert_eq!((PROTOCOL_VERSIONS, life()), ((2, 2), known.map(str::to_owned).to_vec()));
+    assert_eq!((PROTOCOL_VERSIONS, life()), ((3, 3), known.map(str::to_owned).to_vec()));
 }

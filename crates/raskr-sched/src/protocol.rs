@@ -321,6 +321,8 @@ pub struct MemoryReport {
 pub struct Raised {
     pub message: String,
     pub encoded: Blob,
+    /// The task asks to begin again, which is no failure.
+    pub again: bool,
 }
 
 /// How the process in which a task ran came to its end.

@@ -29,6 +29,11 @@ pub enum What {
         worker: WorkerId,
         attempt: Attempt,
     },
+    /// It asked to begin again.
+    AskedAgain {
+        worker: WorkerId,
+        attempt: Attempt,
+    },
     Killed {
         worker: WorkerId,
         attempt: Attempt,
@@ -66,6 +71,7 @@ impl fmt::Display for What {
             What::Started { worker, attempt } => write!(f, "started on {worker} ({attempt})"),
             What::Finished { worker, attempt } => write!(f, "finished on {worker} ({attempt})"),
             What::Raised { worker, attempt } => write!(f, "raised on {worker} ({attempt})"),
+            What::AskedAgain { worker, attempt } => write!(f, "asked on {worker} to begin again ({attempt})"),
             What::Killed { worker, attempt } => write!(f, "its process died on {worker} ({attempt})"),
             What::AskedBack { worker, attempt } => write!(f, "asked back from {worker} ({attempt})"),
             What::GivenBack { worker, attempt } => write!(f, "given back by {worker} ({attempt})"),

@@ -39,7 +39,7 @@ from raskr.distributed.diagnostics.plugin import (
 from raskr.distributed.diagnostics.progressbar import progress
 from raskr.distributed.diagnostics.task_stream import get_task_metadata, get_task_stream, performance_report
 from raskr.distributed.event import Event
-from raskr.distributed.exceptions import CancelledError, KilledWorker, Reschedule, TimeoutError
+from raskr.distributed.exceptions import CancelledError, KilledWorker, Reschedule, TaskInterrupted, TimeoutError
 from raskr.distributed.lock import Lock
 from raskr.distributed.multi_lock import MultiLock
 from raskr.distributed.queues import Queue
@@ -81,6 +81,7 @@ __all__ = [
     "Semaphore",
     "SpecCluster",
     "Status",
+    "TaskInterrupted",
     "TimeoutError",
     "UploadDirectory",
     "UploadFile",

@@ -10,6 +10,7 @@ from typing import Any
 from raskr.distributed import _worker_child
 from raskr.distributed._conversation import current_client
 from raskr.distributed._worker_child import ask_worker
+from raskr.distributed.exceptions import TaskInterrupted
 
 __all__ = ["call", "create", "drop", "keys", "look", "make"]
 
@@ -69,7 +70,11 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def _finish(result: Any) -> Any:
     async def awaited() -> Any:
-        return await result
+        try:
+            return await result
+        except (SystemExit, KeyboardInterrupt) as error:
+            # An event loop ends with these, and all other actors live on this one.
+            raise TaskInterrupted(error) from error
 
     return asyncio.run_coroutine_threadsafe(awaited(), _loop()).result()
 

@@ -16,6 +16,7 @@ from raskr.distributed.diagnostics.plugin import (
     WorkerPlugin,
     plugin_name,
 )
+from raskr.distributed.exceptions import catchable
 from raskr.distributed.utils import Log, Logs
 from raskr.distributed.versions import differences, get_versions
 
@@ -66,6 +67,7 @@ class ClientWorkers:
                 found[reply["worker"]] = WorkerAnswer(unpack(self, own[0]), None)
             else:
                 raised, text = unpack(self, own[0])
+                raised = catchable(raised)
                 if hasattr(raised, "add_note"):
                     raised.add_note(f"Raised on the worker {reply['worker']}:\n{text}")
                 found[reply["worker"]] = WorkerAnswer(None, raised)

@@ -59,7 +59,7 @@ def handle(question: str, buffers: list[bytes], worker: str) -> tuple[str, list[
         with called_on(this):
             answer = _operation(operation)(this, *buffers, **asked)
             return json.dumps({"status": "OK"}), [pack(answer)]
-    except Exception as error:
+    except BaseException as error:
         return json.dumps({"status": "error"}), [packed_error(error)]
 
 

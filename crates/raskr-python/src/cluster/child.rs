@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raskr_base::{Op, TaskContext, TaskError, Value};
@@ -80,6 +81,7 @@ fn arrived(encoded: Encoded) -> PyResult<Packed> {
 struct RaisedCode {
     message: String,
     encoded: ByteBuf,
+    again: bool,
 }
 
 /// An exception as clients take it.
@@ -88,14 +90,29 @@ pub fn raised(py: Python<'_>, error: &PyErr) -> Raised {
     let words = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
     let pickled = |pair: &Bound<'_, PyAny>| dumps(pair).map(|bytes| bytes.as_bytes().to_vec());
     let encoded = failure_of(py, error, pickled, |bytes: &Vec<u8>| loads(py, bytes)).unwrap_or_default();
-    Raised { message: format!("{kind}: {words}"), encoded: encoded.into() }
+    Raised { message: format!("{kind}: {words}"), encoded: encoded.into(), again: asks_again(py, error) }
+}
+
+/// Is it raskr's `Reschedule`? Where that was never imported nobody can raise it.
+fn asks_again(py: Python<'_>, error: &PyErr) -> bool {
+    let look = || -> PyResult<bool> {
+        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+        match modules.cast::<PyDict>()?.get_item(intern!(py, "raskr.distributed.exceptions"))? {
+            Some(module) => error.value(py).is_instance(&module.getattr(intern!(py, "Reschedule"))?),
+            None => Ok(false),
+        }
+    };
+    look().unwrap_or(false)
 }
 
 /// What a child raised.
 pub fn raised_there(encoded: &Encoded) -> Raised {
     match postcard::from_bytes::<RaisedCode>(&encoded.bytes) {
-        Ok(code) => Raised { message: code.message, encoded: code.encoded.into_vec().into() },
-        Err(_) => Raised { message: "an exception that can't be read".to_owned(), encoded: Vec::new().into() },
+        Ok(code) => Raised { message: code.message, encoded: code.encoded.into_vec().into(), again: code.again },
+        Err(_) => {
+            let message = "an exception that can't be read".to_owned();
+            Raised { message, encoded: Vec::new().into(), again: false }
+        }
     }
 }
 
@@ -136,8 +153,8 @@ impl ChildTasks {
         let called = Python::attach(|py| {
             let packed = self.run(py, bodies, call, inputs);
             packed.map_err(|error| {
-                let Raised { message, encoded } = raised(py, &error);
-                let code = RaisedCode { message, encoded: ByteBuf::from(&encoded.0[..]) };
+                let Raised { message, encoded, again } = raised(py, &error);
+                let code = RaisedCode { message, encoded: ByteBuf::from(&encoded.0[..]), again };
                 Encoded::new(postcard::to_stdvec(&code).unwrap_or_default(), Vec::new())
             })
         })?;

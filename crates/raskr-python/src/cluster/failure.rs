@@ -1,6 +1,6 @@
 //! Why a future has no value, as the exception that Python raises.
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyException, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -76,11 +76,20 @@ fn of_failure(py: Python<'_>, failure: &Failure) -> PyErr {
 /// What the task raised, with the place where it did as a note.
 fn raised_there(py: Python<'_>, raised: &Raised) -> PyResult<PyErr> {
     let (exception, place) = parts(py, raised)?;
-    let error = PyErr::from_value(exception);
+    let error = PyErr::from_value(catchable(exception)?);
     let note = format!("raised on a worker:\n{}", place.trim_end());
     // Python 3.10 has no notes, and an exception may be of a class that refuses them.
     let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
     Ok(error)
+}
+
+/// The exception, unless it is one that ends programs: what a task raises is no reason for whoever waits for it to end.
+fn catchable(exception: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    if exception.is_instance_of::<PyException>() {
+        return Ok(exception);
+    }
+    let module = exception.py().import(intern!(exception.py(), "raskr.distributed.exceptions"))?;
+    module.getattr(intern!(exception.py(), "catchable"))?.call1((exception,))
 }
 
 /// The exception and the text of its traceback.

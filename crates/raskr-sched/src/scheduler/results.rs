@@ -113,6 +113,10 @@ impl Scheduler {
 
     fn on_failed(&mut self, worker: WorkerId, task: TaskId, attempt: Attempt, error: Raised, _micros: u64) {
         let Some(slot) = self.owned(worker, task, attempt) else { return };
+        if error.again {
+            self.tell(slot, What::AskedAgain { worker, attempt });
+            return self.begin_again(slot, worker);
+        }
         self.tell(slot, What::Raised { worker, attempt });
         self.record(slot, Outcome::Raised(error.message.clone()));
         if self.tasks[slot].retries_left > 0 {
@@ -121,6 +125,19 @@ impl Scheduler {
         } else {
             let failure = self.failure(slot, FailureKind::Raised(error));
             self.fail(slot, failure);
+        }
+    }
+
+    /// A task begins again however often it asks for it: elsewhere, where another worker has room for it.
+    fn begin_again(&mut self, slot: u32, worker: WorkerId) {
+        self.wait(slot);
+        let task = &self.tasks[slot];
+        if task.state != State::Waiting || task.waiting_on > 0 || !self.is_needed(slot) || self.is_too_large(slot) {
+            return;
+        }
+        let fits = |other: &WorkerId| *other != worker && self.may_run_on(slot, *other) && self.has_room(slot, *other);
+        if let Some(other) = self.by_load.iter().map(|(_, other)| *other).find(fits) {
+            self.assign(slot, other);
         }
     }
 

@@ -43,7 +43,7 @@ fn death() -> Death {
 }
 
 fn raised() -> Raised {
-    Raised { message: "no".into(), encoded: Blob::from(vec![]) }
+    Raised { message: "no".into(), encoded: Blob::from(vec![]), again: false }
 }
 
 fn from_worker() -> impl Strategy<Value = FromWorker> {

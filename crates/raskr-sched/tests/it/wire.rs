@@ -83,7 +83,7 @@ fn of_clients() {
 
 #[test]
 fn to_clients() {
-    let raised = Raised { message: "no".into(), encoded: Blob::from(vec![1, 2]) };
+    let raised = Raised { message: "no".into(), encoded: Blob::from(vec![1, 2]), again: false };
     let attempts = vec![
         Attempted {
             attempt: Attempt(1),
@@ -145,7 +145,7 @@ fn of_workers() {
         FromWorker::Failed {
             task: TASK,
             attempt,
-            error: Raised { message: "m".into(), encoded: Blob::from(vec![]) },
+            error: Raised { message: "m".into(), encoded: Blob::from(vec![]), again: true },
             micros: 1,
         },
         FromWorker::Killed { task: TASK, attempt, death: death() },

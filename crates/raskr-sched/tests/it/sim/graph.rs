@@ -12,9 +12,10 @@ use super::random::Random;
 pub struct Plan {
     pub bytes: u64,
     pub micros: u64,
-    /// How often it raises, and how often it kills its process, before it succeeds.
+    /// How often it raises, how often it kills its process, and how often it asks to begin again, before it succeeds.
     pub raises: u32,
     pub kills: u32,
+    pub agains: u32,
     pub inputs: Vec<Key>,
     pub scattered: bool,
 }
@@ -108,6 +109,7 @@ pub fn submission(
             micros: random.between(10, shape.micros_max),
             raises: if fails && random.chance(70) { random.between(1, 3) as u32 } else { 0 },
             kills: if fails && random.chance(30) { random.between(1, 5) as u32 } else { 0 },
+            agains: if fails && number.is_multiple_of(3) { number as u32 % 5 + 1 } else { 0 },
             inputs: inputs.iter().map(|(key, _)| key.clone()).collect(),
             scattered: false,
         };

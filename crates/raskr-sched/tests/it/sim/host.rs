@@ -226,8 +226,9 @@ impl Host {
                 log: Vec::new(),
             })
         } else if *tries <= plan.kills + plan.raises {
-            let error = Raised { message: "ValueError: no".into(), encoded: Vec::new().into() };
-            Executed::Raised { error, micros }
+            Executed::Raised { error: raised("ValueError: no", false), micros }
+        } else if *tries <= plan.kills + plan.raises + plan.agains {
+            Executed::Raised { error: raised("Reschedule: ", true), micros }
         } else {
             self.results.insert((task, attempt), (plan.bytes, content));
             let wanted = self.worker.as_ref().is_some_and(|worker| worker.is_wanted(task, attempt));
@@ -239,6 +240,10 @@ impl Host {
         effects.push(Effect::After(micros, WorkerEvent::Executed { task, attempt, executed }));
         Ok(())
     }
+}
+
+fn raised(message: &str, again: bool) -> Raised {
+    Raised { message: message.into(), encoded: Vec::new().into(), again }
 }
 
 /// Numbers of askers from here on are clients.

@@ -105,6 +105,30 @@ fn a_task_is_tried_again_as_often_as_it_may_and_its_failure_is_that_of_what_need
 }
 
 #[test]
+fn a_task_that_asks_to_begin_again_does_so_elsewhere_and_as_often_as_it_asks() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    let retries = Annotations { retries: 1, ..note() };
+    trace.submit_with(&[("x", &[], retries)], &["x"]);
+    for _ in 0..30 {
+        trace.start("x");
+        trace.reschedule("x");
+        assert_eq!((trace.state("x"), trace.owner("x")), (Some(State::Processing), a));
+    }
+    let b = trace.worker("b", 1);
+    for owner in [b, a, b] {
+        trace.start("x");
+        trace.reschedule("x");
+        assert_eq!((trace.state("x"), trace.owner("x"), trace.told()), (Some(State::Processing), owner, vec![]));
+    }
+    // What it asked for counts neither as a retry nor as an attempt that failed.
+    trace.raise("x");
+    assert_eq!(trace.state("x"), Some(State::Processing));
+    trace.raise("x");
+    assert_eq!(trace.failure().attempts.len(), 2);
+}
+
+#[test]
 fn of_what_is_lost_only_what_is_needed_is_computed_again() {
     let mut trace = Trace::new();
     let a = trace.worker("a", 4);

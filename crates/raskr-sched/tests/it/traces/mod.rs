@@ -171,8 +171,17 @@ impl Trace {
     }
 
     pub fn raise(&mut self, key: &str) {
+        self.end_raising(key, false);
+    }
+
+    /// The task asks to begin again.
+    pub fn reschedule(&mut self, key: &str) {
+        self.end_raising(key, true);
+    }
+
+    fn end_raising(&mut self, key: &str, again: bool) {
         let (worker, run) = self.runs[key].clone();
-        let error = Raised { message: "ValueError: no".into(), encoded: Blob::from(vec![]) };
+        let error = Raised { message: "ValueError: no".into(), encoded: Blob::from(vec![]), again };
         self.hear(worker, FromWorker::Failed { task: run.task, attempt: run.attempt, error, micros: 10 });
     }
 

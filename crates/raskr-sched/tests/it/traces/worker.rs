@@ -334,7 +334,7 @@ fn a_worker_that_finds_no_scheduler_ends_by_itself() {
 fn errors_and_deaths_are_told_and_the_worker_goes_on() {
     let mut host = Host::new(1);
     host.run(vec![run(1, &[]), run(2, &[])]);
-    let error = Raised { message: "no".into(), encoded: Blob::from(vec![]) };
+    let error = Raised { message: "no".into(), encoded: Blob::from(vec![]), again: false };
     let executed_ = Executed::Raised { error: error.clone(), micros: 3 };
     let actions = host.on(WorkerEvent::Executed { task: id(1), attempt: Attempt(1), executed: executed_ });
     assert_eq!(said(&actions)[0], FromWorker::Failed { task: id(1), attempt: Attempt(1), error, micros: 3 });
