@@ -830,6 +830,9 @@ def connect(options: dict[str, Any]) -> ClusterClient:
 def futures_under(items: Sequence[Node | Delayed]) -> list[Future]:
     """Futures of the values that nodes stand on."""
 
+def run_here(code: bytes, index: int, arguments: bytes | None, inputs: Sequence[Future]) -> Any:
+    """What a task of a cluster gives, run in this process with the values of its inputs, which are fetched."""
+
 # --- settings, sizes, errors -------------------------------------------------------------------------------------------
 def settings() -> list[tuple[str, str, Any, str]]:
     """Every setting as `(name, kind, default, doc)`."""

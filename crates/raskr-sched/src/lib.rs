@@ -34,6 +34,8 @@ pub use protocol::{
     Annotations, Blob, BodySpec, CancelReason, Death, Found, FromClient, FromWorker, Held, Input, InputAt,
     MemoryReport, Peer, Raised, Registration, RunTask, ScatterItem, Submission, TaskSpec, ToClient, ToWorker, Welcome,
 };
-pub use scheduler::{Action, Event, Gone, Notice, Reason, Scheduler, State, TaskView, WorkerStatus, WorkerView};
+pub use scheduler::{
+    Action, Event, Gone, Notice, Reason, Recipe, Scheduler, State, TaskView, WorkerStatus, WorkerView,
+};
 pub use story::{Entry, What};
 pub use worker::{Execute, Executed, Worker, WorkerAction, WorkerEvent};

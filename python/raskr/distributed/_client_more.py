@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 from raskr.distributed._client_data import ClientData
+from raskr.distributed._client_recreate import ClientRecreate
 from raskr.distributed._client_reports import ClientReports
 from raskr.distributed._client_workers import ClientWorkers
 from raskr.distributed._conversation import Steps
@@ -12,8 +13,8 @@ from raskr.distributed.worker import print_here, warn_here
 __all__ = ["ClientMore"]
 
 
-class ClientMore(ClientData, ClientWorkers, ClientReports):
-    """Data sets, metadata, events, plugins, files, logs, profiles, dumps."""
+class ClientMore(ClientData, ClientWorkers, ClientReports, ClientRecreate):
+    """Data sets, metadata, events, plugins, files, logs, profiles, dumps, tasks run in the client."""
 
     def _first_questions(self) -> Steps:
         """What a client asks once it is connected: to be told what tasks print, and of what they warn."""

@@ -7,6 +7,7 @@ mod failure;
 mod frames;
 mod future;
 mod graph;
+mod here;
 mod listen;
 mod native;
 mod options;
@@ -35,6 +36,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::WorkerHandle>()?;
     module.add_function(wrap_pyfunction!(client::connect, module)?)?;
     module.add_function(wrap_pyfunction!(future::futures_under, module)?)?;
+    module.add_function(wrap_pyfunction!(here::run_here, module)?)?;
     module.add_function(wrap_pyfunction!(scheduler::start_scheduler, module)?)?;
     module.add_function(wrap_pyfunction!(worker::start_worker, module)?)?;
     module.add_function(wrap_pyfunction!(child::current_task, module)?)?;

@@ -33,7 +33,7 @@ use task::{ClassId, ConstraintId, Tasks};
 use workers::WorkerRecord;
 
 pub use task::State;
-pub use view::TaskView;
+pub use view::{Recipe, TaskView};
 pub use why::Reason;
 pub use workers::{WorkerStatus, WorkerView};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::task::State;
 use super::{Class, Scheduler};
 use crate::ids::{ClientId, Key, TaskId, WorkerId};
+use crate::protocol::Blob;
 
 /// A task for those who look on.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,17 @@ pub struct TaskView<'a> {
     pub class: &'a Arc<str>,
     /// How many futures of clients are of it.
     pub wants: usize,
+}
+
+/// What a task does, for whoever runs it elsewhere.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub key: Key,
+    pub code: Blob,
+    pub index: u32,
+    pub arguments: Option<Blob>,
+    /// In the order of the submission.
+    pub inputs: Vec<Key>,
 }
 
 impl Scheduler {
@@ -55,6 +67,24 @@ impl Scheduler {
     /// All tasks that are not forgotten.
     pub fn task_views(&self) -> impl Iterator<Item = TaskView<'_>> {
         (0..self.tasks.slots()).filter(|slot| self.tasks[*slot].state != State::Forgotten).map(|slot| self.view(slot))
+    }
+
+    /// What the task of a key does; nothing for a value that a client sent.
+    pub fn recipe(&self, key: &str) -> Option<Recipe> {
+        let task = &self.tasks[self.task(key)?.slot];
+        let body = self.bodies.get(&task.body?)?;
+        Some(Recipe {
+            key: task.key.clone(),
+            code: body.code.clone(),
+            index: task.index,
+            arguments: task.arguments.clone(),
+            inputs: task.inputs.iter().map(|&input| self.tasks[input].key.clone()).collect(),
+        })
+    }
+
+    /// The key of the task that the failure of a key's task began with.
+    pub fn blamed(&self, key: &str) -> Option<&Key> {
+        self.failures.get(&self.task(key)?.slot).map(|failure| &failure.key)
     }
 
     /// Tasks that a worker has, those that it is to begin first before the others.

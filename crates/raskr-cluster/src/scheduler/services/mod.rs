@@ -125,6 +125,7 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
     ("has_what", tasks::has_what),
     ("nbytes", tasks::nbytes),
     ("processing", tasks::processing),
+    ("recipe", tasks::recipe),
     ("story", tasks::story),
     ("task_states", tasks::task_states),
     ("who_has", tasks::who_has),

@@ -1,9 +1,10 @@
 //! What is known of tasks: where values are, what runs where, what has happened, and why something has no value yet.
 
+use bytes::Bytes;
 use raskr_sched::{Reason, State, TaskView, WorkerId};
 use serde_json::{Map, Value, json};
 
-use super::super::asked::{Ask, Said, now, refusal};
+use super::super::asked::{Ask, Said, Told, now, refusal};
 use super::super::core::Core;
 use crate::wire::Refusal;
 
@@ -102,10 +103,30 @@ pub(super) fn story(core: &mut Core, ask: Ask) -> Said {
     now(told)
 }
 
+fn unknown(key: &str) -> Refusal {
+    refusal("KeyError", format!("'{key}' is not known: it was never submitted, or is forgotten"))
+}
+
+/// What a task does, or, where that failed, the task with which its failure began (`blamed`): its code and its arguments are
+/// buffers of the answer.
+pub(super) fn recipe(core: &mut Core, ask: Ask) -> Said {
+    let key = ask.text("key")?;
+    if core.machine.task(key).is_none() {
+        return Err(unknown(key));
+    }
+    let key = core.machine.blamed(key).filter(|_| ask.flag("blamed")).map_or(key, |blamed| blamed);
+    let sent = || refusal("ValueError", format!("'{key}' is a value that a client sent: no task makes it"));
+    let recipe = core.machine.recipe(key).ok_or_else(sent)?;
+    let inputs: Vec<&str> = recipe.inputs.iter().map(|input| &**input).collect();
+    let about = json!({ "key": &*recipe.key, "index": recipe.index, "inputs": inputs });
+    let buffers = [Some(&recipe.code), recipe.arguments.as_ref()].into_iter().flatten();
+    Ok(Told::Now(about, buffers.map(|blob| Bytes::copy_from_slice(&blob.0)).collect()))
+}
+
 pub(super) fn why(core: &mut Core, ask: Ask) -> Said {
     let key = ask.text("key")?;
     if core.machine.task(key).is_none() {
-        return Err(refusal("KeyError", format!("'{key}' is not known: it was never submitted, or is forgotten")));
+        return Err(unknown(key));
     }
     let reasons: Vec<String> = core.machine.why(key).iter().map(explain).collect();
     now(json!({ "text": format!("'{key}': {}", reasons.join("; ")) }))
