@@ -1,12 +1,13 @@
 """Collections on a local cluster: computed and persisted by a client, or by the default one."""
 
+import pickle
 import threading
 
 import pytest
 from clusters import running
 
 import raskr
-from raskr.distributed import futures_of, wait
+from raskr.distributed import Variable, futures_of, wait
 
 LIMIT = 30
 
@@ -163,6 +164,46 @@ def test_persisted_collections_are_published(client, other):
     assert other.get_dataset("bag").compute(scheduler=other) == [1, 2]
     assert other.get_dataset("value").compute(scheduler=other) == 5
     client.unpublish_dataset(["array", "more", "bag", "value"])
+
+
+def test_what_stands_on_persisted_values_is_pickled(client, other):
+    held = client.persist(increment(1))
+    for lazy in (held, raskr.delayed(abs)(held), abs(held).real, raskr.delayed(max)([held, client.submit(abs, -1)])):
+        assert pickle.loads(pickle.dumps(lazy)).compute() == lazy.compute()
+        assert held.key in [future.key for future in futures_of(pickle.loads(pickle.dumps(lazy)))]
+    client.publish_dataset(lazy=increment(held))
+    variable = Variable("lazy", client=client)
+    variable.set([increment(held)])
+    task = client.submit(lambda lazy: lazy.compute(), increment(held), pure=False)
+    del held
+    assert task.result(timeout=LIMIT) == 3
+    assert variable.get(timeout=LIMIT)[0].compute() == 3
+    assert other.get_dataset("lazy").compute(scheduler=other) == 3
+    client.unpublish_dataset("lazy")
+    variable.delete()
+
+
+def test_what_stands_on_persisted_collections_is_pickled(client):
+    pytest.importorskip("pandas")
+    import pandas as pd
+
+    import raskr.array as da
+    import raskr.dataframe as dd
+
+    array, frame = client.persist([da.ones(6, chunks=3), dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)])
+    for lazy in (array, (array + 1).sum(), frame.a, frame.a.sum() + 1):
+        again = pickle.loads(pickle.dumps(lazy)).compute()
+        assert type(again) is type(lazy.compute()) and (again == lazy.compute()).all()
+
+
+def test_a_pickle_that_stands_on_futures_needs_their_cluster():
+    with running(n_workers=1) as client:
+        address = client._native.address
+        held = client.persist(increment(1))
+        pickled = pickle.dumps(raskr.delayed(abs)(held))
+        assert pickle.loads(pickled).compute() == 2
+    with pytest.raises(OSError, match=address):
+        pickle.loads(pickled)
 
 
 def test_persisted_frames_are_published(client, other):

@@ -13,6 +13,7 @@ use raskr_graph::{Annotations, Call, Input};
 use smallvec::SmallVec;
 
 use crate::call::{Callee, Function, Identity, Known, PyCall, Sourced};
+use crate::cluster::{ClusterFuture, RemoteValue};
 use crate::delayed::{Delayed, Leaf, State, new_attr, new_leaf};
 use crate::dictgraph::Task;
 use crate::node::{Node, call_key, shared};
@@ -140,6 +141,11 @@ fn entry(py: Python<'_>, call: &Call, places: &HashMap<*const Call, usize>) -> P
         let fields = (call.key(), none, "source", name, source, false, py.None(), py.None(), annotations);
         return Ok(fields.into_pyobject(py)?.unbind());
     }
+    if let Some(remote) = RemoteValue::of(call.op().as_ref()) {
+        let Some(future) = remote.pickled(py)? else { return Err(unmovable(&name)) };
+        let fields = (call.key(), inputs, "future", name, future, false, py.None(), py.None(), annotations);
+        return Ok(fields.into_pyobject(py)?.unbind());
+    }
     if let Some(known) = op.and_then(|op| op.downcast_ref::<Known>()) {
         let value = to_object(py, known.value())?;
         let fields = (call.key(), inputs, "known", name, value, false, py.None(), py.None(), annotations);
@@ -256,7 +262,12 @@ fn unflatten(entries: &Bound<'_, PyAny>) -> PyResult<Arc<Call>> {
         let annotations = annotations.map(|(priority, retries, workers, allow_other_workers, resources)| {
             Arc::new(Annotations { priority, retries, workers, allow_other_workers, resources })
         });
-        let call = if kind == "source" {
+        let call = if kind == "future" {
+            match function.cast::<ClusterFuture>()?.get().input(function.py()) {
+                Input::Call(call) => call,
+                Input::Block(..) => return Err(PyValueError::new_err("the value of a future is no block")),
+            }
+        } else if kind == "source" {
             let node = function.call_method0("node")?;
             sourced(node.cast::<Node>()?.get(), function, key.clone().unwrap_or_default())?
         } else if kind == "known" {

@@ -9,7 +9,6 @@ from raskr._awaiting import awaited
 from raskr._bridge import core
 from raskr._pickling import unsent
 from raskr.annotations import for_engine, get_annotations
-from raskr.distributed._carried import carried, hold
 from raskr.distributed._conversation import seconds
 from raskr.utils import funcname
 
@@ -127,15 +126,7 @@ class ClientSubmit:
         native = self._check()
         options = task_options(workers, resources, retries, priority, allow_other_workers)
         func = awaited(func)
-        try:
-            return native.submit(func, args, kwargs or None, key, pure, options or None)
-        except TypeError:
-            (args, kwargs), futures = carried((args, kwargs))
-            if not futures:
-                raise
-        future = native.submit(func, args, kwargs or None, key, pure, options or None)
-        hold(future, futures)
-        return future
+        return native.submit(func, args, kwargs or None, key, pure, options or None)
 
     def map(
         self,
@@ -216,16 +207,7 @@ class ClientSubmit:
         self, func: Callable, lists: list, kwargs: dict, keys: list | None, name: str | None, pure: bool, options: Any
     ) -> list:
         native = self._check()
-        try:
-            return native.map(func, lists, kwargs or None, keys, name, pure, options)
-        except TypeError:
-            (lists, kwargs), held = carried((lists, kwargs))
-            if not held:
-                raise
-        futures = native.map(func, lists, kwargs or None, keys, name, pure, options)
-        for future in futures:
-            hold(future, list(held))
-        return futures
+        return native.map(func, lists, kwargs or None, keys, name, pure, options)
 
     @staticmethod
     def _keys_of_map(key: Any) -> tuple[list | None, str | None]:
@@ -307,17 +289,11 @@ class ClientSubmit:
         return rebuild(futures)
 
     def _sent(self, native: Any, keys: list | None, values: list, copies: int | None) -> list:
-        """Futures of objects that go to workers; collections go with the futures that they stand on."""
+        """Futures of objects that go to workers."""
         try:
             return native.scatter(keys, values, copies, True)
         except Exception as error:
-            parts = [carried(value) for value in values]
-            if not any(futures for _, futures in parts):
-                raise unsent(values, error) from error
-        sent = native.scatter(keys, [part for part, _ in parts], copies, True)
-        for future, (_, futures) in zip(sent, parts):
-            hold(future, futures)
-        return sent
+            raise unsent(values, error) from error
 
     def _moved(self, native: Any, futures: list, workers: Any, within: float) -> list:
         """The same values on particular workers."""

@@ -1,6 +1,5 @@
 """Questions to the scheduler, in steps that are the same for those who wait and for those who await."""
 
-import io
 import pickle
 import uuid
 from collections.abc import Generator, Sequence
@@ -8,7 +7,6 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
-from raskr._bridge import core
 from raskr.utils import parse_timedelta
 
 __all__ = [
@@ -111,31 +109,10 @@ def seconds(timeout: Any) -> float | None:
     return None if value is None else max(float(value), 0.0)
 
 
-class _Pickler(cloudpickle.Pickler):
-    """Collections that stand on futures have these in place of the nodes that the engine knows of them."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        kind = type(obj)
-        if kind is core.Node or kind is core.Delayed:
-            found = core.futures_under([obj])
-            if len(found) == 1 and found[0].key == obj.key:
-                return (_node_of, (found[0],)) if kind is core.Node else (_delayed_of, (found[0], obj._length))
-        return super().reducer_override(obj)
-
-
-def _node_of(future: Any) -> Any:
-    return future._node
-
-
-def _delayed_of(future: Any, length: int | None) -> Any:
-    return core.delayed_of_node(future._node, length)
-
-
 def pack(value: Any) -> bytes:
-    """A value as bytes, functions of `__main__` and closures included, and collections that were persisted."""
-    file = io.BytesIO()
-    _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
-    return file.getvalue()
+    """A value as bytes, functions of `__main__` and closures included."""
+    data: bytes = cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    return data
 
 
 def unpack(client: Any, data: bytes) -> Any:

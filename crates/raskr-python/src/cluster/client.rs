@@ -12,7 +12,7 @@ use raskr_cluster::{Client, FutureState, Gathered, Missing, Scattered, Until};
 use raskr_sched::{FutureId, Key};
 
 use super::failure;
-use super::future::{ClusterFuture, Handle, status_of};
+use super::future::{ClusterFuture, Handle, Pickling, status_of};
 use super::graph;
 use super::options::{annotations, client_options, comm_error, seconds};
 use super::values::{pack_object, pack_object_in_place, unpack_object};
@@ -204,8 +204,12 @@ impl ClusterClient {
         let mut values = Vec::with_capacity(objects.len());
         let mut own = Vec::with_capacity(objects.len());
         let mut kept = 0;
+        let pickling = Pickling::new();
+        let mut holds = Vec::with_capacity(objects.len());
         for (place, object) in objects.iter().enumerate() {
             let mut packed = if waited_for { pack_object_in_place(py, object)? } else { pack_object(py, object)? };
+            let under = pickling.taken();
+            holds.push((!under.is_empty()).then(|| Arc::new(under)));
             let lasting = !waited_for || this.client.keeps(packed.nbytes(), kept);
             if waited_for && lasting {
                 // It is kept, and the object may change.
@@ -225,8 +229,13 @@ impl ClusterClient {
         }
         let texts: Vec<Key> = values.iter().map(|one| Arc::clone(&one.key)).collect();
         let futures = py.detach(|| this.client.scatter(values, copies.unwrap_or(raskr_cluster::EVERYWHERE)));
-        let made = futures.into_iter().zip(texts).zip(own);
-        made.map(|((future, text), key)| this.future(slf, future, text, key)).collect()
+        let made = futures.into_iter().zip(texts).zip(own).zip(holds);
+        made.map(|(((future, text), key), holds)| {
+            let handle = Handle::new(Arc::clone(&this.client), future);
+            let future = ClusterFuture::new(slf.clone().unbind(), handle, text).with_key(key);
+            Py::new(py, future.holding(holds))
+        })
+        .collect()
     }
 
     /// Whether all, or any, of some futures are done, in time.

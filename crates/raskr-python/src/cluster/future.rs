@@ -1,6 +1,7 @@
 //! Futures as Python holds them, and as inputs of calls.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,6 +51,33 @@ impl Drop for Handle {
     }
 }
 
+thread_local! {
+    static PICKLED: RefCell<Option<Vec<Arc<Handle>>>> = const { RefCell::new(None) };
+}
+
+/// The time during which the futures under lazy values that are pickled on this thread are collected: what is pickled knows
+/// them by their keys alone, and is of use as long as somebody holds them.
+pub struct Pickling(Option<Vec<Arc<Handle>>>);
+
+impl Pickling {
+    pub fn new() -> Pickling {
+        Pickling(PICKLED.replace(Some(Vec::new())))
+    }
+
+    /// Those that were pickled since it began, or was asked last.
+    pub fn taken(&self) -> Vec<Arc<Handle>> {
+        PICKLED.with_borrow_mut(|collected| collected.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+}
+
+impl Drop for Pickling {
+    fn drop(&mut self) {
+        // What was collected is let go of after its place: that may end with a word to a scheduler.
+        let collected = PICKLED.replace(self.0.take());
+        drop(collected);
+    }
+}
+
 /// The value of a future as an input of calls: on the future's own cluster it is there already, elsewhere it is fetched.
 pub struct RemoteValue {
     handle: Arc<Handle>,
@@ -73,6 +101,24 @@ impl RemoteValue {
         let call = Call::new(Arc::new(RemoteValue { handle, key, owner }), Vec::new(), None);
         call.key_or_init(|| text);
         Input::Call(call)
+    }
+
+    /// A future that stands for it, where Python holds some.
+    fn future(&self, py: Python<'_>) -> PyResult<Option<Py<ClusterFuture>>> {
+        let Some(owner) = &self.owner else { return Ok(None) };
+        self.handle.client.share(self.handle.future);
+        let copy = Handle::new(Arc::clone(&self.handle.client), self.handle.future);
+        Py::new(py, ClusterFuture::new(owner.clone_ref(py), copy, Arc::clone(&self.key))).map(Some)
+    }
+
+    /// The same for a lazy value that is being pickled; whoever collects such futures on this thread holds it.
+    pub fn pickled(&self, py: Python<'_>) -> PyResult<Option<Py<ClusterFuture>>> {
+        PICKLED.with_borrow_mut(|collected| {
+            if let Some(collected) = collected {
+                collected.push(Arc::clone(&self.handle));
+            }
+        });
+        self.future(py)
     }
 
     /// What an operation stands for, if it is the value of a future.
@@ -264,13 +310,8 @@ pub fn futures_under(py: Python<'_>, items: Vec<Bound<'_, PyAny>>) -> PyResult<V
     let plan = plan_of(py, &items)?;
     let mut found = Vec::new();
     for id in 0..plan.len() as u32 {
-        if let Some(value) = RemoteValue::of(plan.op(id).as_ref())
-            && let Some(owner) = &value.owner
-        {
-            let handle = &value.handle;
-            handle.client.share(handle.future);
-            let copy = Handle::new(Arc::clone(&handle.client), handle.future);
-            found.push(Py::new(py, ClusterFuture::new(owner.clone_ref(py), copy, Arc::clone(&value.key)))?);
+        if let Some(value) = RemoteValue::of(plan.op(id).as_ref()) {
+            found.extend(value.future(py)?);
         }
     }
     Ok(found)

@@ -25,7 +25,7 @@ mod worker_options;
 use pyo3::prelude::*;
 
 pub use child::ChildTasks;
-pub use future::ClusterFuture;
+pub use future::{ClusterFuture, RemoteValue};
 pub use options::resources;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

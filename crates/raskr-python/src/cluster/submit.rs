@@ -12,7 +12,7 @@ use raskr_sched::{Annotations, Blob, BodySpec, Input as TaskInput, Key, TaskSpec
 use smallvec::SmallVec;
 
 use super::client::{ClusterClient, other_than_text, text_of, wait_for};
-use super::future::{ClusterFuture, Handle, RemoteValue};
+use super::future::{ClusterFuture, Handle, Pickling, RemoteValue};
 use super::task::{self, BodyCode, CallParts, token_of};
 use super::values::{pack_object, pack_value};
 use super::{options, plain};
@@ -47,6 +47,8 @@ pub struct Calls<'py> {
     alive: Vec<Bound<'py, PyAny>>,
     /// Data that tasks take, held until it has been taken, and beyond with their futures.
     holds: Vec<Arc<Handle>>,
+    /// Futures under lazy values in the tasks' code and arguments are held with the tasks' futures.
+    pickling: Pickling,
     /// For each want: the key, unless it is its text.
     keys: Vec<Option<Py<PyAny>>>,
 }
@@ -124,6 +126,7 @@ impl<'py> Calls<'py> {
             data: HashMap::new(),
             alive: Vec::new(),
             holds: Vec::new(),
+            pickling: Pickling::new(),
             keys: Vec::new(),
         }
     }
@@ -341,13 +344,14 @@ impl<'py> Calls<'py> {
     /// Submits the tasks; the futures of those that are wanted.
     pub fn submit(self) -> PyResult<Vec<Py<ClusterFuture>>> {
         let py = self.py();
-        let Calls { owner, client, draft, holds, keys, .. } = self;
+        let Calls { owner, client, draft, mut holds, pickling, keys, .. } = self;
         let texts: Vec<Key> = draft.wants.iter().map(|task| Arc::clone(&draft.tasks[*task as usize].key)).collect();
         wait_for(py, None, |within| client.wait_for_room(within).then_some(()))?;
         let futures = py.detach(|| client.submit(draft));
         for hold in &holds {
             client.keep_until_done(hold.future());
         }
+        holds.extend(pickling.taken());
         let holds = (!holds.is_empty()).then(|| Arc::new(holds));
         let made = futures.into_iter().zip(texts).zip(keys);
         made.map(|((future, text), key)| {
