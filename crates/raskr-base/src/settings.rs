@@ -107,8 +107,9 @@ pub const SETTINGS: &[Setting] = &[
         "memory-limit",
         Kind::Bytes,
         Preset::Unset,
-        "Bytes that results and running tasks may take before work waits and kept values are written to disk. \
-         Unset: 80% of what the machine, or its control group, has.",
+        "Bytes that results and running tasks may take before work waits and kept values are written to disk. What the \
+         process has when a run starts counts within the limit, up to a quarter of it. Unset: 80% of what the machine, or \
+         its control group, has.",
     ),
     setting(
         "temporary-directory",
