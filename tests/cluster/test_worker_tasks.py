@@ -60,6 +60,29 @@ def client(cluster, monkeypatch):
         yield client
 
 
+class Named(np.ndarray):
+    pass
+
+
+def mapped(path, length):
+    return np.memmap(path, dtype="f8", mode="r", shape=length)
+
+
+def test_mapped_files_are_arrays_where_they_travel_and_subclasses_stay(client, tmp_path):
+    path = tmp_path / "numbers"
+    numbers = np.arange(100_000.0)
+    numbers.tofile(path)
+    for length in (10, numbers.size):
+        future = client.submit(mapped, path, length)
+        assert type(future.result(timeout=SECONDS)) is np.ndarray
+        assert np.array_equal(future.result(timeout=SECONDS), numbers[:length])
+        assert client.submit(np.sum, future).result(timeout=SECONDS) == numbers[:length].sum()
+        sent = client.scatter(mapped(path, length)).result(timeout=SECONDS)
+        assert type(sent) is np.ndarray and np.array_equal(sent, numbers[:length])
+        named = client.submit(lambda length: np.arange(length).view(Named), length).result(timeout=SECONDS)
+        assert type(named).__name__ == "Named" and named[-1] == length - 1
+
+
 def test_many_short_calls_come_out_right(client):
     squares = client.map(lambda number: number**2, range(5000))
     assert client.gather(squares) == [number**2 for number in range(5000)]

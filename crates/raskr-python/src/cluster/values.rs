@@ -57,13 +57,24 @@ pub fn pack_object(_py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Packe
     if let Some(stream) = plain::pickle_scalar(object) {
         return Ok(Packed { head: head_of(OBJECT, &stream), buffers: Vec::new() });
     }
-    Ok(packed_of(&processes::pickle(object, false)?))
+    Ok(packed_of(&processes::pickle(&unmapped(object)?, false)?))
+}
+
+/// The object, or the elements of a mapped file as an array: the mapping stays in its process, and what NumPy pickles of it is
+/// copied with it, not kept apart.
+fn unmapped<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let kind = object.get_type();
+    if kind.name()?.to_cow()? != "memmap" || kind.module()?.to_cow()? != "numpy" {
+        return Ok(object.clone());
+    }
+    let array = object.py().import(intern!(object.py(), "numpy"))?.getattr(intern!(object.py(), "ndarray"))?;
+    object.call_method1(intern!(object.py(), "view"), (array,))
 }
 
 /// An object whose large buffers stay where they are: for sending it at once, while nobody writes to it.
 pub fn pack_object_in_place(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Packed> {
     let collector = Bound::new(py, Collector { buffers: Mutex::default() })?;
-    let stream = processes::dumps_with(object, collector.as_any())?;
+    let stream = processes::dumps_with(&unmapped(object)?, collector.as_any())?;
     let mut buffers = std::mem::take(&mut *collector.get().buffers.lock());
     if stream.as_bytes().len() < SHARED_BYTES_MIN {
         return Ok(Packed { head: head_of(OBJECT, stream.as_bytes()), buffers });
