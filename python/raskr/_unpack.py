@@ -29,7 +29,20 @@ def is_dask_collection(x: Any) -> bool:
         return False
     if isinstance(x, core.Delayed) or hasattr(x, "_expr"):
         return True
-    return x.__dask_graph__() is not None
+    held = held_in(x)
+    return x.__dask_graph__() is not None if held is None else bool(held[0])
+
+
+def held_in(x: Any) -> tuple[list, Callable] | None:
+    """The collections that a collection stands for, and what makes such an object of results; None of any other.
+
+    xarray's objects are such: their arrays are computed, and the result is one of theirs.
+    """
+    if isinstance(x, core.Delayed) or not any(kind.__module__.startswith("xarray.") for kind in type(x).__mro__):
+        return None
+    from raskr.compat._xarray_holders import taken_apart
+
+    return taken_apart(x)
 
 
 _LEAVES = (int, float, str, bytes, bool, complex, type(None))
@@ -59,6 +72,9 @@ class _Unpacker:
         if kind in _LEAVES:
             return None
         if isinstance(x, core.Delayed) or is_dask_collection(x):
+            held = held_in(x)
+            if held is not None:
+                return self._items(*held)
             place = self._place(x)
             return lambda values: values[place]
         return self._container(x, kind) if self.traverse else None

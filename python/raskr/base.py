@@ -7,7 +7,7 @@ from typing import Any
 from raskr import config, local, multiprocessing, threaded
 from raskr._bridge import core
 from raskr._names import clone_key, get_collection_names, get_name_from_key, replace_name_in_key
-from raskr._unpack import is_dask_collection, unpack_collections
+from raskr._unpack import held_in, is_dask_collection, unpack_collections
 from raskr.annotations import annotate, get_annotations
 from raskr.core import flatten
 from raskr.graph import Graph, nodes_and_names, plain, wanted_keys
@@ -526,6 +526,9 @@ def node_of(collection: Any) -> Any:
     expr = getattr(collection, "_expr", None)
     if type(expr) is getattr(core, "Expr", None):
         return core.node_of_source(expr.node(), expr, f"finalize-{expr.name}")
+    held = held_in(collection)
+    if held is not None:
+        return _holders_node(collection, *held)
     graph = collection.__dask_graph__()
     if graph is None:
         return None
@@ -536,6 +539,14 @@ def node_of(collection: Any) -> Any:
     wanted = wanted_keys(keys)
     nodes = dict(zip(wanted, nodes_and_names(graph, wanted)[0]))
     return finished_node(collection, _as_lists(keys, nodes))
+
+
+def _holders_node(holder: Any, collections: list, rebuild: Any) -> Any:
+    """The node of an object of another library's with the computed values of the collections that it holds."""
+    if not collections:
+        return None
+    key = f"{type(holder).__name__.lower()}-{tokenize(holder)}"
+    return core.node_of_call(rebuild.empty(), (list(map(node_of, collections)),), key=key, name="rebuild")
 
 
 def finished_node(collection: Any, parts: Any) -> Any:

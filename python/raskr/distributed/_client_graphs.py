@@ -7,7 +7,7 @@ from typing import Any
 from raskr import base, local, threaded
 from raskr._bridge import core
 from raskr._hooks import only_element
-from raskr._unpack import is_dask_collection, unpack_collections
+from raskr._unpack import held_in, is_dask_collection, unpack_collections
 from raskr.core import flatten
 from raskr.distributed._client_submit import task_options
 from raskr.distributed.future import finishes
@@ -234,6 +234,9 @@ class ClientGraphs:
 
     def _persisted(self, items: list, optimize_graph: bool, options: dict, **kwargs: Any) -> list:
         native = self._check()
+        if any(is_dask_collection(item) and held_in(item) is not None for item in items):
+            collections, repack = unpack_collections(*items, traverse=False)
+            return list(repack(self._persisted(collections, optimize_graph, options, **kwargs)))
         lazy = [item for item in items if is_dask_collection(item)]
         own = [item for item in lazy if base._native_item(item) is not None]
         foreign = [item for item in lazy if base._native_item(item) is None]
@@ -367,7 +370,7 @@ def _whole(collection: Any, optimize_graph: bool, **kwargs: Any) -> Any:
     """The node of a collection's computed value."""
     if isinstance(collection, core.Delayed):
         return collection
-    if getattr(collection, "_expr", None) is None and not optimize_graph:
+    if getattr(collection, "_expr", None) is None and not optimize_graph and held_in(collection) is None:
         wanted = wanted_keys(collection.__dask_keys__())
         nodes = dict(zip(wanted, nodes_and_names(base._foreign_graph([collection], False, **kwargs), wanted)[0]))
         return base.finished_node(collection, base._as_lists(collection.__dask_keys__(), nodes))

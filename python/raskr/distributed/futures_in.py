@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raskr._bridge import core
+from raskr._unpack import held_in
 
 __all__ = ["fire_and_forget", "futures_of"]
 
@@ -74,6 +75,9 @@ def _of_collection(collection: Any) -> list:
         return core.futures_under(expr.block_nodes())
     if hasattr(expr, "nodes"):
         return core.futures_under(expr.nodes)
+    held = held_in(collection)
+    if held is not None:
+        return held[0]
     graph = collection.__dask_graph__()
     if graph is None:
         return []
