@@ -1,5 +1,6 @@
 """joblib's calls as tasks of a cluster."""
 
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,20 @@ def test_large_arguments_are_sent_once(client):
     with joblib.parallel_config(backend="raskr", scatter=[values]):
         sums = joblib.Parallel()(joblib.delayed(lambda values, k: int(values[k]))(values, k) for k in range(10))
     assert sums == list(range(10))
+
+
+def test_calls_within_calls_are_run_by_threads(client):
+    def place(number):
+        return os.getpid(), number
+
+    def outer(number):
+        found = joblib.Parallel(n_jobs=2)(joblib.delayed(place)(number + more) for more in range(3))
+        return {pid for pid, _ in found} == {os.getpid()}, sum(value for _, value in found)
+
+    with joblib.parallel_config(backend="raskr"):
+        assert joblib.Parallel()(joblib.delayed(outer)(number) for number in range(4)) == [
+            (True, 3 * number + 3) for number in range(4)
+        ]
 
 
 def test_an_exception_ends_the_call(client):

@@ -14,9 +14,15 @@ _PARALLEL = "joblib.parallel"
 _SCATTERED_BYTES = 1 << 20
 
 
-def _run_calls(calls: list) -> list:
-    """The task: calls of a batch, one after the other."""
-    return [function(*args, **kwargs) for function, args, kwargs in calls]
+def _run_calls(calls: list, level: int) -> list:
+    """The task: calls of a batch, one after the other.
+
+    What they give to joblib themselves is run by threads: its processes would outnumber the cluster's, and outlive them.
+    """
+    import joblib
+
+    with joblib.parallel_config(backend=_rebuilt(level), n_jobs=None):
+        return [function(*args, **kwargs) for function, args, kwargs in calls]
 
 
 def _backend() -> type:
@@ -101,7 +107,8 @@ def _backend() -> type:
                 )
                 for function, args, kwargs in func.items
             ]
-            future = self.client.submit(_run_calls, calls, pure=False, **self._options)
+            level = (self.nesting_level or 0) + 1
+            future = self.client.submit(_run_calls, calls, level, pure=False, **self._options)
             self._running.add(future)
 
             def ended(future: Any) -> None:
@@ -135,10 +142,11 @@ def _backend() -> type:
 
 
 def _rebuilt(nesting_level: int | None) -> Any:
-    """Within tasks, joblib's calls are run by threads."""
-    from joblib._parallel_backends import ThreadingBackend
+    """Within tasks, joblib's calls are run by threads, and those within these one after the other."""
+    from joblib._parallel_backends import SequentialBackend, ThreadingBackend
 
-    return ThreadingBackend(nesting_level=nesting_level)
+    backend = ThreadingBackend if (nesting_level or 0) < 2 else SequentialBackend
+    return backend(nesting_level=nesting_level)
 
 
 def _register(parallel: ModuleType) -> None:
