@@ -1,5 +1,7 @@
 """Methods of frames and series against pandas: values, types, names, order."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -346,6 +348,40 @@ def test_quantiles_have_pandas_types(dtype):
     assert dd.from_pandas(column, npartitions=3).mean().compute() == column.mean()
     described = dd.from_pandas(column.to_frame("v"), npartitions=2).describe()
     pd.testing.assert_frame_equal(described.compute(), column.to_frame("v").describe())
+
+
+NUMBERS = {
+    "float64": [1.5, 2, None, 4],
+    "float32": [1.5, 2, None, 4],
+    "int64": [1, 2, 3, 4],
+    "bool": [True, False, True, True],
+    "Int64": [1, 2, None, 4],
+    "Float32": [1, 2, None, 4],
+    "boolean": [True, False, None, True],
+    "int64[pyarrow]": [1, 2, None, 4],
+    "double[pyarrow]": [None] * 4,
+}
+
+
+@pytest.mark.parametrize("how", ["mean", "std", "median", "sem", "skew"])
+def test_figures_of_columns_of_several_types_have_pandas_type(how):
+    for pair in itertools.combinations_with_replacement(NUMBERS, 2):
+        pdf = pd.DataFrame({kind: pd.Series(NUMBERS[kind], dtype=kind) for kind in pair})
+        lazy = getattr(dd.from_pandas(pdf, npartitions=2), how)()
+        expected = getattr(pdf, how)()
+        if how == "median" and set(pair) <= {"float32", "Float32"}:
+            expected = expected.astype(lazy.dtype)
+        assert lazy.dtype == expected.dtype, pair
+        pd.testing.assert_series_equal(lazy.compute(), expected)
+
+
+def test_figures_without_values_are_missing_as_pandas_has_them():
+    pdf = pd.DataFrame({"a": pd.Series([None] * 4, dtype="Int64"), "b": [True, False, True, None]}).astype(
+        {"b": "boolean"}
+    )
+    df = dd.from_pandas(pdf, npartitions=2)
+    assert df.a.mean().compute() is pd.NA and df.a.std().compute() is pd.NA
+    assert df.b.median().compute() == pdf.b.median() == 1
 
 
 def test_quantiles_of_rows_know_the_index(pdf):

@@ -13,7 +13,7 @@ _TEXT = (
     "capitalize casefold center contains count decode encode endswith extract extractall find findall fullmatch get index "
     "isalnum isalpha isascii isdecimal isdigit islower isnumeric isspace istitle isupper join len ljust lower lstrip match "
     "normalize pad removeprefix removesuffix repeat replace rfind rindex rjust rstrip slice slice_replace startswith strip "
-    "swapcase title translate upper wrap zfill get_dummies"
+    "swapcase title translate upper wrap zfill"
 ).split()
 _DATE_METHODS = (
     "as_unit asfreq ceil day_name floor isocalendar month_name normalize round strftime to_period to_timestamp "
@@ -98,6 +98,14 @@ class StringAccessor(Accessor):
     def rsplit(self, pat: Any = None, n: int = -1, expand: bool = False) -> Any:
         """The parts between separators, counted from the right; see `split`."""
         return self._split("rsplit", pat, n, expand)
+
+    def get_dummies(self, sep: str = "|", dtype: Any = None) -> Any:
+        """Refused: which columns there are depends on all values."""
+        del dtype
+        raise NotImplementedError(
+            "str.get_dummies: which columns there are is not known before all values are. Use map_partitions with the columns "
+            f"that are wanted as meta, or `dd.get_dummies(s.str.split({sep!r}).explode().astype('category').cat.as_known())`"
+        )
 
     def _split(self, name: str, pat: Any, n: int, expand: bool) -> Any:
         if not expand:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.partials import as_frame, times_of_arrow
+from raskr.dataframe.partials import as_frame, figures, times_of_arrow
 
 
 def moments_of(part: Any, order: int, skipna: bool) -> Any:
@@ -85,15 +85,15 @@ def moments_finished(found: list, name: str, like: Any, ddof: int = 1) -> Any:
     values = [_statistic(name, *each, ddof=ddof) for each in merged]
     made = [_typed(name, value, kind) for value, kind in zip(values, kinds)]
     if not isinstance(like, pd.DataFrame):
-        return made[0]
+        nullable = isinstance(times_of_arrow(kinds[0]), pd.api.extensions.ExtensionDtype) and not hasattr(
+            kinds[0], "tz"
+        )
+        return pd.NA if nullable and pd.isna(made[0]) and made[0] is not pd.NaT else made[0]
     dtypes = {getattr(kind, "kind", "f") in "mM" for kind in kinds}
     if True in dtypes:
         return pd.Series(made, index=columns)
-    masked = kinds and all(isinstance(kind, (pd.Int64Dtype, pd.Float64Dtype, pd.BooleanDtype)) for kind in kinds)
-    if masked:
-        return pd.Series(pd.array([pd.NA if v != v else v for v in made], dtype="Float64"), index=columns)
     single = bool(kinds) and all(kind == np.float32 for kind in kinds)
-    return pd.Series(made, index=columns, dtype="float32" if single else None if made else "float64")
+    return figures(made, columns, kinds, "float32" if single else None if made else "float64")
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:

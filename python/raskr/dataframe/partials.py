@@ -131,3 +131,19 @@ def times_of_arrow(kind: Any) -> Any:
     zone = getattr(kind.pyarrow_dtype, "tz", None)
     unit = kind.pyarrow_dtype.unit
     return pd.DatetimeTZDtype(unit, zone) if zone else np.dtype(f"{kind.kind}8[{unit}]")
+
+
+def figures(values: list, index: Any, kinds: list, dtype: Any = None) -> Any:
+    """A floating number a column as a series of pandas' type for columns of these types; `dtype` where all are NumPy's."""
+    arrow = any(map(_is_arrow, kinds))
+    nullable = any(isinstance(kind, pd.api.extensions.ExtensionDtype) for kind in kinds if not _is_arrow(kind))
+    if not arrow and not nullable:
+        return pd.Series(values, index=index, dtype=dtype)
+    values = [pd.NA if pd.isna(value) else float(value) for value in values]
+    single = all(kind in (np.float32, pd.Float32Dtype()) for kind in kinds)
+    wide = "Float32" if single else "Float64"
+    return pd.Series(values, index=index, dtype=wide if not arrow else object if nullable else "double[pyarrow]")
+
+
+def _is_arrow(kind: Any) -> bool:
+    return isinstance(kind, pd.ArrowDtype)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.partials import as_frame, times_of_arrow
+from raskr.dataframe.partials import as_frame, figures, times_of_arrow
 
 #: More values than this in a column are thinned to a quarter of it.
 EXACT_VALUES = 1 << 23
@@ -64,10 +64,12 @@ def quantiles_of(found: list, q: Any, interpolation: str, like: Any) -> Any:
     if np.ndim(q):
         table = pd.concat([pd.Series(column, index=pd.Index(points)) for column in columns], axis=1)
         return table.set_axis(frame.columns, axis=1)
-    kinds = [column.dtype for column in columns]
+    kinds = [pd.Series(column).dtype for column in columns]
     dtype = np.result_type(*kinds) if all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in kinds) else None
     values = [column[0] for column in columns]
-    return pd.Series(values, index=frame.columns, name=float(np.asarray(q)), dtype=dtype)
+    numbers = all(getattr(kind, "kind", "O") in "biuf" for kind in kinds)
+    made = figures(values, frame.columns, kinds, dtype) if numbers else pd.Series(values, index=frame.columns)
+    return made.rename(float(np.asarray(q)))
 
 
 def _column_quantiles(values: Any, weights: Any, points: Any, interpolation: str, kind: Any) -> Any:

@@ -15,6 +15,18 @@ from raskr.dataframe.utils import meta_nonempty
 from raskr.utils import M
 
 
+def _bools_as_numbers(frame: Any) -> Any:
+    """Medians lie between values, which truth values have nothing between."""
+    dtypes = frame._meta.dtypes
+    kinds = {None: dtypes} if frame.ndim == 1 else dict(dtypes)
+    changes = {
+        name: "Float64" if isinstance(kind, pd.BooleanDtype) else "float64"
+        for name, kind in kinds.items()
+        if kind == np.bool_ or isinstance(kind, pd.BooleanDtype)
+    }
+    return frame.astype(changes[None] if frame.ndim == 1 else changes) if changes else frame
+
+
 class TableStatistics:
     """What frames and series share."""
 
@@ -24,6 +36,7 @@ class TableStatistics:
             return elementwise(M.median, [self], {"axis": 1, "skipna": skipna, "numeric_only": numeric_only})
         frame: Any = self
         meta_nonempty(frame._meta).median(**({"numeric_only": numeric_only} if frame.ndim == 2 else {}))
+        frame = _bools_as_numbers(frame)
         if frame.ndim == 2 and numeric_only:
             frame = frame[numeric_columns(frame._meta)]
         found = frame._quantiles(0.5, method, "linear", "median")
