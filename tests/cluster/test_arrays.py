@@ -55,6 +55,14 @@ def test_blocks_of_large_arrays_in_memory_are_data_of_their_own(client):
     assert float(x.sum()) == values.sum()
 
 
+def test_memory_that_was_written_to_is_sent_again(client):
+    memory = np.zeros(100_000)
+    total = da.from_array(memory, chunks=50_000).sum()
+    for value in range(30):
+        memory[:] = value
+        assert total.compute() == value * 100_000
+
+
 def test_delayed_values_and_arrays_stand_on_each_other(client):
     made = raskr.delayed(np.arange)(6)
     x = da.from_delayed(made, (6,), int)

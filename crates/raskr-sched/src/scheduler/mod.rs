@@ -308,7 +308,17 @@ impl Scheduler {
             }
             Event::ClientJoined { client } => self.on_client_joined(client),
             Event::FromClient { client, messages } => {
+                let mut released = false;
                 for message in messages {
+                    match &message {
+                        FromClient::Release(_) => released = true,
+                        // What was given up is gone by then: the same keys may stand for something else now, such as memory
+                        // that was written to.
+                        FromClient::Submit(_) | FromClient::Scatter(_) if std::mem::take(&mut released) => {
+                            self.settle_all();
+                        }
+                        _ => {}
+                    }
                     self.on_client(client, message);
                 }
             }

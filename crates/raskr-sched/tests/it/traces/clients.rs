@@ -238,6 +238,28 @@ fn a_value_that_what_was_made_of_it_outlived_is_asked_for_again() {
 }
 
 #[test]
+fn what_is_given_up_and_asked_for_in_one_breath_is_made_anew() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 1);
+    let (own, task) = scattered(&mut trace, 1, false);
+    trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
+    trace.submit(&[("made", &["own"])], &["made"]);
+    trace.finish("made", 3);
+    trace.told();
+    // The client's memory has changed, and what is made of it has the same key.
+    trace.say_with_next(FromClient::Release(vec![trace.future("made"), own]));
+    let again = FutureId(501);
+    let item = ScatterItem { key: Arc::from("own"), future: again, bytes: 5, copies: 1, resend: false };
+    trace.say_with_next(FromClient::Scatter(vec![item]));
+    trace.submit(&[("made", &["own"])], &["made"]);
+    let asked = trace.told();
+    let [ToClient::Put { future, task: new, workers }] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!((*future, &workers[..], *new == task), (again, &[worker][..], false));
+    trace.hear(worker, FromWorker::Acquired { task: *new, bytes: 5 });
+    assert_eq!(trace.state("made"), Some(State::Processing));
+}
+
+#[test]
 fn a_value_that_could_not_be_sent_is_asked_for_elsewhere() {
     // Found by the simulator (seed 17): the process that was named was gone when the value came, and nobody knew.
     let mut trace = Trace::new();

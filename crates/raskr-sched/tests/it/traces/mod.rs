@@ -29,6 +29,8 @@ pub struct Trace {
     incarnations: BTreeMap<WorkerId, Incarnation>,
     futures: BTreeMap<String, FutureId>,
     next: u64,
+    /// Goes with the next message of the client.
+    held_back: Vec<FromClient>,
 }
 
 impl Trace {
@@ -48,6 +50,7 @@ impl Trace {
             incarnations: BTreeMap::new(),
             futures: BTreeMap::new(),
             next: 0,
+            held_back: Vec::new(),
         };
         trace.on(Event::ClientJoined { client: CLIENT });
         trace.told.clear();
@@ -144,7 +147,13 @@ impl Trace {
     }
 
     pub fn say(&mut self, message: FromClient) {
-        self.on(Event::FromClient { client: CLIENT, messages: vec![message] });
+        let mut messages = std::mem::take(&mut self.held_back);
+        messages.push(message);
+        self.on(Event::FromClient { client: CLIENT, messages });
+    }
+
+    pub fn say_with_next(&mut self, message: FromClient) {
+        self.held_back.push(message);
     }
 
     pub fn hear(&mut self, worker: WorkerId, message: FromWorker) {
