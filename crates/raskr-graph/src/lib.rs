@@ -21,4 +21,4 @@ pub use csr::Csr;
 pub use error::GraphError;
 pub use graph::{Annotations, Graph, Layer, LayerId, TaskRef};
 pub use plan::{Plan, PlanOptions};
-pub use token::{Token, TokenHasher};
+pub use token::{Hashing, Token, TokenHasher, install_hashing};

@@ -7,8 +7,22 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+/// Memory is hashed in pieces of this size, several of which may be hashed at a time.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// Gives [`Token::of_piece`] of each of some pieces of memory, in their order.
+pub type Hashing = fn(&[&[u8]]) -> Vec<Token>;
+
+static HASHING: OnceLock<Hashing> = OnceLock::new();
+
+/// Has large memory hashed in this way, which may use threads, from now on; the first one counts.
+pub fn install_hashing(hashing: Hashing) {
+    HASHING.get_or_init(|| hashing);
+}
 
 /// A name of content. Shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +34,31 @@ impl Token {
         let mut hasher = TokenHasher::new(kind);
         write(&mut hasher);
         hasher.finish()
+    }
+
+    /// Token of memory, of whatever size.
+    pub fn of_memory(bytes: &[u8]) -> Token {
+        let pieces: Vec<&[u8]> = bytes.chunks(PIECE_BYTES).collect();
+        let tokens = match HASHING.get() {
+            Some(hashing) => hashing(&pieces),
+            None => Token::one_by_one(&pieces),
+        };
+        Token::of("memory", |hasher| {
+            hasher.u64(bytes.len() as u64).list(tokens.len());
+            tokens.into_iter().for_each(|token| {
+                hasher.token(token);
+            });
+        })
+    }
+
+    /// Token of one piece of memory.
+    pub fn of_piece(bytes: &[u8]) -> Token {
+        Token(xxh3_128(bytes))
+    }
+
+    /// The tokens of pieces, one after the other.
+    pub fn one_by_one(pieces: &[&[u8]]) -> Vec<Token> {
+        pieces.iter().map(|piece| Token::of_piece(piece)).collect()
     }
 }
 
@@ -130,6 +169,18 @@ impl TokenHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_has_a_token_of_its_pieces() {
+        let bytes: Vec<u8> = (0..9_000_000_u32).map(|i| (i % 251) as u8).collect();
+        let token = Token::of_memory(&bytes);
+        assert_eq!(token, Token::of_memory(&bytes.clone()));
+        let mut other = bytes.clone();
+        other[PIECE_BYTES + 7] ^= 1;
+        assert!(
+            [&other[..], &bytes[1..], &bytes[..PIECE_BYTES], &[]].iter().all(|other| Token::of_memory(other) != token)
+        );
+    }
 
     #[test]
     fn tokens_never_change() {

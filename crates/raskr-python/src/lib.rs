@@ -13,6 +13,7 @@ mod dictgraph;
 mod enter;
 mod error;
 mod frame;
+mod hashing;
 mod hooks;
 mod interpreter;
 mod listen;
@@ -38,6 +39,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         allocator::set_up(None);
+        raskr_graph::install_hashing(hashing::side_by_side);
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         error::register(module)?;
         settings::register(module)?;

@@ -250,7 +250,7 @@ fn hash_chunk(chunk: &Chunk, hasher: &mut TokenHasher) {
     });
     let whole = if once.is_contiguous() { once } else { raskr_kernels::blocks::to_contiguous(&once) };
     let start = whole.offset() * whole.dtype().itemsize();
-    hasher.bytes(&whole.buffer().as_bytes()[start..start + whole.nbytes()]);
+    hasher.token(Token::of_memory(&whole.buffer().as_bytes()[start..start + whole.nbytes()]));
 }
 
 /// A chunk without the repetitions of its elements, and the axes along which they repeat.

@@ -1,18 +1,21 @@
 //! Sending values of the client's own to workers, where and when the scheduler says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use raskr_sched::{FromClient, FutureId, Key, ScatterItem, TaskId, ToClient, WorkerId};
+use tokio::sync::mpsc;
 
 use super::Shared;
 use super::data::Reply;
 use crate::packed::Packed;
 use crate::wire::DataSays;
 
-/// Values that go in one message.
-const MESSAGE_BYTES: u64 = 64 << 20;
+/// Values that go in one message: a worker has them, and can begin with them, when all of it has come.
+const MESSAGE_BYTES: u64 = 16 << 20;
 const MESSAGE_VALUES: usize = 10_000;
+/// Messages to a worker that are on their way, or not answered, while another is sent.
+const MESSAGES_AHEAD: usize = 2;
 
 /// A value of a client's own.
 pub struct Scattered {
@@ -27,6 +30,14 @@ struct Sending {
     future: FutureId,
     task: TaskId,
     value: Packed,
+}
+
+/// A message of values that was sent.
+struct Put {
+    /// What may not have been taken.
+    left: HashMap<TaskId, FutureId>,
+    /// Where the answer comes, unless there is no connection.
+    replies: Option<mpsc::UnboundedReceiver<Reply>>,
 }
 
 impl Shared {
@@ -76,28 +87,47 @@ impl Shared {
     }
 
     async fn put_on(self: Arc<Shared>, worker: WorkerId, values: Vec<Sending>) {
+        let mut said = VecDeque::new();
         let (mut some, mut bytes) = (Vec::new(), 0);
         for value in values {
             bytes += value.value.nbytes();
             some.push(value);
             if bytes >= MESSAGE_BYTES || some.len() >= MESSAGE_VALUES {
-                self.put_some(worker, std::mem::take(&mut some)).await;
+                said.push_back(self.put_some(worker, std::mem::take(&mut some)).await);
                 bytes = 0;
+            }
+            if said.len() > MESSAGES_AHEAD
+                && let Some(first) = said.pop_front()
+            {
+                self.put_ended(worker, first).await;
             }
         }
         if !some.is_empty() {
-            self.put_some(worker, some).await;
+            said.push_back(self.put_some(worker, some).await);
+        }
+        for put in said {
+            self.put_ended(worker, put).await;
         }
     }
 
-    async fn put_some(&self, worker: WorkerId, values: Vec<Sending>) {
-        let mut left: HashMap<TaskId, FutureId> = values.iter().map(|value| (value.task, value.future)).collect();
+    /// Sends one message of values.
+    async fn put_some(&self, worker: WorkerId, values: Vec<Sending>) -> Put {
+        let left = values.iter().map(|value| (value.task, value.future)).collect();
         let request = self.next_request();
         let mut buffers = Vec::new();
         let sent = values.iter().map(|value| (value.task, value.value.send(&mut buffers))).collect();
         drop(values);
-        if let Ok(link) = self.peers.link(worker).await
-            && let Ok(mut replies) = link.ask(request, &DataSays::Put { request, values: sent }, buffers).await
+        let replies = match self.peers.link(worker).await {
+            Ok(link) => link.ask(request, &DataSays::Put { request, values: sent }, buffers).await.ok(),
+            Err(_) => None,
+        };
+        Put { left, replies }
+    }
+
+    /// Waits for the answer to a message, and tells of values that were not taken.
+    async fn put_ended(&self, worker: WorkerId, put: Put) {
+        let Put { mut left, replies } = put;
+        if let Some(mut replies) = replies
             && let Some(Reply::Taken(tasks)) = replies.recv().await
         {
             for task in tasks {

@@ -138,8 +138,12 @@ fn add<'py>(
         }))
     };
     match native.work(id) {
-        Work::Data(value) => {
-            let (key, handle) = calls.data_of_value(&value, plan.layer_name(id))?;
+        Work::Data { value, named } => {
+            let (key, handle) = if named {
+                calls.data_of_value(&value, plan.layer_name(id))?
+            } else {
+                calls.data_of_block(&value, key)?
+            };
             return Ok(Place::Known(key, handle));
         }
         Work::Native { index } => {

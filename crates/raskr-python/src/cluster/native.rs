@@ -70,8 +70,8 @@ pub enum Work {
     Native { index: u32 },
     /// A call of the interpreter's: `plan().op(id)`.
     Call,
-    /// A value that is there already.
-    Data(Value),
+    /// A value that is there already; is its key a name that a user gave, and not one that stands for what it holds?
+    Data { value: Value, named: bool },
 }
 
 /// The tasks of a compute.
@@ -309,7 +309,10 @@ impl NativePlan {
             };
         }
         match self.stored(id) {
-            Some(stored) => Work::Data(stored.blocks[task.index as usize].clone()),
+            Some(stored) => Work::Data {
+                value: stored.blocks[task.index as usize].clone(),
+                named: stored.about.expr().given_name().is_some(),
+            },
             None => Work::Native { index: self.layers.index(task) },
         }
     }

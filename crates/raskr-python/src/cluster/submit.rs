@@ -323,14 +323,27 @@ impl<'py> Calls<'py> {
         Ok(self.data(packed, kind))
     }
 
+    /// The same, of a value whose key says what it holds.
+    pub fn data_of_block(&mut self, value: &raskr_base::Value, key: String) -> PyResult<(Key, Arc<Handle>)> {
+        let packed = pack_value(value).map_err(|error| to_python(self.py(), error))?;
+        let key: Key = key.into();
+        let handle = self.data_at(packed, &key);
+        Ok((key, handle))
+    }
+
     fn data(&mut self, packed: Packed, kind: &str) -> (Key, Arc<Handle>) {
-        let key = content_key(&packed, kind);
-        let values = vec![Scattered { key: Arc::clone(&key), value: packed, lasting: true }];
+        let key = self.py().detach(|| content_key(&packed, kind));
+        let handle = self.data_at(packed, &key);
+        (key, handle)
+    }
+
+    fn data_at(&mut self, packed: Packed, key: &Key) -> Arc<Handle> {
+        let values = vec![Scattered { key: Arc::clone(key), value: packed, lasting: true }];
         let client = &self.client;
         let futures = self.py().detach(|| client.scatter(values, 1));
         let handle = Handle::new(Arc::clone(&self.client), futures.first().copied().unwrap_or_default());
         self.holds.push(Arc::clone(&handle));
-        (key, handle)
+        handle
     }
 
     /// A large object as an input of calls.
@@ -368,7 +381,7 @@ pub fn content_key(packed: &Packed, kind: &str) -> Key {
     let token = Token::of("data", |hasher| {
         hasher.bytes(&packed.head).list(packed.buffers.len());
         for buffer in &packed.buffers {
-            hasher.bytes(buffer.as_slice());
+            hasher.token(Token::of_memory(buffer.as_slice()));
         }
     });
     format!("{kind}-{token}").into()

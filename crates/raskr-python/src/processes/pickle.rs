@@ -70,10 +70,7 @@ pub fn digest(buffer: &Bound<'_, PyAny>) -> PyResult<String> {
     }
     // SAFETY: the view is contiguous and keeps the memory; the interpreter is held, so that Python writes nothing.
     let bytes = unsafe { std::slice::from_raw_parts(view.buf_ptr().cast::<u8>(), view.len_bytes()) };
-    Ok(Token::of("bytes", |hasher| {
-        hasher.bytes(bytes);
-    })
-    .to_string())
+    Ok(Token::of_memory(bytes).to_string())
 }
 
 /// Does the buffer belong to an array that allocated it, in memory that stands for no file and is shared with nobody?
