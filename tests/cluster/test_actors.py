@@ -8,7 +8,7 @@ import pickle
 import pytest
 from clusters import by_value, running, wait_for
 
-from raskr.distributed import Actor, ActorFuture, Client, _actors, get_worker
+from raskr.distributed import Actor, ActorFuture, Client, _actors, as_completed, get_worker
 
 by_value(__name__)
 
@@ -87,6 +87,24 @@ def test_calls_of_one_caller_keep_their_order(client):
     for number in range(100):
         kept.append(number)
     assert kept.all().result(timeout=20) == list(range(100))
+
+
+def test_results_of_methods_come_as_they_are_there(client):
+    counter = client.submit(Counter, actor=True).result()
+    calls = [counter.add() for _ in range(3)]
+    waited = as_completed(calls)
+    assert sorted(call.result() for call in waited) == [1, 2, 3] and waited.is_empty()
+    # Among tasks, and one that is added meanwhile.
+    mixed = as_completed([client.submit(operator.neg, 7), counter.add(2)], with_results=True)
+    found = [next(mixed)[1]]
+    mixed.add(counter.add(2))
+    found += [value for _, value in mixed]
+    assert sorted(found) == [-7, 5, 7]
+    with pytest.raises(LookupError, match="nothing to count"):
+        list(as_completed([counter.fail()], with_results=True))
+    waited = as_completed([counter.add()])
+    waited.clear()
+    assert list(waited) == []
 
 
 def test_exceptions_of_methods_are_raised_by_results(client):

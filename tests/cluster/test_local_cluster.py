@@ -48,6 +48,7 @@ def test_a_local_cluster(processes):
         with Client(cluster.scheduler_address) as client:  # by the state file
             assert client.submit(slow, 7).result() == 7
         with cluster.get_client() as client:
+            assert cluster.get_client() is client
             assert client.submit(slow, 8).result() == 8
     assert cluster.status == Status.closed and "workers=0, threads=0, closed" in repr(cluster)
     cluster.close()

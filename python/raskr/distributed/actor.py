@@ -72,6 +72,9 @@ class ActorFuture(BaseActorFuture):
     def done(self) -> bool:
         return self._call.done()
 
+    def _when_done(self, function: Callable[[], None]) -> None:
+        self._call.add_done_callback(lambda call: function())
+
     def __await__(self) -> Generator[Any, None, Any]:
         return asyncio.wrap_future(self._call).__await__()
 
@@ -99,6 +102,9 @@ class EagerActorFuture(BaseActorFuture):
 
     def done(self) -> bool:
         return True
+
+    def _when_done(self, function: Callable[[], None]) -> None:
+        function()
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from ()

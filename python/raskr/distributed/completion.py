@@ -1,5 +1,6 @@
 """Waiting for several futures: all of them, the first, or each as it is done."""
 
+import functools
 import threading
 import time
 from collections import namedtuple
@@ -8,6 +9,7 @@ from typing import Any
 
 from raskr._bridge import core
 from raskr.distributed._conversation import seconds
+from raskr.distributed.actor import BaseActorFuture
 from raskr.distributed.deploy._loop import call_in_thread
 from raskr.distributed.future import FuturesCancelledError
 from raskr.distributed.futures_in import futures_of
@@ -16,6 +18,9 @@ __all__ = ["ALL_COMPLETED", "FIRST_COMPLETED", "DoneAndNotDoneFutures", "as_comp
 
 ALL_COMPLETED = "ALL_COMPLETED"
 FIRST_COMPLETED = "FIRST_COMPLETED"
+
+# Seconds between two looks at calls of actors, where tasks are waited for as well.
+_LOOK_AGAIN = 0.02
 
 DoneAndNotDoneFutures = namedtuple("DoneAndNotDoneFutures", ["done", "not_done"])
 
@@ -123,6 +128,8 @@ class as_completed:
         self._clock = time.monotonic
         self._listener = core.ClusterListener()
         self._futures: dict[int, list] = {}
+        # Calls of actors' methods, which the engine knows nothing of.
+        self._calls: list = []
         self._ready: list = []
         self._lock = threading.Condition()
         limit = seconds(timeout)
@@ -141,7 +148,7 @@ class as_completed:
         return self._lock
 
     def _waiting(self) -> int:
-        return sum(map(len, self._futures.values()))
+        return sum(map(len, self._futures.values())) + len(self._calls)
 
     def add(self, future: Any) -> None:
         """Wait for one more future.
@@ -159,10 +166,15 @@ class as_completed:
         Parameters
         ----------
         futures : iterable of Future
-            They may be done already.
+            They may be done already; those of actors' methods will do as well.
         """
         by_client: dict[int, tuple[Any, list]] = {}
         for future in futures:
+            if isinstance(future, BaseActorFuture):
+                with self._lock:
+                    self._calls.append(future)
+                future._when_done(functools.partial(self._call_ended, future))
+                continue
             if not isinstance(future, core.Future):
                 raise TypeError(f"Input must be a future, got {future!r}")
             with self._lock:
@@ -172,6 +184,13 @@ class as_completed:
                 by_client.setdefault(id(future._native), (future._native, []))[1].append(future)
         for native, some in by_client.values():
             self._listener.watch(native, some)
+
+    def _call_ended(self, call: Any) -> None:
+        with self._lock:
+            if any(call is each for each in self._calls):
+                self._calls = [each for each in self._calls if each is not call]
+                self._ready.append(call)
+                self._lock.notify_all()
 
     def count(self) -> int:
         """How many futures have not been given yet."""
@@ -192,6 +211,7 @@ class as_completed:
         """Forget all futures."""
         with self._lock:
             self._futures.clear()
+            self._calls.clear()
             self._ready.clear()
 
     def _left(self) -> float | None:
@@ -212,12 +232,21 @@ class as_completed:
             with self._lock:
                 if self._ready:
                     return self._ready.pop(0)
-                if not self._futures:
+                if not self._futures and not self._calls:
                     return None
             left = self._left()
             if left == 0:
                 raise TimeoutError(f"{self._waiting()} futures were not done in time")
-            self._take(left)
+            self._await_more(left)
+
+    def _await_more(self, left: float | None) -> None:
+        with self._lock:
+            calls, others = bool(self._calls), bool(self._futures)
+            if calls and not others:
+                self._lock.wait_for(lambda: self._ready or not self._calls, left)
+                return
+        # The engine's futures wake a waiting thread, calls do not: where there are both, these are looked at in between.
+        self._take(left if not calls else _LOOK_AGAIN if left is None else min(left, _LOOK_AGAIN))
 
     def _given(self, future: Any) -> Any:
         return self._with_value(future) if self.with_results else future
@@ -226,6 +255,8 @@ class as_completed:
         from raskr.distributed.future import FutureCancelledError, _result_now
 
         try:
+            if isinstance(future, BaseActorFuture):
+                return future, future.result(self._left())
             return future, _result_now(future, self._left())
         except FutureCancelledError as error:
             # There is no value, and nothing that a task raised.

@@ -238,7 +238,7 @@ class Cluster:
         return _loop.wait(_loop.start(self._look()))
 
     def get_client(self) -> Any:
-        """A client of this cluster.
+        """A client of this cluster: the current one, if it is such, or else a new one.
 
         Examples
         --------
@@ -249,6 +249,12 @@ class Cluster:
         """
         from raskr.distributed import Client
 
+        try:
+            current = Client.current()
+        except ValueError:
+            current = None
+        if current is not None and current.cluster is self and current.status == "running":
+            return current
         return Client(self, asynchronous=self._asynchronous)
 
     # --- workers ------------------------------------------------------------------------------------------------------
