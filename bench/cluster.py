@@ -1,9 +1,10 @@
 """Times what a local cluster adds to tasks: calls, graphs, round trips, and moving data.
 
-    python bench/cluster.py [--library raskr dask] [--only map graph trip move move8 move1000 many_calls many_tasks] [--workers 2]
+    python bench/cluster.py [--library raskr dask] [--only map graph trip fib waits move move8 move1000 many_calls many_tasks] [--workers 2]
                             [--tasks 100000] [--json FILE]
 
-Each row says what one task costs in wall time, the best of three runs; tasks do nothing. `move` and its likes send 1 GB to workers
+Each row says what one task costs in wall time, the best of three runs; tasks do nothing. Those of `fib` and `waits` submit others
+and wait for them, for which `fib` and `waits` say the time of all, and how many more processes there were afterwards. `move` and its likes send 1 GB to workers
 and fetch it, in turn with another process that copies as much from memory that it shares with this one: the best of five runs, in
 GB/s, and as shares of the copy into memory that is new, as that of received data is. The cluster is started before and not timed.
 `many_calls` and `many_tasks` have ten times as many tasks, once, on a cluster whose scheduler is a process of its own, and say how
@@ -12,8 +13,10 @@ much memory of that process each task took when it was most.
 
 import argparse
 import contextlib
+import importlib
 import json
 import multiprocessing
+import os
 import pathlib
 import subprocess
 import sys
@@ -85,6 +88,54 @@ def row_trip(client, library, tasks):
     for number in range(1000, 1000 + times):
         client.submit(nothing, number).result()
     return {"us per trip": (time.perf_counter() - begun) / times * 1e6}
+
+
+def below(pid):
+    """How many processes stand under one."""
+    parents = {}
+    for place in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents.setdefault(int(place.read_text().rpartition(")")[2].split()[1]), []).append(int(place.parent.name))
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    return len(found) - 1
+
+
+def waiting(function, *arguments):
+    """Seconds of a task that waits for others, and processes that were there afterwards and not before."""
+
+    def row(client, library, tasks):
+        before = below(os.getpid())
+        seconds = best(lambda: client.submit(function, *arguments, pure=False).result())
+        return {"seconds": seconds, "more processes": below(os.getpid()) - before}
+
+    return row
+
+
+def inner_client():
+    """The `worker_client` of the library whose worker runs this."""
+    name = "raskr.distributed" if "raskr" in sys.modules else "distributed"
+    return importlib.import_module(name).worker_client()
+
+
+def fib(number):
+    """A task that submits two like itself, and waits for them."""
+    if number < 2:
+        return number
+    with inner_client() as client:
+        return sum(client.gather([client.submit(fib, number - less, pure=False) for less in (1, 2)]))
+
+
+def wait_for_one(number):
+    with inner_client() as client:
+        return client.submit(nothing, number, pure=False).result()
+
+
+def wait_for_many(number):
+    """A task that waits for many, each of which waits for one more."""
+    with inner_client() as client:
+        return sum(client.gather(client.map(wait_for_one, range(number), pure=False)))
 
 
 def copies(name, size, orders):
@@ -258,6 +309,8 @@ ROWS = {
     "submit": row_submit,
     "graph": row_graph,
     "trip": row_trip,
+    "fib": waiting(fib, 9),
+    "waits": waiting(wait_for_many, 200),
     "move": row_move,
     "move8": row_move8,
     "move1000": row_move1000,

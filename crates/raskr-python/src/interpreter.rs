@@ -68,13 +68,20 @@ fn is_known() -> bool {
     !unsafe { ffi::PyGILState_GetThisThreadState() }.is_null()
 }
 
+/// Enters the interpreter, which knows this thread from then on until it ends.
+pub fn attach_for_good<T>(body: impl FnOnce(Python<'_>) -> T) -> T {
+    let known = is_known();
+    Python::attach(|py| {
+        if !known {
+            KeptState::keep(py);
+        }
+        body(py)
+    })
+}
+
 impl Interpreter for Lock {
     fn scoped(&self, body: &mut dyn FnMut()) {
-        let known = is_known();
-        Python::attach(|py| {
-            if !known {
-                KeptState::keep(py);
-            }
+        attach_for_good(|py| {
             // A context is entered by one thread at a time, so each hold gets a copy, which costs next to nothing.
             // SAFETY: `context` is a context; the result is a new reference or null.
             let own = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyContext_Copy(self.context.as_ptr())) };

@@ -317,7 +317,10 @@ def _thread_stacks() -> dict[str, list]:
 @_answers
 def _call_stack(worker: Worker) -> dict[str, list]:
     stacks = _thread_stacks()
-    stacks.update((f"process {pid}", stack) for pid, stack in _worker_lines.ask_all("stack").items() if stack)
+    for pid, found in _worker_lines.ask_all("stacks").items():
+        # Several tasks run in a child where some wait for others.
+        for number, stack in enumerate(found.values()):
+            stacks[f"process {pid}, task {number + 1}" if number else f"process {pid}"] = stack
     return stacks
 
 

@@ -274,11 +274,21 @@ def ask_worker(name: str, data: bytes = b"", timeout: float | None = None) -> An
     return _line.ask(name, data, timeout)
 
 
-def _main_stack() -> list[tuple[str, int, str]]:
-    """The stack of the task that runs, without what runs tasks; empty where none does."""
-    frame = frames_now().get(threading.main_thread().ident or 0)
-    # The outermost one is the program of a child, which only waits.
-    return stack_of(frame)[1:]
+def _stacks() -> dict[int, list[tuple[str, int, str]]]:
+    """The stacks of the tasks that run, by the numbers of their threads, without what runs tasks."""
+    # Threads that Python started are this file's, or such as tasks have made for themselves.
+    others = {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
+    main = threading.main_thread().ident or 0
+    found = {}
+    for number, frame in frames_now().items():
+        if number == main:
+            # The outermost one is the program of a child, which only waits.
+            stack = stack_of(frame)[1:]
+        else:
+            stack = [] if number in others else stack_of(frame)
+        if stack:
+            found[number] = stack
+    return found
 
 
 def _run(name: str, data: bytes) -> None:
@@ -310,8 +320,8 @@ async def awaited(result: Any) -> Any:
 
 
 def _serve(name: str, data: bytes) -> Any:
-    if name == "stack":
-        return _main_stack()
+    if name == "stacks":
+        return _stacks()
     if name in ("run", "run_with_worker"):
         return _run(name, data)
     if name == "profile":
@@ -353,7 +363,7 @@ def begin() -> None:
         _serve(name, data)
     _line.start()
     if welcome["interval"]:
-        _sampler = Sampler(lambda: [stack for stack in [_main_stack()] if stack], welcome["interval"])
+        _sampler = Sampler(lambda: list(_stacks().values()), welcome["interval"])
         _sampler.start()
     initializer = welcome["initializer"]
     if initializer is not None:

@@ -157,7 +157,7 @@ def task_worker() -> Worker | None:
 
 
 def secede() -> None:
-    """The task waits for others from now on: the worker runs another one meanwhile.
+    """The task waits for others from now on: the worker runs other tasks meanwhile, in the same process.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def secede() -> None:
 
 
 def rejoin() -> None:
-    """The task that seceded counts among those that the worker runs again; waits for its turn."""
+    """The task that seceded counts among those that the worker runs again."""
     core.rejoin()
 
 

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smallvec::SmallVec;
 
+use super::bell::Bell;
 use super::message::{self, CallMessage, Message, Received};
 use super::serve::{Encoded, NO_CALL};
 use super::shared::SharedBuffer;
@@ -148,6 +150,11 @@ impl Child {
         message::send(&self.stream, &Message::Retract)
     }
 
+    /// Has the child take the next calls while this one runs, if it does; the answer is `Message::Away`.
+    pub fn pass_on(&mut self, id: u32) -> io::Result<()> {
+        message::send(&self.stream, &Message::PassOn(id))
+    }
+
     /// Lets the child drop all buffers that were sent, and what is known under `ids`; all that is known, if that is much.
     pub fn forget(&mut self, ids: &[u64]) -> io::Result<()> {
         let known: Vec<u64> = match self.known.len() {
@@ -192,13 +199,30 @@ impl Child {
 
     /// The next message, or nothing within the time; an error of the kind `UnexpectedEof` when the child has gone.
     pub fn receive(&mut self, timeout: Duration) -> io::Result<Option<Received>> {
-        let mut watched = [PollFd::new(&self.stream, PollFlags::IN)];
+        self.receive_first(timeout, None)
+    }
+
+    /// The same, or nothing when the bell rings.
+    pub fn receive_or_bell(&mut self, timeout: Duration, bell: &Bell) -> io::Result<Option<Received>> {
+        self.receive_first(timeout, Some(bell))
+    }
+
+    fn receive_first(&mut self, timeout: Duration, bell: Option<&Bell>) -> io::Result<Option<Received>> {
+        let mut watched: SmallVec<[PollFd<'_>; 2]> = SmallVec::new();
+        watched.push(PollFd::new(&self.stream, PollFlags::IN));
+        watched.extend(bell.map(|bell| PollFd::new(bell, PollFlags::IN)));
         let time =
             rustix::event::Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         match poll(&mut watched, Some(&time)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
             Ok(_) => {}
             Err(error) => return Err(error.into()),
+        }
+        if let Some(bell) = bell {
+            bell.quiet();
+        }
+        if watched.first().is_none_or(|stream| stream.revents().is_empty()) {
+            return Ok(None);
         }
         match message::receive(&self.stream)? {
             Some(received) => Ok(Some(received)),

@@ -78,6 +78,8 @@ pub enum Message {
     },
     /// To a child: give back what is not begun.
     Retract,
+    /// To a child: if this call runs still, it leaves the next ones to another thread.
+    PassOn(u32),
     /// To a child: these are not needed any more.
     Forget {
         known: Vec<u64>,
@@ -92,7 +94,7 @@ pub enum Message {
     Retracted(Vec<u32>),
     /// Either way: buffers, each with a memory file.
     Buffers(Vec<BufferPlace>),
-    /// From a child: the call that runs waits for something else (`away`), or goes on.
+    /// From a child: the call waits for something else (`away`) while others run, or goes on.
     Away {
         id: u32,
         away: bool,

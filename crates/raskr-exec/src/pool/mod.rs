@@ -1,13 +1,18 @@
 //! Child processes that are kept warm, and what travels to them and back.
 //!
-//! A child runs one batch of calls at a time. A thread of its own reads what the parent sends, so that calls which are
-//! not begun can be taken back while one runs long, and so that it ends at once when its parent is gone. What the calls
-//! are, only the language above knows ([`Handler`]).
+//! A child runs calls one by one (`serve`). A thread of its own reads what the parent sends (`inbox`), so that calls which are
+//! not begun can be taken back while one runs long, and so that it ends at once when its parent is gone. A call that waits for
+//! something else leaves the next ones to another thread (`turns`), so that outcomes come in another order than calls. What the
+//! calls are, only the language above knows ([`Handler`]).
 
+mod bell;
 mod child;
+mod inbox;
 pub mod message;
+mod outbox;
 mod serve;
 mod shared;
+mod turns;
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +20,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
+pub use bell::Bell;
 pub use child::{CallOut, Child, Exit, Start, kill, stream_of_parent};
 pub use serve::{Encoded, Handler, serve, tell_away};
 pub use shared::{SHARED_BYTES_MIN, SharedBuffer, fresh_id};

@@ -50,6 +50,8 @@ fn message() -> impl Strategy<Value = Message> {
         (any::<u64>(), body()).prop_map(|(id, body)| Message::Known { id, body }),
         (body(), prop::collection::vec(call(), 0..6)).prop_map(|(shared, calls)| Message::Batch { shared, calls }),
         Just(Message::Retract),
+        any::<u32>().prop_map(Message::PassOn),
+        (any::<u32>(), any::<bool>()).prop_map(|(id, away)| Message::Away { id, away }),
         (ids(), ids()).prop_map(|(known, buffers)| Message::Forget { known, buffers }),
         prop::option::of(body()).prop_map(Message::Ready),
         body().prop_map(Message::Unreadable),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,6 +22,7 @@ use super::task::{self, BodyCode, CallArguments};
 use super::values::{input_value, pack_object};
 use crate::call::Function;
 use crate::error::to_python;
+use crate::interpreter::attach_for_good;
 use crate::object::{dumps, loads, to_object};
 use crate::processes::{explained, failure_of};
 
@@ -133,25 +135,28 @@ pub fn run(
     pack_object(py, &object).map_err(|error| explained(&object, error, Some(format!("{}: the result", call.name()))))
 }
 
-/// What a worker's child knows of tasks.
+/// What a worker's child knows of tasks, several of which may run at a time.
 #[derive(Default)]
 pub struct ChildTasks {
-    functions: HashMap<u64, Option<Arc<Function>>>,
+    functions: Mutex<HashMap<u64, Option<Arc<Function>>>>,
 }
 
 impl ChildTasks {
-    pub fn forget(&mut self, id: u64) {
-        self.functions.remove(&id);
+    pub fn forget(&self, id: u64) {
+        // What goes with it may run code of Python's, while nothing is locked.
+        let forgotten = self.functions.lock().remove(&id);
+        drop(forgotten);
     }
 
+    /// Runs a task; `body` gives the code that was sent under an id.
     pub fn call(
-        &mut self,
-        bodies: &HashMap<u64, Encoded>,
+        &self,
+        body: impl Fn(u64) -> Option<Encoded>,
         call: &[u8],
         inputs: Vec<Encoded>,
     ) -> Result<Encoded, Encoded> {
-        let called = Python::attach(|py| {
-            let packed = self.run(py, bodies, call, inputs);
+        let called = attach_for_good(|py| {
+            let packed = self.run(py, body, call, inputs);
             packed.map_err(|error| {
                 let Raised { message, encoded, again } = raised(py, &error);
                 let code = RaisedCode { message, encoded: ByteBuf::from(&encoded.0[..]), again };
@@ -163,9 +168,9 @@ impl ChildTasks {
     }
 
     fn run(
-        &mut self,
+        &self,
         py: Python<'_>,
-        bodies: &HashMap<u64, Encoded>,
+        body: impl Fn(u64) -> Option<Encoded>,
         call: &[u8],
         inputs: Vec<Encoded>,
     ) -> PyResult<Packed> {
@@ -173,13 +178,14 @@ impl ChildTasks {
             .map_err(|error| PyValueError::new_err(format!("a task can't be decoded: {error}")))?;
         let task = Current { key: call.key.to_owned(), worker: Arc::clone(worker_address()), told: None };
         let _current = Entered::new(task);
-        let function = match self.functions.get(&call.body) {
-            Some(function) => function.clone(),
+        let known = self.functions.lock().get(&call.body).cloned();
+        let function = match known {
+            Some(function) => function,
             None => {
                 let unknown = || PyRuntimeError::new_err("a task refers to code that its process was not sent");
-                let code = &bodies.get(&call.body).ok_or_else(unknown)?.bytes;
-                let function = BodyCode::decoded(code)?.function(py)?;
-                self.functions.insert(call.body, function.clone());
+                let function = BodyCode::decoded(&body(call.body).ok_or_else(unknown)?.bytes)?.function(py)?;
+                let before = self.functions.lock().insert(call.body, function.clone());
+                drop(before);
                 function
             }
         };
@@ -242,7 +248,7 @@ pub fn current_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>
     })
 }
 
-/// Has the worker run another task while this one waits.
+/// Has the worker run other tasks while this one waits.
 #[pyfunction]
 pub fn secede(py: Python<'_>) -> PyResult<()> {
     go(py, true)

@@ -17,6 +17,7 @@ mod scheduler;
 mod scheduler_options;
 mod slot;
 mod submit;
+mod talk;
 pub mod task;
 pub mod values;
 mod worker;

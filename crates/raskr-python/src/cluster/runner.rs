@@ -1,8 +1,9 @@
 //! `PyRunner`: runs the tasks of a worker, Python's in child processes (or on threads of this one), native ones on threads.
 //!
 //! A *slot* is a thread that runs one task at a time: with its child, or by itself. Work waits in one queue; a slot takes one
-//! task, or several short ones. A task that secedes leaves its slot to another thread. Nothing of the state is locked while
-//! Python runs, while a child is spoken to, or while values are dropped.
+//! task, or several short ones. A task that secedes leaves its slot to others: a child goes on with it beside them, a thread of
+//! this process is replaced. Nothing of the state is locked while Python runs, while a child is spoken to, or while values are
+//! dropped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +17,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use raskr_base::{TaskError, Value};
 use raskr_cluster::{Answer, Packed, Progress, Refusal, Runner, Stored, Work};
-use raskr_exec::pool::{self, Encoded, Start};
+use raskr_exec::pool::{self, Bell, Encoded, Start};
 use raskr_sched::{Attempt, Blob, BodyId, TaskId};
 use serde_json::{Map, Value as Json, json};
 
 use super::frames::FrameBody;
 use super::native::NativeBody;
 use super::slot;
+use super::talk::Child;
 use super::task::BodyCode;
 use super::values::pack_value;
 use crate::call::Function;
@@ -77,7 +79,7 @@ pub type Run = (TaskId, Attempt);
 #[derive(Default)]
 pub struct State {
     pub pending: VecDeque<Work>,
-    /// Threads that run tasks, without those whose task has seceded.
+    /// Threads that run tasks, without those that a task which has seceded keeps.
     slots: usize,
     next_slot: u64,
     /// The child of each slot.
@@ -88,8 +90,10 @@ pub struct State {
     pub natives: HashMap<Run, Arc<AtomicBool>>,
     /// Children that were ended for their memory.
     pub guarded: HashSet<u32>,
+    /// Slots that listen to their child while there is no work.
+    listening: Vec<Arc<Bell>>,
     /// A child that is ready, for when another one dies.
-    pub spare: Option<slot::Child>,
+    pub spare: Option<Child>,
     spare_coming: bool,
     pub stopping: bool,
 }
@@ -156,6 +160,34 @@ impl Shared {
         }
     }
 
+    /// The same without waiting: no work when there is none, and the bell rings when there is; nothing when the slot is to end.
+    pub fn take_or_ring(&self, bell: Option<&Arc<Bell>>) -> Option<Vec<Work>> {
+        let mut state = self.state.lock();
+        if state.stopping {
+            return None;
+        }
+        if let Some(bell) = bell {
+            state.listening.retain(|other| !Arc::ptr_eq(other, bell));
+        }
+        let some = take_some(&mut state);
+        if some.is_empty() {
+            state.listening.extend(bell.cloned());
+        }
+        Some(some)
+    }
+
+    /// Has slots that have nothing to do look for work: one, or all.
+    fn wake(&self, all: bool) {
+        let woken = if all { self.changed.notify_all() > 0 } else { self.changed.notify_one() };
+        if all || !woken {
+            let listening = {
+                let mut state = self.state.lock();
+                if all { std::mem::take(&mut state.listening) } else { state.listening.pop().into_iter().collect() }
+            };
+            listening.iter().for_each(|bell| bell.ring());
+        }
+    }
+
     /// More short work for a child, without waiting.
     pub fn take_short(&self) -> Vec<Work> {
         let is_python =
@@ -187,7 +219,7 @@ impl Shared {
         self.give_back(pending);
     }
 
-    /// A task of a slot waits for others: another slot comes in its place.
+    /// A task on a slot's own thread waits for others: another slot comes in its place.
     pub fn slot_leaves(self: &Arc<Shared>) {
         self.state.lock().slots -= 1;
         self.fill_slots();
@@ -241,7 +273,7 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         let start = move || {
-            let child = shared.options.children.as_ref().map(|_| slot::Child::start(&shared));
+            let child = shared.options.children.as_ref().map(|_| Child::start(&shared));
             let mut state = shared.state.lock();
             state.spare_coming = false;
             if let Some(Ok(child)) = child
@@ -361,11 +393,7 @@ impl Runner for PyRunner {
     fn execute(&self, work: Vec<Work>) {
         let slots = work.len();
         self.0.state.lock().pending.extend(work);
-        if slots == 1 {
-            self.0.changed.notify_one();
-        } else {
-            self.0.changed.notify_all();
-        }
+        self.0.wake(slots != 1);
     }
 
     fn interrupt(&self, task: TaskId, attempt: Attempt) {
@@ -414,7 +442,7 @@ impl Runner for PyRunner {
             let pids: Vec<u32> = state.children.values().copied().collect();
             (std::mem::take(&mut state.pending), state.spare.take(), pids)
         };
-        self.0.changed.notify_all();
+        self.0.wake(true);
         self.0.ending.notify_all();
         // Slots that wait for their child notice.
         pids.into_iter().for_each(pool::kill);

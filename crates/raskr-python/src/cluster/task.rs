@@ -166,11 +166,11 @@ fn constants_of(py: Python<'_>, call: &PyCall, constants: &[Bound<'_, PyAny>]) -
 struct Body(Option<Arc<Function>>);
 
 impl Source for Body {
-    fn known<'py>(&mut self, _py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>> {
+    fn known<'py>(&self, _py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>> {
         Err(PyRuntimeError::new_err(format!("a task refers to the object {id}, which no task of a cluster brings")))
     }
 
-    fn function(&mut self, _py: Python<'_>, _id: u64) -> PyResult<Arc<Function>> {
+    fn function(&self, _py: Python<'_>, _id: u64) -> PyResult<Arc<Function>> {
         self.0.clone().ok_or_else(|| PyRuntimeError::new_err("a task calls a function that its code does not have"))
     }
 }
@@ -183,5 +183,5 @@ pub fn decode(py: Python<'_>, function: Option<Arc<Function>>, arguments: &CallA
         let loads = py.import(intern!(py, "pickle"))?.getattr(intern!(py, "loads"))?;
         loads.call1((PyBytes::new(py, &arguments.constants),))?.cast_into::<PyList>()?
     };
-    code::decode(py, &arguments.call, &constants, &mut Body(function))
+    code::decode(py, &arguments.call, &constants, &Body(function))
 }

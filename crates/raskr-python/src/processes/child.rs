@@ -1,9 +1,12 @@
 //! The life of a child process: it unpickles calls, runs them and pickles what they give.
+//!
+//! Calls may run on several threads at a time: nothing of what they share is locked while Python runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,29 +24,32 @@ use crate::object::to_object;
 /// What the parent told this process.
 #[derive(Default)]
 struct Knowledge {
-    bodies: HashMap<u64, Encoded>,
-    functions: HashMap<u64, Arc<Function>>,
+    bodies: Mutex<HashMap<u64, Encoded>>,
+    functions: Mutex<HashMap<u64, Arc<Function>>>,
 }
 
 impl Knowledge {
-    fn body(&self, id: u64) -> PyResult<&Encoded> {
-        self.bodies.get(&id).ok_or_else(|| PyRuntimeError::new_err("a call refers to what its process was not told"))
+    fn body(&self, id: u64) -> PyResult<Encoded> {
+        let body = self.bodies.lock().get(&id).cloned();
+        body.ok_or_else(|| PyRuntimeError::new_err("a call refers to what its process was not told"))
     }
 }
 
 impl Source for Knowledge {
-    fn known<'py>(&mut self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>> {
+    fn known<'py>(&self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>> {
         // Anew for each call, so that calls don't see what others did to it; its buffers are shared and read-only.
-        unpickle(py, self.body(id)?, false)
+        unpickle(py, &self.body(id)?, false)
     }
 
-    fn function(&mut self, py: Python<'_>, id: u64) -> PyResult<Arc<Function>> {
-        if let Some(function) = self.functions.get(&id) {
-            return Ok(Arc::clone(function));
+    fn function(&self, py: Python<'_>, id: u64) -> PyResult<Arc<Function>> {
+        let known = self.functions.lock().get(&id).cloned();
+        if let Some(function) = known {
+            return Ok(function);
         }
-        let object = unpickle(py, self.body(id)?, false)?;
+        let object = unpickle(py, &self.body(id)?, false)?;
         let function = Arc::new(Function::new(object.unbind()));
-        self.functions.insert(id, Arc::clone(&function));
+        let before = self.functions.lock().insert(id, Arc::clone(&function));
+        drop(before);
         Ok(function)
     }
 }
@@ -51,14 +57,14 @@ impl Source for Knowledge {
 #[derive(Default)]
 struct Server {
     knowledge: Knowledge,
-    constants: Option<Py<PyList>>,
+    constants: Mutex<Option<Arc<Py<PyList>>>>,
     /// When this is a worker's child.
     tasks: ChildTasks,
-    initialised: bool,
+    initialised: AtomicBool,
 }
 
 impl Handler for Server {
-    fn set_up(&mut self, setup: &Encoded) -> Result<(), Encoded> {
+    fn set_up(&self, setup: &Encoded) -> Result<(), Encoded> {
         guarded(|py| {
             let setup = unpickle(py, setup, false)?;
             let setup = setup.cast::<PyDict>()?;
@@ -82,49 +88,50 @@ impl Handler for Server {
             }
             if let Some(initializer) = setup.get_item("initializer")?
                 && !initializer.is_none()
-                && !self.initialised
+                && !self.initialised.load(Ordering::Relaxed)
             {
                 unpickle(py, &Encoded::new(initializer.extract()?, Vec::new()), false)?.call0()?;
-                self.initialised = true;
+                self.initialised.store(true, Ordering::Relaxed);
             }
             Ok(())
         })
     }
 
-    fn know(&mut self, id: u64, body: Encoded) {
-        self.knowledge.bodies.insert(id, body);
+    fn know(&self, id: u64, body: Encoded) {
+        let before = self.knowledge.bodies.lock().insert(id, body);
+        drop(before);
     }
 
-    fn forget(&mut self, ids: &[u64]) {
+    fn forget(&self, ids: &[u64]) {
         Python::attach(|_| {
             for id in ids {
-                self.knowledge.bodies.remove(id);
-                self.knowledge.functions.remove(id);
+                let body = self.knowledge.bodies.lock().remove(id);
+                let function = self.knowledge.functions.lock().remove(id);
+                drop((body, function));
                 self.tasks.forget(*id);
             }
         });
     }
 
-    fn begin(&mut self, shared: &Encoded) -> Result<(), Encoded> {
+    fn begin(&self, shared: &Encoded) -> Result<(), Encoded> {
         if shared.nbytes() == 0 {
             // Tasks of a cluster share nothing.
-            self.constants = None;
+            self.share(None);
             return Ok(());
         }
         guarded(|py| {
-            self.constants = Some(unpickle(py, shared, false)?.cast_into::<PyList>()?.unbind());
+            self.share(Some(unpickle(py, shared, false)?.cast_into::<PyList>()?.unbind()));
             Ok(())
         })
     }
 
-    fn call(&mut self, call: &[u8], inputs: Vec<Encoded>) -> Result<Encoded, Encoded> {
-        let (knowledge, constants) = (&mut self.knowledge, &self.constants);
+    fn call(&self, call: &[u8], inputs: Vec<Encoded>) -> Result<Encoded, Encoded> {
+        let constants = self.constants.lock().clone();
         let Some(constants) = constants else {
-            return self.tasks.call(&knowledge.bodies, call, inputs);
+            return self.tasks.call(|id| self.knowledge.bodies.lock().get(&id).cloned(), call, inputs);
         };
         guarded(|py| {
-            let constants = constants.bind(py).clone();
-            let operation = code::decode(py, call, &constants, knowledge)?;
+            let operation = code::decode(py, call, constants.bind(py), &self.knowledge)?;
             let mut inputs: Vec<Value> = inputs.into_iter().map(Packed::value).collect();
             let cancelled = AtomicBool::new(false);
             let context = TaskContext { index: 0, cancelled: &cancelled, memory_limit: None };
@@ -136,7 +143,7 @@ impl Handler for Server {
         })
     }
 
-    fn rest(&mut self) {
+    fn rest(&self) {
         Python::attach(|py| {
             // What was printed is seen now, and not when the process ends.
             for name in ["stdout", "stderr"] {
@@ -145,6 +152,13 @@ impl Handler for Server {
                 }
             }
         });
+    }
+}
+
+impl Server {
+    fn share(&self, constants: Option<Py<PyList>>) {
+        let before = std::mem::replace(&mut *self.constants.lock(), constants.map(Arc::new));
+        drop(before);
     }
 }
 
@@ -211,6 +225,5 @@ pub fn failure_of<'py, T>(
 pub fn child_main(py: Python<'_>) -> PyResult<()> {
     let failed = |error: std::io::Error| PyOSError::new_err(format!("no parent at the standard input: {error}"));
     let stream = pool::stream_of_parent().map_err(failed)?;
-    let mut server = Server::default();
-    py.detach(|| pool::serve(stream, &mut server)).map_err(failed)
+    py.detach(|| pool::serve(stream, Box::new(Server::default()))).map_err(failed)
 }

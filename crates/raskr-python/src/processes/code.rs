@@ -178,17 +178,12 @@ fn collect_constants<'py>(py: Python<'py>, arg: &Arg, label: String, found: &mut
 
 /// Where a child finds the objects of calls.
 pub trait Source {
-    fn known<'py>(&mut self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>>;
-    fn function(&mut self, py: Python<'_>, id: u64) -> PyResult<Arc<Function>>;
+    fn known<'py>(&self, py: Python<'py>, id: u64) -> PyResult<Bound<'py, PyAny>>;
+    fn function(&self, py: Python<'_>, id: u64) -> PyResult<Arc<Function>>;
 }
 
 /// The call that [`encode`] encoded.
-pub fn decode(
-    py: Python<'_>,
-    bytes: &[u8],
-    constants: &Bound<'_, PyList>,
-    source: &mut dyn Source,
-) -> PyResult<PyCall> {
+pub fn decode(py: Python<'_>, bytes: &[u8], constants: &Bound<'_, PyList>, source: &dyn Source) -> PyResult<PyCall> {
     let code: CallCode = postcard::from_bytes(bytes)
         .map_err(|error| PyValueError::new_err(format!("a call can't be decoded: {error}")))?;
     let callee = match code.callee {
@@ -210,8 +205,8 @@ pub fn decode(
     Ok(PyCall { callee, args, keywords, identity: Identity::Unique, origin: Origin::unknown() })
 }
 
-fn arg_of(py: Python<'_>, code: Code, constants: &Bound<'_, PyList>, source: &mut dyn Source) -> PyResult<Arg> {
-    let mut all = |codes: Vec<Code>| {
+fn arg_of(py: Python<'_>, code: Code, constants: &Bound<'_, PyList>, source: &dyn Source) -> PyResult<Arg> {
+    let all = |codes: Vec<Code>| {
         codes.into_iter().map(|code| arg_of(py, code, constants, source)).collect::<PyResult<Vec<Arg>>>()
     };
     let build = match code {
