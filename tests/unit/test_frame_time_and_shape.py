@@ -19,6 +19,18 @@ def series():
     return pd.Series(np.arange(100.0) % 13, index=index, name="v")
 
 
+def test_durations_are_found_by_text_and_not_put_into_bins():
+    series = pd.Series(range(6), index=pd.to_timedelta(range(6), unit="h"))
+    lazy = dd.from_pandas(series, npartitions=2)
+    for label in ("2h", pd.Timedelta("2h"), np.timedelta64(2, "h")):
+        assert lazy.loc[label].compute().tolist() == [2]
+    assert lazy.loc["1h":"3h"].compute().tolist() == [1, 2, 3]
+    with pytest.raises(KeyError):
+        lazy.loc["9h"].compute()
+    with pytest.raises(NotImplementedError, match="durations"):
+        lazy.resample("2h")
+
+
 @pytest.mark.parametrize("rule", ["1D", "36h", "45min", "W", "ME", "7D", "QE"])
 @pytest.mark.parametrize("how", ["sum", "mean", "count", "min", "size", "ohlc", "first", "nunique"])
 def test_bins_of_time_are_pandas(series, rule, how):

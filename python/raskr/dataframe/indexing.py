@@ -156,6 +156,8 @@ def _single(frame: Any, label: Any) -> Any:
         label = low
     elif isinstance(frame._meta.index, pd.DatetimeIndex):
         label = bound_of(frame, label, "left")
+    elif isinstance(frame._meta.index, pd.TimedeltaIndex):
+        label = pd.Timedelta(label)
     if not frame.known_divisions:
         return elementwise(_equal, [frame, label], label="loc")
     if label < frame.divisions[0] or label > frame.divisions[-1]:

@@ -50,7 +50,12 @@ class Resampler:
                 "Can only resample dataframes with known divisions\n"
                 "See `set_index`, which sorts by an index and finds its divisions"
             )
-        if not isinstance(obj._meta.index, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)):
+        if isinstance(obj._meta.index, pd.TimedeltaIndex):
+            # pandas begins to count with the first row that it sees, which is another one in each partition.
+            raise NotImplementedError(
+                "resample: an index of dates or periods was expected, got one of durations: add a date to it first"
+            )
+        if not isinstance(obj._meta.index, (pd.DatetimeIndex, pd.PeriodIndex)):
             obj._meta.resample(rule)
         self._obj, self._rule, self._closed, self._label, self._selection = obj, rule, closed, label, selection
 
