@@ -549,11 +549,17 @@ def _products(part: Any) -> Any:
     """Counts, means and centred products of each two columns over the rows that have both."""
     values = part.to_numpy(dtype=float, na_value=np.nan)
     there = ~np.isnan(values)
+    rows, width = values.shape
+    if rows and there.all():
+        means = values.mean(axis=0)
+        away = values - means
+        products = away.T @ away
+        whole = np.ones((width, width))
+        return rows * whole, means[:, None] * whole, products, np.diag(products)[:, None] * whole
     clean = np.where(there, values, 0.0)
     count = there.T.astype(float) @ there.astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(count > 0, (clean.T @ there) / count, 0.0)  # of column i over rows that also have j
-    width = values.shape[1]
     products, squares = np.zeros((width, width)), np.zeros((width, width))
     for i in range(width):
         for j in range(width):
