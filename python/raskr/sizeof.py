@@ -135,9 +135,21 @@ def register_pandas() -> None:
         """Bytes of arrays; what several of them hold counts once."""
         # A column may stand in a frame twice.
         different = list({_place(values): values for values in blocks}.values())
-        held = [values for values in different if values.dtype.kind == "O" and not hasattr(values, "_pa_array")]
-        plain = sum(50 + int(values.nbytes) for values in different if all(values is not each for each in held))
+        # Categories, periods and intervals are objects to those who look at them, but are kept as numbers.
+        held = [values for values in different if getattr(_kept(values).dtype, "kind", "") == "O"]
+        plain = sum(50 + _plain(values) for values in different if all(values is not each for each in held))
         return plain + _objects(held)
+
+    def _plain(values: Any) -> int:
+        if isinstance(values, pd.Categorical):
+            return int(values.codes.nbytes) + sizeof(values.categories)
+        return int(values.nbytes)
+
+    def _kept(values: Any) -> Any:
+        import numpy as np
+
+        kept = getattr(values, "_ndarray", values)
+        return kept if isinstance(kept, np.ndarray) else np.empty(0, "u1")
 
     def _place(values: Any) -> Any:
         values = getattr(values, "_ndarray", values)

@@ -30,6 +30,28 @@ def test_objects_that_are_met_again_count_once(dtype):
     assert sizeof(pd.Series([], dtype=dtype)) < 2000
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Categorical(np.tile(["north", "south"], 50_000)),
+        pd.period_range("2000-01-01", periods=10_000, freq="D").array,
+        pd.interval_range(0, 5_000).array,
+        pd.Categorical(np.arange(20_000)),
+    ],
+    ids=["categories", "periods", "intervals", "many categories"],
+)
+def test_what_is_kept_as_numbers_is_not_made_objects_to_be_measured(values, monkeypatch):
+    def refused(*args, **kwargs):
+        raise AssertionError("objects were made")
+
+    held = pd.Series(values)
+    known = held.memory_usage(deep=True)
+    for kind in (pd.Categorical, pd.arrays.PeriodArray, pd.arrays.IntervalArray):
+        monkeypatch.setattr(kind, "__array__", refused)
+    assert known < sizeof(held) < known + 2_000
+    assert known < sizeof(held.to_frame()) < known + 3_000
+
+
 @pytest.mark.parametrize("kind", ["bsr", "coo", "csc", "csr", "dia"])
 def test_sparse_matrices_hold_their_arrays(kind):
     matrix = scipy.sparse.eye(1000, format=kind)
