@@ -67,6 +67,8 @@ def worker(tmp_path):
         child.kill()
         child.communicate()
     _worker_lines._lasting.clear()
+    # Other tests have workers in this process whose tasks run on threads.
+    _worker_lines._listen.cache_clear()
 
 
 class Note(WorkerPlugin):
