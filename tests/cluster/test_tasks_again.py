@@ -43,6 +43,8 @@ def test_tasks_that_ask_to_begin_again_go_elsewhere(client):
 
     futures = client.map(address, range(6), pure=False)
     assert set(client.gather(futures)) == set(client.nthreads()) - {left}
+    keys = {future.key for future in futures}
+    assert [task["status"] for task in client.get_task_stream() if task["key"] in keys] == ["OK"] * 6
 
 
 def test_functions_of_blocks_begin_again_too(client):

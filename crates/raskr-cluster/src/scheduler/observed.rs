@@ -42,6 +42,8 @@ impl Stream {
         for message in said {
             let (task, micros, bytes, ok) = match message {
                 FromWorker::Finished { task, micros, bytes, .. } => (*task, *micros, *bytes, true),
+                // One that asks to begin again has neither failed nor ended.
+                FromWorker::Failed { error, .. } if error.again => continue,
                 FromWorker::Failed { task, micros, .. } => (*task, *micros, 0, false),
                 FromWorker::Killed { task, .. } => (*task, 0, 0, false),
                 _ => continue,
