@@ -13,8 +13,10 @@ import pytest
 from children import alive
 from clusters import command, descendants, end, finished, slow, wait_for, wait_until_gone
 
+import raskr
+import raskr.array as da
 from raskr import CancelledError, config
-from raskr.distributed import Client, LocalCluster, Status
+from raskr.distributed import Client, LocalCluster, Status, futures_of, wait
 
 
 @pytest.fixture
@@ -211,3 +213,15 @@ def test_what_a_client_sent_comes_again_as_far_as_it_was_kept(cluster):
         assert client.submit(np.sum, kept, pure=False).result(timeout=45) == 100_000
         with pytest.raises(CancelledError, match="scatter it again"):
             sent.result(timeout=45)
+
+
+def test_what_was_persisted_of_what_a_client_sent_is_made_again(cluster):
+    numbers = np.arange(200_000.0)
+    with Client(cluster) as client:
+        array = client.persist(da.from_array(numbers, chunks=50_000) + 1)
+        lazy = raskr.delayed(np.add)(numbers, 2).persist()
+        wait(futures_of([array, lazy]), timeout=45)
+        killed = [kill(cluster, name) for name in (0, 1)]
+        two_are_back(client, killed)
+        assert client.compute(array.sum()).result(timeout=45) == (numbers + 1).sum()
+        assert client.compute(lazy.sum()).result(timeout=45) == (numbers + 2).sum()

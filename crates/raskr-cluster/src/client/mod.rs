@@ -377,6 +377,11 @@ impl Client {
         self.shared.table.lock().hold(future);
     }
 
+    /// Is it a value of this client's own that would be sent again?
+    pub fn is_kept(&self, future: FutureId) -> bool {
+        self.shared.table.lock().is_kept(future)
+    }
+
     pub fn state(&self, future: FutureId) -> FutureState {
         self.shared.table.lock().state(future)
     }

@@ -275,6 +275,11 @@ impl Table {
         lasting
     }
 
+    /// Is it a value of the client's own that is kept for as long as there is a future of it?
+    pub fn is_kept(&self, future: FutureId) -> bool {
+        self.entries.get(&future.0).is_some_and(|entry| matches!(entry.value, Kept::Own(_)))
+    }
+
     /// The value, if it is here.
     pub fn value(&self, future: FutureId) -> Option<Packed> {
         match &self.entries.get(&future.0)?.value {

@@ -233,7 +233,7 @@ impl ClusterClient {
         made.map(|(((future, text), key), holds)| {
             let handle = Handle::new(Arc::clone(&this.client), future);
             let future = ClusterFuture::new(slf.clone().unbind(), handle, text).with_key(key);
-            Py::new(py, future.holding(holds))
+            Py::new(py, future.holding(holds, None))
         })
         .collect()
     }

@@ -24,6 +24,9 @@ use crate::node::Node;
 /// How often a call that waits looks whether it should stop.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Futures that are held together with another one.
+pub type Holds = Option<Arc<Vec<Arc<Handle>>>>;
+
 /// A future's share in its client: released when it is dropped.
 pub struct Handle {
     client: Arc<Client>,
@@ -84,6 +87,7 @@ pub struct RemoteValue {
     key: Arc<str>,
     /// Of futures that Python holds.
     owner: Option<Py<ClusterClient>>,
+    lasting: Holds,
 }
 
 impl RemoteValue {
@@ -96,9 +100,9 @@ impl RemoteValue {
     }
 
     /// The value of a future as an input of calls.
-    pub fn input(handle: Arc<Handle>, key: Arc<str>, owner: Option<Py<ClusterClient>>) -> Input {
+    pub fn input(handle: Arc<Handle>, key: Arc<str>, owner: Option<Py<ClusterClient>>, lasting: Holds) -> Input {
         let text = key.to_string();
-        let call = Call::new(Arc::new(RemoteValue { handle, key, owner }), Vec::new(), None);
+        let call = Call::new(Arc::new(RemoteValue { handle, key, owner, lasting }), Vec::new(), None);
         call.key_or_init(|| text);
         Input::Call(call)
     }
@@ -108,7 +112,8 @@ impl RemoteValue {
         let Some(owner) = &self.owner else { return Ok(None) };
         self.handle.client.share(self.handle.future);
         let copy = Handle::new(Arc::clone(&self.handle.client), self.handle.future);
-        Py::new(py, ClusterFuture::new(owner.clone_ref(py), copy, Arc::clone(&self.key))).map(Some)
+        let future = ClusterFuture::new(owner.clone_ref(py), copy, Arc::clone(&self.key));
+        Py::new(py, future.holding(self.lasting.clone(), self.lasting.clone())).map(Some)
     }
 
     /// The same for a lazy value that is being pickled; whoever collects such futures on this thread holds it.
@@ -173,13 +178,24 @@ pub struct ClusterFuture {
     key: Option<Py<PyAny>>,
     owner: Py<ClusterClient>,
     /// Data of arguments that its task may need again.
-    holds: Option<Arc<Vec<Arc<Handle>>>>,
+    holds: Holds,
+    /// The part of it that the client would send again: lazy values that stand on the future hold this alone, since the rest
+    /// would be on workers twice, and is lost with them anyway.
+    lasting: Holds,
     input: OnceLock<Input>,
 }
 
 impl ClusterFuture {
     pub fn new(owner: Py<ClusterClient>, handle: Arc<Handle>, text: Arc<str>) -> ClusterFuture {
-        ClusterFuture { handle: Mutex::new(handle), text, key: None, owner, holds: None, input: OnceLock::new() }
+        ClusterFuture {
+            handle: Mutex::new(handle),
+            text,
+            key: None,
+            owner,
+            holds: None,
+            lasting: None,
+            input: OnceLock::new(),
+        }
     }
 
     pub fn with_key(mut self, key: Option<Py<PyAny>>) -> ClusterFuture {
@@ -187,8 +203,8 @@ impl ClusterFuture {
         self
     }
 
-    pub fn holding(mut self, holds: Option<Arc<Vec<Arc<Handle>>>>) -> ClusterFuture {
-        self.holds = holds;
+    pub fn holding(mut self, holds: Holds, lasting: Holds) -> ClusterFuture {
+        (self.holds, self.lasting) = (holds, lasting);
         self
     }
 
@@ -207,7 +223,10 @@ impl ClusterFuture {
 
     /// The future's value as an input of calls.
     pub fn input(&self, py: Python<'_>) -> Input {
-        let make = || RemoteValue::input(self.handle(), Arc::clone(&self.text), Some(self.owner.clone_ref(py)));
+        let make = || {
+            let owner = Some(self.owner.clone_ref(py));
+            RemoteValue::input(self.handle(), Arc::clone(&self.text), owner, self.lasting.clone())
+        };
         self.input.get_or_init(make).clone()
     }
 }
@@ -231,7 +250,9 @@ impl ClusterFuture {
         handle.client.share(handle.future);
         let copy = Handle::new(Arc::clone(&handle.client), handle.future);
         let future = ClusterFuture::new(this.owner.clone_ref(py), copy, Arc::clone(&this.text));
-        Ok(future.with_key(this.key.as_ref().map(|key| key.clone_ref(py))).holding(this.holds.clone()))
+        Ok(future
+            .with_key(this.key.as_ref().map(|key| key.clone_ref(py)))
+            .holding(this.holds.clone(), this.lasting.clone()))
     }
 
     /// Has the cluster know that the value is not needed here any more.

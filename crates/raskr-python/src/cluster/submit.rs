@@ -351,7 +351,7 @@ impl<'py> Calls<'py> {
         let key = self.data_of(object)?;
         let handle = self.data.get(&(object.as_ptr() as usize)).map(|(_, handle)| Arc::clone(handle));
         let handle = handle.ok_or_else(|| PyValueError::new_err("data of an argument is not there"))?;
-        Ok(RemoteValue::input(handle, key, None))
+        Ok(RemoteValue::input(handle, key, None, None))
     }
 
     /// Submits the tasks; the futures of those that are wanted.
@@ -364,13 +364,15 @@ impl<'py> Calls<'py> {
         for hold in &holds {
             client.keep_until_done(hold.future());
         }
+        let lasting: Vec<_> = holds.iter().filter(|hold| client.is_kept(hold.future())).cloned().collect();
         holds.extend(pickling.taken());
-        let holds = (!holds.is_empty()).then(|| Arc::new(holds));
+        let shared = |list: Vec<Arc<Handle>>| (!list.is_empty()).then(|| Arc::new(list));
+        let (holds, lasting) = (shared(holds), shared(lasting));
         let made = futures.into_iter().zip(texts).zip(keys);
         made.map(|((future, text), key)| {
             let handle = Handle::new(Arc::clone(&client), future);
             let future = ClusterFuture::new(owner.clone().unbind(), handle, text).with_key(key);
-            Py::new(py, future.holding(holds.clone()))
+            Py::new(py, future.holding(holds.clone(), lasting.clone()))
         })
         .collect()
     }
