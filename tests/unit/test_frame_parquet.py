@@ -137,6 +137,15 @@ def test_appending_and_replacing(folder, table):
     assert len(dd.read_parquet(folder)) == 10
 
 
+def test_files_without_order_whose_footers_are_together_take_any_more(tmp_path):
+    folder = str(tmp_path / "data")
+    down = pd.DataFrame({"x": range(100)}, index=range(100, 0, -1))
+    dd.from_pandas(down, npartitions=3, sort=False).to_parquet(folder, write_metadata_file=True)
+    more = pd.DataFrame({"x": range(50)})
+    dd.from_pandas(more, npartitions=3).to_parquet(folder, append=True)
+    pd.testing.assert_frame_equal(dd.read_parquet(folder).compute(), pd.concat([down, more]))
+
+
 def test_files_of_other_types_are_named_with_what_to_do(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "0.parquet")

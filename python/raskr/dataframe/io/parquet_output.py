@@ -387,8 +387,14 @@ def _checked_append(df: Any, fs: Any, root: str, write_index: bool, ignore_divis
             f"Appended columns not the same.\nPrevious: {sorted(there_fields(fs, root))} | New: {sorted(fields)}"
         )
     if not ignore_divisions and write_index and df.known_divisions:
-        # What is there may itself overlap, and then has an end but no divisions.
-        last = there.divisions[-1] if there.known_divisions else highest_index(there._expr)
+        # What is there may itself overlap, and then has an end but no divisions; where somebody keeps the footers of all files
+        # together they are known not to be in order, and stay so.
+        if there.known_divisions:
+            last = there.divisions[-1]
+        elif fs.get_file_info(f"{root}/_metadata").type == arrow.FileType.File:
+            last = None
+        else:
+            last = highest_index(there._expr)
         if last is not None and df.divisions[0] <= last:
             raise ValueError(
                 "The divisions of the appended dataframe overlap with previously written divisions. If this is desired, "
