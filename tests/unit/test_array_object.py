@@ -125,6 +125,17 @@ def test_what_does_not_fit_is_named(make, text):
         make(da.ones((2, 3), chunks=2))
 
 
+def test_blocks_may_lie_anywhere_in_memory():
+    raw = b"x" + np.arange(5.0).tobytes()
+    part = raskr.delayed(np.frombuffer)(raw, offset=1)
+    lazy = da.from_delayed(part, (5,), dtype=float)
+    assert lazy.sum().compute() == 10 and (lazy + 1).compute().tolist() == [1, 2, 3, 4, 5]
+    record = np.zeros(3, dtype=[("flag", "i1"), ("value", "f8")])
+    record["value"] = [1, 2, 3]
+    values = da.ones((3,), chunks=3).map_blocks(lambda block: record["value"], dtype=float)
+    assert (values * 2).compute().tolist() == [2, 4, 6]
+
+
 def test_sources_of_any_kind():
     class Source:
         shape, dtype, ndim = (5,), np.dtype("i8"), 1

@@ -206,11 +206,16 @@ fn own_memory(
     Ok(Chunk::from_parts(dtype, shape, strides, offset / dtype.itemsize(), Arc::clone(buffer)))
 }
 
+/// The array's elements in memory without gaps, each where its type may lie: a copy unless they are so already.
+fn in_order<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    // C order, aligned, a plain array.
+    py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "require"), (object, py.None(), "CAE"))
+}
+
 /// A copy of the array's elements in memory of raskr's own, when it is of a native element type.
 pub fn copied(object: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
-    let py = object.py();
-    let copy = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "ascontiguousarray"), (object,))?;
-    numpy_to_chunk(&copy)
+    numpy_to_chunk(&in_order(object)?)
 }
 
 /// A block that a Python function gave: a native chunk where that was declared and it is a plain array.
@@ -230,10 +235,7 @@ pub fn block_value(object: Bound<'_, PyAny>, native: bool) -> PyResult<Value> {
         || object.is_instance_of::<pyo3::types::PyTuple>()
         || !kind.hasattr(intern!(py, "__array_function__"))?;
     if plain || object.is_exact_instance_of::<PyUntypedArray>() {
-        let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "ascontiguousarray"), (&object,))?;
-        // `ascontiguousarray` gives scalars an axis of their own.
-        let shape = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "shape"), (&object,))?;
-        let array = array.call_method1(intern!(py, "reshape"), (shape,))?;
+        let array = in_order(&object)?;
         if let Some(chunk) = numpy_to_chunk(&array)? {
             return Ok(Value::Chunk(chunk));
         }
