@@ -304,7 +304,10 @@ impl Scheduler {
     /// One of the workers to which a value was to be sent does not have it and will not; that it may come back counts for
     /// nothing.
     pub(super) fn not_put(&mut self, slot: u32, worker: WorkerId) {
-        if let Some(put) = self.puts.get_mut(&slot) {
+        // Only of those that were asked for is anything said that counts.
+        if let Some(put) = self.puts.get_mut(&slot)
+            && put.workers.contains(&worker)
+        {
             self.workers[worker.0 as usize].comes_no_more(slot);
             put.workers.retain(|asked| *asked != worker);
             if put.workers.is_empty() {

@@ -238,6 +238,17 @@ fn a_value_that_what_was_made_of_it_outlived_is_asked_for_again() {
 }
 
 #[test]
+fn what_a_client_says_of_a_worker_that_it_was_not_told_of_counts_for_nothing() {
+    let mut trace = Trace::new();
+    let worker = trace.worker("a", 1);
+    let (future, task) = scattered(&mut trace, 1, false);
+    trace.say(FromClient::NotPut { future, worker: WorkerId(7) });
+    trace.say(FromClient::Absent { future, worker: WorkerId(7) });
+    trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
+    assert_eq!(trace.state("own"), Some(State::Memory));
+}
+
+#[test]
 fn what_is_given_up_and_asked_for_in_one_breath_is_made_anew() {
     let mut trace = Trace::new();
     let worker = trace.worker("a", 1);
