@@ -38,6 +38,9 @@ pub const NAME_VARIABLE: &str = "RASKR_WORKER_NAME";
 const SHORT_TASKS_MAX: usize = 64;
 /// How often the memory of children is looked at.
 const GUARD_EVERY: Duration = Duration::from_millis(100);
+/// A first spare child waits for so long: starting it takes a processor for a while, which tasks that have just come could use, and
+/// few programs see a child die in their first seconds.
+const FIRST_SPARE_AFTER: Duration = Duration::from_secs(2);
 /// How long it is remembered that nobody wants a task that runs.
 const INTERRUPTED: Duration = Duration::from_secs(60);
 /// The share of the memory limit that children may take together, before the largest is ended.
@@ -259,12 +262,16 @@ impl Shared {
     /// Has a child ready for when another one dies, from now on: there is none as long as tasks need no children.
     pub fn first_spare(self: &Arc<Shared>) {
         if !self.spare_wanted.swap(true, Ordering::Relaxed) {
-            self.want_spare();
+            self.bring_spare(FIRST_SPARE_AFTER);
         }
     }
 
     /// Has a child ready for when another one dies.
     pub fn want_spare(self: &Arc<Shared>) {
+        self.bring_spare(Duration::ZERO);
+    }
+
+    fn bring_spare(self: &Arc<Shared>, after: Duration) {
         {
             let mut state = self.state.lock();
             if state.stopping || state.spare.is_some() || std::mem::replace(&mut state.spare_coming, true) {
@@ -273,6 +280,15 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         let start = move || {
+            if !after.is_zero() {
+                let mut state = shared.state.lock();
+                if !state.stopping {
+                    shared.ending.wait_for(&mut state, after);
+                }
+                if state.stopping {
+                    return;
+                }
+            }
             let child = shared.options.children.as_ref().map(|_| Child::start(&shared));
             let mut state = shared.state.lock();
             state.spare_coming = false;
