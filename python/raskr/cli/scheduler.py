@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     from raskr.distributed.deploy import _process_signals
 
     ends: queue.SimpleQueue[str] = queue.SimpleQueue()
-    _process_signals.listen((signal.SIGINT, signal.SIGTERM), lambda number: ends.put(signal.Signals(number).name))
+    _process_signals.listen((signal.SIGINT, signal.SIGTERM), lambda number: ends.put(number.name))
     try:
         with _options.pid_file(options.pid_file):
             return _run(options, ends)

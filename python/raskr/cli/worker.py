@@ -162,7 +162,7 @@ def _keep(described: list[_Described]) -> int:
 
     ends: queue.SimpleQueue[str] = queue.SimpleQueue()
     what = {signal.SIGTERM: "leave", signal.SIGINT: "close"}
-    _process_signals.listen(what, lambda number: ends.put(what[signal.Signals(number)]))
+    _process_signals.listen(what, lambda number: ends.put(what[number]))
 
     async def make() -> list[Nanny]:
         return [Nanny(one.scheduler, name=one.name, **one.arguments) for one in described]

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raskr.dataframe.partials import figure_type
+
 
 def numbers_described(count: Any, mean: Any, least: Any, middle: Any, most: Any, std: Any = None, **kwargs: Any) -> Any:
     """The figures of a column of numbers, dates or durations, in pandas' order."""
@@ -14,19 +16,12 @@ def numbers_described(count: Any, mean: Any, least: Any, middle: Any, most: Any,
     rows = format_percentiles(np.array(points)) if len(points) else []
     if middle is None or not len(middle):
         middle = [np.nan] * len(points)
-    names = ["count", "mean", *(["std"] if std is not None and getattr(kind, "kind", "") == "m" else [])]
-    names += [] if "std" in names or std is None else ["std"]
-    values = [count, mean, *([std] if std is not None else []), least, *middle, most]
-    names += ["min", *rows, "max"]
-    if std is None:
-        names = ["count", "mean", "min", *rows, "max"]
+    names = ["count", "mean", *([] if std is None else ["std"]), "min", *rows, "max"]
+    values = [count, mean, *([] if std is None else [std]), least, *middle, most]
     if getattr(kind, "kind", "f") in "mM":
         return pd.Series(values, index=names, name=kwargs["name"], dtype=object)
-    masked = "Float64" if isinstance(kind, pd.api.extensions.ExtensionDtype) else "float64"
-    dtype = "double[pyarrow]" if isinstance(kind, pd.ArrowDtype) else masked
-    return pd.Series(
-        [value if pd.isna(value) else float(value) for value in values], index=names, name=kwargs["name"], dtype=dtype
-    )
+    values = [value if pd.isna(value) else float(value) for value in values]
+    return pd.Series(values, index=names, name=kwargs["name"], dtype=figure_type(kind, "float64"))
 
 
 def texts_described(count: Any, counts: Any, **kwargs: Any) -> Any:

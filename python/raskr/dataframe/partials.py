@@ -133,6 +133,14 @@ def times_of_arrow(kind: Any) -> Any:
     return pd.DatetimeTZDtype(unit, zone) if zone else np.dtype(f"{kind.kind}8[{unit}]")
 
 
+def figure_type(kind: Any, plain: Any) -> Any:
+    """The type of figures of a column of numbers, as pandas has it: Arrow's for Arrow's, a nullable one for such, or `plain`."""
+    if _is_arrow(kind):
+        return "double[pyarrow]"
+    nullable = isinstance(kind, pd.api.extensions.ExtensionDtype) and not hasattr(kind, "tz")
+    return "Float64" if nullable else plain
+
+
 def figures(values: list, index: Any, kinds: list, dtype: Any = None) -> Any:
     """A floating number a column as a series of pandas' type for columns of these types; `dtype` where all are NumPy's."""
     arrow = any(map(_is_arrow, kinds))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.partials import as_frame, figures, times_of_arrow
+from raskr.dataframe.partials import as_frame, figure_type, figures, times_of_arrow
 
 #: More values than this in a column are thinned to a quarter of it.
 EXACT_VALUES = 1 << 23
@@ -87,15 +87,7 @@ def _column_quantiles(values: Any, weights: Any, points: Any, interpolation: str
             series = series.dt.tz_localize("UTC").dt.tz_convert(own.tz)
         found = series.quantile(points, interpolation=interpolation)
         # Arrow refuses to cut what is finer than its unit, pandas does not.
-        return found.astype(own).astype(kind).array if dates else found.astype(_result_kind(kind, found.dtype)).array
+        return found.astype(own).astype(kind).array if dates else found.astype(figure_type(kind, found.dtype)).array
     if dates:
         return pd.Series(exact.astype("int64").view(f"{kind.kind}8[ns]")).astype(kind).array
-    return pd.Series(exact).astype(_result_kind(kind, exact.dtype)).array
-
-
-def _result_kind(kind: Any, computed: Any) -> Any:
-    """The type of quantiles of a column of numbers, as pandas has it: Arrow's for Arrow's, a nullable one for such."""
-    if isinstance(kind, pd.ArrowDtype):
-        return "double[pyarrow]"
-    nullable = isinstance(kind, pd.api.extensions.ExtensionDtype) and not hasattr(kind, "tz")
-    return "Float64" if nullable else computed
+    return pd.Series(exact).astype(figure_type(kind, exact.dtype)).array

@@ -336,7 +336,7 @@ class SeriesStatistics(TableStatistics):
             args = [self.count()._expr, self.value_counts()._expr]
         kwargs = {"points": points, "name": self.name, "dtype": kind}
         example = (numbers_described if points is not None else texts_described)(
-            *(None if arg is None else (arg.meta if np.ndim(arg.meta) else arg.meta) for arg in args), **kwargs
+            *(None if arg is None else arg.meta for arg in args), **kwargs
         )
         function = numbers_described if points is not None else texts_described
         return new_collection(PartitionCalls(function, args, kwargs, example.iloc[:0], (None, None), "describe"))

@@ -304,7 +304,7 @@ def _logs(worker: Worker, n: int | None = None) -> list[tuple[str, str]]:
 
 def _thread_stacks() -> dict[str, list]:
     """What tasks on threads of this process do, by the threads' numbers."""
-    own = {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
+    own = _worker_child.started_by_python()
     found = {}
     for ident, frame in _worker_child.frames_now().items():
         stack = _worker_child.stack_of(frame)

@@ -15,7 +15,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Line", "Sampler", "about_worker", "ask_worker", "awaited", "begin", "frames_now", "stack_of"]
+__all__ = [
+    "Line",
+    "Sampler",
+    "about_worker",
+    "ask_worker",
+    "awaited",
+    "begin",
+    "frames_now",
+    "stack_of",
+    "started_by_python",
+]
 
 VARIABLE = "RASKR_WORKER_LINE"
 _LENGTH = struct.Struct("<Q")
@@ -197,6 +207,11 @@ def frames_now() -> dict[int, Any]:
                 gc.enable()
 
 
+def started_by_python() -> set[int | None]:
+    """The numbers of the threads that Python started, the main one among them; tasks run on others."""
+    return {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
+
+
 class Sampler:
     """Looks again and again at what runs, and keeps how often it saw each stack, by periods of time.
 
@@ -277,7 +292,7 @@ def ask_worker(name: str, data: bytes = b"", timeout: float | None = None) -> An
 def _stacks() -> dict[int, list[tuple[str, int, str]]]:
     """The stacks of the tasks that run, by the numbers of their threads, without what runs tasks."""
     # Threads that Python started are this file's, or such as tasks have made for themselves.
-    others = {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
+    others = started_by_python()
     main = threading.main_thread().ident or 0
     found = {}
     for number, frame in frames_now().items():

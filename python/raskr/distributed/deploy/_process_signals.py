@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection
 __all__ = ["listen"]
 
 
-def listen(numbers: Collection[int], told: Callable[[int], object]) -> None:
-    """Have `told` called with the number of each of these signals that comes, on a thread of its own, from now on.
+def listen(numbers: Collection[signal.Signals], told: Callable[[signal.Signals], object]) -> None:
+    """Have `told` called with each of these signals that comes, on a thread of its own, from now on.
 
     To be called on the main thread, once in a process.
     """
@@ -29,6 +29,6 @@ def listen(numbers: Collection[int], told: Callable[[int], object]) -> None:
         while words := here.recv(64):
             for number in words:
                 if number in numbers:
-                    told(number)
+                    told(signal.Signals(number))
 
     threading.Thread(target=read, name="raskr-signals", daemon=True).start()

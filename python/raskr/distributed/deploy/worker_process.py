@@ -144,7 +144,7 @@ class WorkerProcess:
     def run(self) -> int:
         """Run until the worker has ended; the process' exit code."""
         what = {signal.SIGTERM: "leave", signal.SIGINT: "close"}
-        _process_signals.listen(what, lambda number: self.events.put(("do", what[signal.Signals(number)])))
+        _process_signals.listen(what, lambda number: self.events.put(("do", what[number])))
         # For those who ask for the worker's log; the terminal shows warnings only.
         logging.getLogger("raskr.distributed").setLevel(logging.INFO)
         if self.launcher is not None:
