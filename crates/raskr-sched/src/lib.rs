@@ -31,7 +31,7 @@ pub use ids::{
 pub use link::{Link, Packet};
 pub use options::{SchedulerOptions, WorkerOptions};
 pub use protocol::{
-    Annotations, Blob, BodySpec, CancelReason, Death, Found, FromClient, FromWorker, Held, Input, InputAt,
+    Annotations, Blob, BodySpec, CancelReason, Death, Found, FromClient, FromWorker, Held, Input, InputAt, Keeping,
     MemoryReport, Peer, Raised, Registration, RunTask, ScatterItem, Submission, TaskSpec, ToClient, ToWorker, Welcome,
 };
 pub use scheduler::{

@@ -134,6 +134,17 @@ pub struct Submission {
     pub wants: Vec<(u32, FutureId)>,
 }
 
+/// What a client does with a value of its own when workers have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keeping {
+    /// It has it no longer.
+    Given,
+    /// It keeps it, and sends it again when it is lost.
+    Kept,
+    /// The same, and workers have it only while there are tasks, or others than the client, that need it.
+    Lent,
+}
+
 /// A value that a client has and wants on workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScatterItem {
@@ -142,8 +153,7 @@ pub struct ScatterItem {
     pub bytes: u64,
     /// On how many workers; every one for `u16::MAX`.
     pub copies: u16,
-    /// Whether the client keeps the value and can send it again when it is lost.
-    pub resend: bool,
+    pub keeping: Keeping,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

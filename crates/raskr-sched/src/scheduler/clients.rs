@@ -9,8 +9,8 @@ use super::{Body, ClientRecord, PUBLISHER, Put, Scheduler};
 use crate::error::Rejection;
 use crate::ids::{Attempt, BodyId, ClientId, FutureId, Key, Priority, TaskId, WorkerId};
 use crate::protocol::{
-    Annotations, BodySpec, CancelReason, Found, FromClient, Input, ScatterItem, Submission, TaskSpec, ToClient,
-    ToWorker,
+    Annotations, BodySpec, CancelReason, Found, FromClient, Input, Keeping, ScatterItem, Submission, TaskSpec,
+    ToClient, ToWorker,
 };
 
 /// What a new task is made of; the rest follows.
@@ -306,7 +306,7 @@ impl Scheduler {
             started: false,
             seceded: false,
             retracting: false,
-            resend: false,
+            keeping: Keeping::Given,
             arrived: false,
             awaits_put: false,
         });
@@ -375,7 +375,7 @@ impl Scheduler {
     }
 
     fn on_scattered(&mut self, client: ClientId, item: ScatterItem) {
-        let ScatterItem { key, future, bytes, copies, resend } = item;
+        let ScatterItem { key, future, bytes, copies, keeping } = item;
         if self.clients.get(&client).is_none_or(|record| record.futures.contains_key(&future)) {
             return;
         }
@@ -385,11 +385,11 @@ impl Scheduler {
                 self.say_to_client(client, ToClient::KeyConflict { key });
             } else if self.tasks[known].state == State::Erred {
                 // The value was lost, and here it is again.
-                self.has_value(known, client, future, resend);
+                self.has_value(known, client, future, keeping);
                 self.retry(known);
             } else if self.tasks[known].state == State::Released && !self.tasks[known].awaits_put {
                 // What was made of it is still there, but nobody wanted it any more.
-                self.has_value(known, client, future, resend);
+                self.has_value(known, client, future, keeping);
             }
             return;
         }
@@ -398,13 +398,13 @@ impl Scheduler {
         let priority = Priority { against_user: 0, submission: self.submissions, order: 0 };
         let slot = self.insert(Make { key, body: None, class, constraint: UNCONSTRAINED, priority });
         (self.tasks[slot].bytes, self.tasks[slot].copies) = (bytes, copies);
-        self.has_value(slot, client, future, resend);
+        self.has_value(slot, client, future, keeping);
         self.want(client, future, slot);
     }
 
     /// A client has a value, and is asked for it when it is needed.
-    fn has_value(&mut self, slot: u32, client: ClientId, future: FutureId, resend: bool) {
-        (self.tasks[slot].resend, self.tasks[slot].arrived) = (resend, false);
+    fn has_value(&mut self, slot: u32, client: ClientId, future: FutureId, keeping: Keeping) {
+        (self.tasks[slot].keeping, self.tasks[slot].arrived) = (keeping, false);
         self.drop_put(slot);
         self.puts.insert(slot, Put { client, future, workers: Vec::new() });
     }

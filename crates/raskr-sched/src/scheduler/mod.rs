@@ -215,6 +215,8 @@ pub struct Scheduler {
     work: Vec<TaskId>,
     /// Tasks whose inputs are all there, to be placed once nothing is left in `work`.
     ready: Vec<(Priority, TaskId)>,
+    /// Values that no task yields, to be asked for likewise, by who takes them.
+    lacking: Vec<(Priority, TaskId)>,
     /// For whom tasks were asked back.
     steals: BTreeMap<u32, WorkerId>,
     /// Tasks with more replicas than somebody asked for.
@@ -275,6 +277,7 @@ impl Scheduler {
             passing: None,
             work: Vec::new(),
             ready: Vec::new(),
+            lacking: Vec::new(),
             steals: BTreeMap::new(),
             spare: BTreeSet::new(),
             scarce: BTreeSet::new(),

@@ -4,7 +4,7 @@ use super::Scheduler;
 use super::task::State;
 use crate::error::{Attempted, FailureKind, Outcome};
 use crate::ids::{Attempt, Incarnation, TaskId, WorkerId};
-use crate::protocol::{Death, FromWorker, Held, Raised, ToWorker};
+use crate::protocol::{Death, FromWorker, Held, Keeping, Raised, ToWorker};
 use crate::story::What;
 
 /// Attempts that an error tells of.
@@ -221,8 +221,11 @@ impl Scheduler {
         }
     }
 
+    /// Does a task, or a client, need the value? Who lends it has it.
     pub(super) fn is_needed(&self, slot: u32) -> bool {
-        !self.tasks[slot].wants.is_empty() || self.tasks[slot].waiters > 0
+        let task = &self.tasks[slot];
+        let lenders = usize::from(task.keeping == Keeping::Lent && self.puts.contains_key(&slot));
+        task.waiters > 0 || task.wants.len() > lenders
     }
 
     fn on_acquired(&mut self, worker: WorkerId, task: TaskId, bytes: u64) {

@@ -45,8 +45,8 @@ impl Scheduler {
         class.seen == 0 || class.bytes >= BYTES_MIN && 2 * moving >= class.micros
     }
 
-    /// The worker that has, or makes, most of what is needed together with a task's value.
-    fn home(&self, slot: u32) -> Option<WorkerId> {
+    /// The worker that has, makes or is sent most of what is needed together with a task's value.
+    pub(super) fn home(&self, slot: u32) -> Option<WorkerId> {
         let mut votes: SmallVec<[(WorkerId, u32); 8]> = SmallVec::new();
         let dependents = self.tasks[slot].dependents.iter().take(DEPENDENTS_MAX);
         for dependent in dependents.filter_map(|id| self.tasks.find(*id)) {
@@ -59,6 +59,7 @@ impl Scheduler {
                 let worker = match task.state {
                     State::Processing => Some(task.worker),
                     State::Memory => task.replicas.first().copied(),
+                    State::Released => self.puts.get(&sibling).and_then(|put| put.workers.first().copied()),
                     _ => None,
                 };
                 let Some(worker) = worker.filter(|worker| self.workers[worker.0 as usize].is_running()) else {

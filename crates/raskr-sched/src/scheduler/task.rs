@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::ids::{Attempt, BodyId, ClientId, FutureId, Key, Priority, TaskId, WorkerId};
-use crate::protocol::Blob;
+use crate::protocol::{Blob, Keeping};
 
 /// Where a task is on its way to a value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -124,8 +124,8 @@ pub(crate) struct Task {
     pub seceded: bool,
     /// It was asked back, and the answer is under way.
     pub retracting: bool,
-    /// A value that clients sent and can send again.
-    pub resend: bool,
+    /// Of a value that clients sent: what the last of them does with it.
+    pub keeping: Keeping,
     /// There has been a value.
     pub arrived: bool,
     /// A client was told where to send the value.

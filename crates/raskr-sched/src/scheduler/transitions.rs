@@ -7,9 +7,12 @@ use smallvec::SmallVec;
 use super::task::State;
 use super::{Put, Scheduler};
 use crate::error::{Failure, FailureKind, Violation};
-use crate::ids::{ClientId, FutureId, Key, TaskId, WorkerId};
-use crate::protocol::{ToClient, ToWorker};
+use crate::ids::{ClientId, FutureId, Key, Priority, TaskId, WorkerId};
+use crate::protocol::{Keeping, ToClient, ToWorker};
 use crate::story::What;
+
+/// A value that no more tasks take is sent to where they have their other inputs.
+const FEW_TAKERS: u32 = 2;
 
 impl Scheduler {
     /// Makes a transition that the table allows, with everything that always goes with it; refuses any other.
@@ -166,7 +169,20 @@ impl Scheduler {
                     self.settle(slot);
                 }
             }
-            if !self.ready.is_empty() {
+            if !self.lacking.is_empty() {
+                // In the order in which tasks take them: those that come first are put to use first.
+                let mut lacking = std::mem::take(&mut self.lacking);
+                lacking.sort_unstable();
+                for (_, id) in lacking {
+                    if let Some(slot) = self.tasks.find(id)
+                        && self.tasks[slot].state == State::Released
+                        && !self.tasks[slot].awaits_put
+                        && self.is_needed(slot)
+                    {
+                        self.lack_data(slot);
+                    }
+                }
+            } else if !self.ready.is_empty() {
                 let mut ready = std::mem::take(&mut self.ready);
                 ready.sort_unstable();
                 for (_, id) in ready.drain(..) {
@@ -191,17 +207,16 @@ impl Scheduler {
 
     /// Brings one task to the state that it ought to be in; repeating it changes nothing.
     fn settle(&mut self, slot: u32) {
-        let task = &self.tasks[slot];
-        let needed = !task.wants.is_empty() || task.waiters > 0;
+        let (task, needed) = (&self.tasks[slot], self.is_needed(slot));
         match task.state {
             State::Released if needed => {
                 if task.body.is_some() {
                     self.wait(slot);
                 } else if !task.awaits_put {
-                    self.lack_data(slot);
+                    self.lacking.push((self.first_taker(slot), self.tasks.id(slot)));
                 }
             }
-            State::Released if task.dependents_alive == 0 => self.forget(slot),
+            State::Released if task.dependents_alive == 0 && task.wants.is_empty() => self.forget(slot),
             State::Waiting if !needed => self.set_state(slot, State::Released),
             State::Queued | State::NoWorker => {
                 let absent = task.inputs.iter().any(|&input| self.tasks[input].state != State::Memory);
@@ -275,8 +290,8 @@ impl Scheduler {
         let task = &self.tasks[slot];
         let sender = self.puts.get(&slot).map(|put| (put.client, put.future));
         match sender {
-            Some((client, future)) if task.resend || !task.arrived => {
-                let workers = self.roomiest(slot, usize::from(task.copies.max(1)));
+            Some((client, future)) if task.keeping != Keeping::Given || !task.arrived => {
+                let workers = self.destinations(slot);
                 if workers.is_empty() {
                     // Asked again when a worker comes.
                     self.scarce.insert(slot);
@@ -299,6 +314,28 @@ impl Scheduler {
                 self.fail(slot, failure);
             }
         }
+    }
+
+    /// Workers to which a value had best be sent: what is taken together with others goes where those go.
+    fn destinations(&self, slot: u32) -> Vec<WorkerId> {
+        let task = &self.tasks[slot];
+        let beside = task.copies <= 1 && task.dependents_alive <= FEW_TAKERS;
+        let fits = |worker: &WorkerId| {
+            let record = &self.workers[worker.0 as usize];
+            let most = record.memory_limit as f64 * self.options.admission;
+            record.memory_limit == 0 || (record.used() + task.bytes) as f64 <= most
+        };
+        match self.home(slot).filter(|home| beside && fits(home)) {
+            Some(home) => vec![home],
+            None => self.roomiest(slot, usize::from(task.copies.max(1))),
+        }
+    }
+
+    /// The priority of the first task that needs a value now, or else of the value itself.
+    fn first_taker(&self, slot: u32) -> Priority {
+        let dependents = self.tasks[slot].dependents.iter().filter_map(|id| self.tasks.find(*id));
+        let waiting = dependents.map(|dependent| &self.tasks[dependent]).filter(|task| task.state.needs_inputs());
+        waiting.map(|task| task.priority).min().unwrap_or(self.tasks[slot].priority)
     }
 
     /// One of the workers to which a value was to be sent does not have it and will not; that it may come back counts for

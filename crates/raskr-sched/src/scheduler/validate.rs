@@ -99,7 +99,8 @@ impl Scheduler {
             let waits = task.awaits_put || self.scarce.contains(&slot);
             self.of_task(slot, "what is needed is worked at", true, task.body.is_none() && waits)?;
         } else {
-            self.of_task(slot, "what nothing takes is forgotten", true, task.dependents_alive > 0)?;
+            let lent = !task.wants.is_empty();
+            self.of_task(slot, "what nothing takes is forgotten", true, lent || task.dependents_alive > 0)?;
         }
         let absent = task.inputs.iter().filter(|&&input| self.tasks[input].state != State::Memory).count() as u32;
         match state {

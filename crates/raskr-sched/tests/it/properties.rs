@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use raskr_sched::{
     Annotations, Attempt, Blob, BodySpec, ClientId, Death, Epoch, Event, Executed, FromClient, FromWorker, FutureId,
-    Gone, Held, Incarnation, Input, InputAt, Instant, Key, MemoryReport, Peer, Priority, Raised, Registration,
+    Gone, Held, Incarnation, Input, InputAt, Instant, Keeping, Key, MemoryReport, Peer, Priority, Raised, Registration,
     RequestId, RunTask, ScatterItem, Scheduler, SchedulerOptions, State, Submission, TaskId, TaskSpec, ToWorker,
     Welcome, What, Worker, WorkerEvent, WorkerId, WorkerOptions,
 };
@@ -102,7 +102,7 @@ fn from_client() -> impl Strategy<Value = FromClient> {
                 future: FutureId(future.0 + 300),
                 bytes: 9,
                 copies: 2,
-                resend: true,
+                keeping: [Keeping::Given, Keeping::Kept, Keeping::Lent][(future.0 % 3) as usize],
             }]),
             5 => FromClient::Absent { future, worker },
             6 => FromClient::Replicate { futures: vec![future], copies: 2 },

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use raskr_sched::{
     Annotations, Attempt, Attempted, Blob, BodyId, BodySpec, CancelReason, Death, Epoch, Failure, FailureKind, Found,
-    FromClient, FromWorker, FutureId, Held, Incarnation, Input, InputAt, Instant, Key, MemoryReport, Outcome, Packet,
-    Peer, Priority, Raised, Registration, Rejection, RequestId, RunTask, ScatterItem, Submission, TaskId, TaskSpec,
-    ToClient, ToWorker, Welcome, WorkerId,
+    FromClient, FromWorker, FutureId, Held, Incarnation, Input, InputAt, Instant, Keeping, Key, MemoryReport, Outcome,
+    Packet, Peer, Priority, Raised, Registration, Rejection, RequestId, RunTask, ScatterItem, Submission, TaskId,
+    TaskSpec, ToClient, ToWorker, Welcome, WorkerId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -70,7 +70,7 @@ fn of_clients() {
             future: FUTURE,
             bytes: 5,
             copies: u16::MAX,
-            resend: true,
+            keeping: Keeping::Lent,
         }]),
         FromClient::Locate { request: RequestId(2), futures: vec![FUTURE] },
         FromClient::Absent { future: FUTURE, worker: WORKER },

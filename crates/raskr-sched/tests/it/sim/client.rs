@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use raskr_sched::{
-    CancelReason, Failure, FailureKind, FromClient, FutureId, Key, Link, Packet, Peer, Rejection, RequestId,
+    CancelReason, Failure, FailureKind, FromClient, FutureId, Keeping, Key, Link, Packet, Peer, Rejection, RequestId,
     ScatterItem, TaskId, ToClient, WorkerId,
 };
 
@@ -26,6 +26,14 @@ pub struct Future {
     pub status: Status,
     /// Of a value of the client's own.
     pub own: Option<u64>,
+    /// It need not be anywhere else while no task takes it.
+    pub lent: bool,
+}
+
+impl Future {
+    fn new(key: Key, own: Option<u64>) -> Future {
+        Future { key, status: Status::Pending, own, lent: false }
+    }
 }
 
 /// Where a value is to be fetched from, once the scheduler has said so.
@@ -90,7 +98,7 @@ impl Client {
                 submission.request = RequestId(self.next);
                 self.submitted.insert(submission.request, futures.iter().map(|(future, _)| *future).collect());
                 for (future, key) in futures {
-                    self.futures.insert(future, Future { key, status: Status::Pending, own: None });
+                    self.futures.insert(future, Future::new(key, None));
                 }
                 vec![FromClient::Submit(submission)]
             }
@@ -117,11 +125,15 @@ impl Client {
                 let plan = Plan { bytes: random.between(1, shape.bytes_max), scattered: true, ..Plan::default() };
                 let future = self.future();
                 let copies = if random.chance(30) { u16::MAX } else { random.between(1, 2) as u16 };
-                let item =
-                    ScatterItem { key: key.clone(), future, bytes: plan.bytes, copies, resend: random.chance(70) };
+                let keeping = match random.below(10) {
+                    0..3 => Keeping::Given,
+                    3..6 => Keeping::Kept,
+                    _ => Keeping::Lent,
+                };
+                let item = ScatterItem { key: key.clone(), future, bytes: plan.bytes, copies, keeping };
                 plans.add(&key, plan);
                 let own = Some(plans.content(&key));
-                self.futures.insert(future, Future { key, status: Status::Pending, own });
+                self.futures.insert(future, Future { lent: keeping == Keeping::Lent, ..Future::new(key, own) });
                 vec![FromClient::Scatter(vec![item])]
             }
             83..88 => match self.some(random, alive) {
@@ -129,7 +141,7 @@ impl Client {
                 Some(old) => {
                     let key = self.futures[&old].key.clone();
                     let future = self.future();
-                    self.futures.insert(future, Future { key: key.clone(), status: Status::Pending, own: None });
+                    self.futures.insert(future, Future::new(key.clone(), None));
                     vec![FromClient::Want { key, future }]
                 }
                 None => Vec::new(),
@@ -226,7 +238,7 @@ impl Client {
 
     /// A future that nothing more will be said about.
     pub fn is_settled(&self) -> bool {
-        self.futures.values().all(|future| future.status != Status::Pending)
+        self.futures.values().all(|future| future.status != Status::Pending || future.lent)
     }
 }
 

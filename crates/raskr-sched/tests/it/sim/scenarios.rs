@@ -62,7 +62,7 @@ fn submit(world: &mut World, count: usize, micros: u64, chained: bool) {
         tasks.push(spec(&key, inputs));
         let future = FutureId(number as u64 + 1);
         wants.push((tasks.len() as u32 - 1, future));
-        world.clients[0].futures.insert(future, Future { key, status: Status::Pending, own: None });
+        world.clients[0].futures.insert(future, Future { key, status: Status::Pending, own: None, lent: false });
     }
     let bodies = vec![BodySpec { token: 1, code: Blob::from(vec![1]), class: Arc::from("task") }];
     world.say(

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use raskr_sched::{
-    Attempt, Blob, BodySpec, CancelReason, Event, FailureKind, FromClient, FromWorker, FutureId, Input, Reason,
-    Rejection, RequestId, ScatterItem, State, Submission, TaskId, TaskSpec, ToClient, ToWorker, WorkerId,
+    Attempt, Blob, BodySpec, CancelReason, Event, FailureKind, FromClient, FromWorker, FutureId, Input, Keeping,
+    Reason, Rejection, RequestId, ScatterItem, State, Submission, TaskId, TaskSpec, ToClient, ToWorker, WorkerId,
 };
 
 use super::{CLIENT, Trace};
 
-fn scattered(trace: &mut Trace, copies: u16, resend: bool) -> (FutureId, TaskId) {
+fn scattered(trace: &mut Trace, copies: u16, keeping: Keeping) -> (FutureId, TaskId) {
     let future = FutureId(500);
-    trace.say(FromClient::Scatter(vec![ScatterItem { key: Arc::from("own"), future, bytes: 5, copies, resend }]));
+    trace.say(FromClient::Scatter(vec![ScatterItem { key: Arc::from("own"), future, bytes: 5, copies, keeping }]));
     (future, trace.scheduler.task("own").unwrap())
 }
 
@@ -186,7 +186,7 @@ fn a_clients_own_value_is_put_where_there_is_room() {
     let mut trace = Trace::new();
     let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
     trace.told();
-    let (future, task) = scattered(&mut trace, u16::MAX, false);
+    let (future, task) = scattered(&mut trace, u16::MAX, Keeping::Given);
     assert_eq!(trace.told(), [ToClient::Put { future, task, workers: vec![a, b] }]);
     assert_eq!(trace.scheduler.why("own"), [Reason::ClientHasNotSent]);
     trace.hear(b, FromWorker::Acquired { task, bytes: 5 });
@@ -197,14 +197,14 @@ fn a_clients_own_value_is_put_where_there_is_room() {
 
 #[test]
 fn a_lost_value_of_a_clients_own_is_asked_for_again_or_fails() {
-    for resend in [true, false] {
+    for keeping in [Keeping::Kept, Keeping::Given] {
         let mut trace = Trace::new();
         let a = trace.worker("a", 1);
-        let (future, task) = scattered(&mut trace, 1, resend);
+        let (future, task) = scattered(&mut trace, 1, keeping);
         trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
         trace.told();
         trace.lose(a);
-        if resend {
+        if keeping == Keeping::Kept {
             // Not before there is a worker to send it to.
             let left = ToClient::WorkersLeft(vec![a]);
             assert_eq!(trace.told(), [ToClient::Recomputing { future }, left]);
@@ -217,11 +217,73 @@ fn a_lost_value_of_a_clients_own_is_asked_for_again_or_fails() {
 }
 
 #[test]
+fn what_a_client_lends_is_with_workers_only_while_a_task_takes_it() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    trace.told();
+    let (future, task) = scattered(&mut trace, 1, Keeping::Lent);
+    assert_eq!(trace.told(), []);
+    for made in ["one", "other"] {
+        trace.submit(&[(made, &["own"])], &[made]);
+        assert_eq!(trace.told(), [ToClient::Put { future, task, workers: vec![a] }]);
+        trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
+        assert_eq!(trace.scheduler.holders("own"), [a]);
+        trace.finish(made, 3);
+        assert_eq!((trace.state("own"), trace.scheduler.holders("own")), (Some(State::Released), vec![]));
+        trace.told();
+    }
+    // Somebody else wants it: that it is lent is not enough.
+    let other = FutureId(700);
+    trace.say(FromClient::Want { key: Arc::from("own"), future: other });
+    assert_eq!(trace.told(), [ToClient::Put { future, task, workers: vec![a] }]);
+    trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
+    trace.say(FromClient::Release(vec![future]));
+    assert_eq!(trace.state("own"), Some(State::Memory));
+    trace.say(FromClient::Release(vec![other, trace.future("one"), trace.future("other")]));
+    assert_eq!(trace.scheduler.tasks(), 0);
+}
+
+#[test]
+fn what_is_lent_is_asked_for_again_when_it_is_lost_and_needed() {
+    let mut trace = Trace::new();
+    let a = trace.worker("a", 1);
+    let (future, task) = scattered(&mut trace, 1, Keeping::Lent);
+    trace.submit(&[("made", &["own"])], &["made"]);
+    trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
+    trace.finish("made", 3);
+    let b = trace.worker("b", 1);
+    trace.told();
+    trace.lose(a);
+    assert!(trace.told().contains(&ToClient::Put { future, task, workers: vec![b] }));
+    trace.hear(b, FromWorker::Acquired { task, bytes: 5 });
+    assert_eq!(trace.state("made"), Some(State::Processing));
+}
+
+#[test]
+fn values_are_asked_for_in_the_order_of_tasks_and_those_of_one_task_for_one_worker() {
+    let mut trace = Trace::new();
+    let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
+    let own = ["x0", "x1", "y0", "y1"];
+    let items = own.iter().enumerate().map(|(number, key)| {
+        let (key, future) = (Arc::from(*key), FutureId(500 + number as u64));
+        ScatterItem { key, future, bytes: 5, copies: 1, keeping: Keeping::Lent }
+    });
+    trace.say(FromClient::Scatter(items.collect()));
+    trace.told();
+    trace.submit(&[("sum0", &["x0", "y0"]), ("sum1", &["x1", "y1"])], &["sum0", "sum1"]);
+    let asked = trace.told().into_iter().map(|message| match message {
+        ToClient::Put { future, workers, .. } => (future.0 - 500, workers),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [(0, vec![a]), (2, vec![a]), (1, vec![b]), (3, vec![b])]);
+}
+
+#[test]
 fn a_value_that_what_was_made_of_it_outlived_is_asked_for_again() {
-    for resend in [false, true] {
+    for keeping in [Keeping::Given, Keeping::Kept] {
         let mut trace = Trace::new();
         let worker = trace.worker("a", 1);
-        let (future, task) = scattered(&mut trace, 1, resend);
+        let (future, task) = scattered(&mut trace, 1, keeping);
         trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
         trace.submit(&[("made", &["own"])], &["made"]);
         trace.finish("made", 3);
@@ -229,7 +291,7 @@ fn a_value_that_what_was_made_of_it_outlived_is_asked_for_again() {
         assert_eq!(trace.state("own"), Some(State::Released));
         trace.told();
         let again = FutureId(501);
-        let item = ScatterItem { key: Arc::from("own"), future: again, bytes: 5, copies: 1, resend };
+        let item = ScatterItem { key: Arc::from("own"), future: again, bytes: 5, copies: 1, keeping };
         trace.say(FromClient::Scatter(vec![item]));
         assert_eq!(trace.told(), [ToClient::Put { future: again, task, workers: vec![worker] }]);
         trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
@@ -241,7 +303,7 @@ fn a_value_that_what_was_made_of_it_outlived_is_asked_for_again() {
 fn what_a_client_says_of_a_worker_that_it_was_not_told_of_counts_for_nothing() {
     let mut trace = Trace::new();
     let worker = trace.worker("a", 1);
-    let (future, task) = scattered(&mut trace, 1, false);
+    let (future, task) = scattered(&mut trace, 1, Keeping::Given);
     trace.say(FromClient::NotPut { future, worker: WorkerId(7) });
     trace.say(FromClient::Absent { future, worker: WorkerId(7) });
     trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
@@ -252,7 +314,7 @@ fn what_a_client_says_of_a_worker_that_it_was_not_told_of_counts_for_nothing() {
 fn what_is_given_up_and_asked_for_in_one_breath_is_made_anew() {
     let mut trace = Trace::new();
     let worker = trace.worker("a", 1);
-    let (own, task) = scattered(&mut trace, 1, false);
+    let (own, task) = scattered(&mut trace, 1, Keeping::Given);
     trace.hear(worker, FromWorker::Acquired { task, bytes: 5 });
     trace.submit(&[("made", &["own"])], &["made"]);
     trace.finish("made", 3);
@@ -260,7 +322,7 @@ fn what_is_given_up_and_asked_for_in_one_breath_is_made_anew() {
     // The client's memory has changed, and what is made of it has the same key.
     trace.say_with_next(FromClient::Release(vec![trace.future("made"), own]));
     let again = FutureId(501);
-    let item = ScatterItem { key: Arc::from("own"), future: again, bytes: 5, copies: 1, resend: false };
+    let item = ScatterItem { key: Arc::from("own"), future: again, bytes: 5, copies: 1, keeping: Keeping::Given };
     trace.say_with_next(FromClient::Scatter(vec![item]));
     trace.submit(&[("made", &["own"])], &["made"]);
     let asked = trace.told();
@@ -275,7 +337,7 @@ fn a_value_that_could_not_be_sent_is_asked_for_elsewhere() {
     // Found by the simulator (seed 17): the process that was named was gone when the value came, and nobody knew.
     let mut trace = Trace::new();
     let a = trace.worker("a", 1);
-    let (future, task) = scattered(&mut trace, 1, false);
+    let (future, task) = scattered(&mut trace, 1, Keeping::Given);
     let b = trace.worker("b", 1);
     trace.submit(&[("busy", &[])], &["busy"]);
     trace.told();
@@ -291,7 +353,7 @@ fn a_value_is_asked_for_again_when_those_it_was_to_go_to_refused_or_were_lost() 
     // Found by the simulator (seed 14452): one had refused and the other was lost, each of which left one to hope for.
     let mut trace = Trace::new();
     let (a, b) = (trace.worker("a", 1), trace.worker("b", 1));
-    let (future, task) = scattered(&mut trace, 2, true);
+    let (future, task) = scattered(&mut trace, 2, Keeping::Kept);
     trace.lose(a);
     trace.told();
     trace.say(FromClient::NotPut { future, worker: b });
@@ -330,7 +392,7 @@ fn what_a_worker_is_said_not_to_have_it_drops_and_says_so() {
     // Found by the simulator (seed 622): word that a value may go met the value on its way, and both sides were wrong.
     let mut trace = Trace::new();
     let a = trace.worker("a", 1);
-    let (future, task) = scattered(&mut trace, 1, true);
+    let (future, task) = scattered(&mut trace, 1, Keeping::Kept);
     trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
     trace.said_to(a);
     trace.say(FromClient::Absent { future, worker: a });

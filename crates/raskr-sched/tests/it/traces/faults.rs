@@ -250,7 +250,13 @@ fn a_task_without_a_worker_fails_with_its_input() {
     let mut trace = Trace::new();
     let a = trace.worker("a", 1);
     let future = raskr_sched::FutureId(70);
-    let item = raskr_sched::ScatterItem { key: Arc::from("own"), future, bytes: 5, copies: 1, resend: false };
+    let item = raskr_sched::ScatterItem {
+        key: Arc::from("own"),
+        future,
+        bytes: 5,
+        copies: 1,
+        keeping: raskr_sched::Keeping::Given,
+    };
     trace.say(raskr_sched::FromClient::Scatter(vec![item]));
     let task = trace.scheduler.task("own").unwrap();
     trace.hear(a, FromWorker::Acquired { task, bytes: 5 });
