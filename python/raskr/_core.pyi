@@ -760,8 +760,13 @@ class ClusterClient:
     ) -> list[Future]:
         """A call for each of the items that iterables have at a place, as many as the shortest has."""
 
-    def submit_items(self, items: Sequence[Node | Delayed | Expr], options: dict[str, Any] | None = None) -> list[Any]:
-        """The tasks that items need; a future of each item, for an array a list of those of its blocks."""
+    def submit_items(
+        self, items: Sequence[Node | Delayed | Expr], options: dict[str, Any] | None = None, waited_for: bool = False
+    ) -> list[Any]:
+        """The tasks that items need; a future of each item, for an array a list of those of its blocks.
+
+        `waited_for`: nothing else is done until the futures are done, nor with them once they have been gathered.
+        """
 
     def want(self, keys: Sequence[Any]) -> list[Future]:
         """Futures of keys that are known to the scheduler."""

@@ -38,6 +38,7 @@ pub struct Connection {
     peer: Peer,
     held: Arc<Held>,
     inlet: Inlet,
+    near: bool,
 }
 
 /// Closes the connection when the last sender is dropped.
@@ -84,17 +85,18 @@ impl Connection {
     pub(crate) fn over(stream: Stream, peer: Peer, options: Options) -> Result<Connection, CommError> {
         let outbox = Outbox::new(peer.address.clone(), options, Carrier::Socket);
         let failed = |error| CommError::system(&peer.address, "use a socket", error);
+        let near = matches!(stream, Stream::Unix(_));
         let (read, write) = stream.into_split().map_err(failed)?;
         if let Some(direct) = write.direct() {
             outbox.write_directly_to(direct);
         }
         tokio::spawn(write_all(Arc::clone(&outbox), write));
-        Ok(Connection::new(peer, outbox, Source::Socket(read)))
+        Ok(Connection { near, ..Connection::new(peer, outbox, Source::Socket(read)) })
     }
 
     fn new(peer: Peer, outbox: Arc<Outbox>, source: Source) -> Connection {
         let held = Arc::new(Held { outbox: Arc::clone(&outbox) });
-        Connection { peer, held, inlet: Inlet { outbox, source } }
+        Connection { peer, held, inlet: Inlet { outbox, source }, near: false }
     }
 
     /// The two ends of a connection within this process.
@@ -110,6 +112,11 @@ impl Connection {
     /// Who is on the other side.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Is the other side another process of this machine, as a socket in the file system shows?
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
     }
 
     /// The two halves: headers of type `S` are sent, of type `R` received.

@@ -22,7 +22,7 @@ use crate::token::{Token, random};
 
 /// The versions of the protocol that are spoken here, oldest and newest. Any change to frames, handshake or messages is a new
 /// one: `wire_tests.rs` notices.
-pub const PROTOCOL_VERSIONS: (u16, u16) = (3, 3);
+pub const PROTOCOL_VERSIONS: (u16, u16) = (4, 4);
 /// What both sides begin with; never changes, so that versions can always be compared.
 const MAGIC: [u8; 16] = *b"RASKR WIRE 1\r\n\r\n";
 const OPENING_BYTES: usize = 64;

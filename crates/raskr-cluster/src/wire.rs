@@ -11,6 +11,7 @@ use raskr_sched::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::loan::Loan;
 use crate::packed::Sent;
 
 /// The answer to a question: JSON, and buffers of the message; or an error's class and its words.
@@ -121,10 +122,12 @@ pub enum DataSays {
         request: RequestId,
         tasks: Vec<TaskId>,
     },
-    /// Values that a client has; their buffers are the message's, in this order.
+    /// Values that a client has; their buffers are the message's, in this order. Some of these, by their places, are
+    /// empty, and lie in memory that the client lends.
     Put {
         request: RequestId,
         values: Vec<(TaskId, Sent)>,
+        loans: Vec<(u32, Loan)>,
     },
 }
 

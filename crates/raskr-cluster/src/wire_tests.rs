@@ -1,13 +1,14 @@
 //! Messages as they are on the wire: what differs here needs a new version of the protocol.
 
 use raskr_sched::{
-    Annotations, Attempt, Blob, BodyId, BodySpec, FromClient, FromWorker, FutureId, Input, InputAt, Key, MemoryReport,
-    Packet, Priority, Raised, RunTask, ScatterItem, Submission, TaskId, TaskSpec, ToClient, ToWorker,
+    Annotations, Attempt, Blob, BodyId, BodySpec, FromClient, FromWorker, FutureId, Input, InputAt, Keeping, Key,
+    MemoryReport, Packet, Priority, Raised, RunTask, ScatterItem, Submission, TaskId, TaskSpec, ToClient, ToWorker,
 };
 use serde::Serialize;
 
 use super::*;
 use crate::handshake::PROTOCOL_VERSIONS;
+use crate::packed::Packed;
 
 fn bytes(message: &impl Serialize) -> String {
     let encoded = postcard::to_stdvec(message).expect("encoded");
@@ -54,7 +55,7 @@ fn life() -> Vec<String> {
     let error = Raised { message: "m".into(), encoded: blob(), again: true };
     let failed = FromWorker::Failed { task, attempt, error, micros: 13 };
     let told = ToClient::Finished { future: FutureId(3), bytes: 12, value: Some(blob()) };
-    let item = ScatterItem { key, future: FutureId(3), bytes: 14, copies: 1, resend: true };
+    let item = ScatterItem { key, future: FutureId(3), bytes: 14, copies: 1, keeping: Keeping::Lent };
     vec![
         bytes(&ClientSays::Batch(vec![FromClient::Submit(submission), FromClient::Scatter(vec![item])])),
         bytes(&WorkerHears::Packet(packet(ToWorker::Body { body: BodyId(2), code: blob() }))),
@@ -64,6 +65,11 @@ fn life() -> Vec<String> {
         bytes(&WorkerSays::Packet(packet(heartbeat))),
         bytes(&ClientHears::Batch(vec![told])),
         bytes(&DataSays::Get { request: RequestId(1), tasks: vec![task] }),
+        bytes(&DataSays::Put {
+            request: RequestId(1),
+            values: vec![(task, Packed::default().send(&mut Vec::new()))],
+            loans: vec![(0, Loan::default())],
+        }),
         bytes(&DataHears::Taken { request: RequestId(1), tasks: vec![task] }),
     ]
 }
@@ -71,7 +77,7 @@ fn life() -> Vec<String> {
 #[test]
 fn messages_of_another_form_are_another_version() {
     let known = [
-        "0102000101090207080163010102010177000001016b00010102070802000001016b01000100030501016b030e0101",
+        "0102000101090207080163010102010177000001016b00010102070802000001016b01000100030501016b030e0102",
         "02010203010002020708",
         "020102030102040506016b0201010207080202030104050a010101036770750b01",
         "0201020301020405060c0d01020708",
@@ -79,7 +85,8 @@ fn messages_of_another_form_are_another_version() {
         "0201020301000000000101",
         "010100030c01020708",
         "0001010405",
+        "010101040501000001000000000000",
         "0101010405",
     ];
-    assert_eq!((PROTOCOL_VERSIONS, life()), ((3, 3), known.map(str::to_owned).to_vec()));
+    assert_eq!((PROTOCOL_VERSIONS, life()), ((4, 4), known.map(str::to_owned).to_vec()));
 }

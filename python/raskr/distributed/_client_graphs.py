@@ -206,7 +206,7 @@ class ClientGraphs:
         # What the engine has computed of frames becomes objects of pandas here, where pandas is loaded.
         tables = [table for result in results if _has_tables(result) for table in result.tables]
         try:
-            made = self._check().submit_items([*nodes, *tables], _options(options))
+            made = self._check().submit_items([*nodes, *tables], _options(options), waited_for=True)
         except NotImplementedError:
             # Arrays are written to stores by this process alone, whose file appears when all of it is there.
             return base._run(collections, threaded.get, optimize_graph)

@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::connection::{Receiver, Sender};
 use crate::endpoint::Endpoint;
 use crate::error::CommError;
+use crate::loan::Lender;
 use crate::packed::Packed;
 use crate::wire::{DataHears, DataSays};
 
@@ -28,6 +29,8 @@ pub enum Reply {
 pub struct DataLink {
     sender: Sender<DataSays>,
     within_process: bool,
+    /// Where the worker is another process of this machine.
+    lender: Option<Arc<Lender>>,
     /// Closed, and gone, when the connection is.
     waiting: Mutex<Option<HashMap<RequestId, mpsc::UnboundedSender<Reply>>>>,
 }
@@ -52,6 +55,11 @@ impl DataLink {
     /// Are buffers handed over as they are, so that both sides have them?
     pub fn is_within_process(&self) -> bool {
         self.within_process
+    }
+
+    /// Who lends memory to the worker, where it can be lent.
+    pub fn lender(&self) -> Option<&Arc<Lender>> {
+        self.lender.as_ref().filter(|lender| !lender.is_refused())
     }
 
     fn is_open(&self) -> bool {
@@ -141,8 +149,10 @@ impl Peers {
             Err(_) => return Err(format!("{address}: not reached within {REACH_MAX:?}")),
         };
         let within_process = matches!(address, Address::Inproc(_));
+        let lender = connection.is_near().then(Arc::<Lender>::default);
         let (sender, receiver) = connection.split();
-        let link = Arc::new(DataLink { sender, within_process, waiting: Mutex::new(Some(HashMap::new())) });
+        let waiting = Mutex::new(Some(HashMap::new()));
+        let link = Arc::new(DataLink { sender, within_process, lender, waiting });
         tokio::spawn(Arc::clone(&link).listen(receiver));
         *place = Some(Arc::clone(&link));
         Ok(link)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use raskr_sched::{Blob, CancelReason, Failure, FutureId, Key, Rejection, RequestId, ToClient};
+use raskr_sched::{Blob, CancelReason, Failure, FutureId, Keeping, Key, Rejection, RequestId, ToClient};
 
 use crate::packed::Packed;
 
@@ -75,10 +75,8 @@ struct Entry {
 enum Kept {
     #[default]
     None,
-    /// The client's own, for as long as it may be needed again.
-    Own(Packed),
-    /// The client's own, until workers have it.
-    Lent(Packed),
+    /// The client's own, and what it does with it.
+    Own(Packed, Keeping),
     /// Came with the word that it is there.
     Came(Packed),
 }
@@ -182,8 +180,8 @@ impl Table {
         if let Some(entry) = self.entries.remove(&future.0) {
             match &entry.value {
                 Kept::Came(value) => self.come_bytes -= value.head.len(),
-                Kept::Own(value) => self.own_bytes -= value.nbytes(),
-                Kept::Lent(_) | Kept::None => {}
+                Kept::Own(value, Keeping::Kept) => self.own_bytes -= value.nbytes(),
+                Kept::Own(..) | Kept::None => {}
             }
             if self.by_key.get(&entry.key) == Some(&future.0) {
                 self.by_key.remove(&entry.key);
@@ -262,36 +260,39 @@ impl Table {
         bytes <= KEPT_BYTES_MAX && self.own_bytes.saturating_add(beside).saturating_add(bytes) <= self.own_bytes_max
     }
 
-    /// Keeps a value of the client's own, until workers have it or, with `lasting`, while there is room, for as long as
-    /// there is a future of it: says which.
-    pub fn keep_value(&mut self, future: FutureId, value: Packed, lasting: bool) -> bool {
-        let lasting = lasting && self.has_room(value.nbytes(), 0);
+    /// Keeps a value of the client's own: what is given until workers have it, and so all else for which there is no room; says
+    /// which. What is lent is the caller's, who has it anyway.
+    pub fn keep_value(&mut self, future: FutureId, value: Packed, keeping: Keeping) -> Keeping {
+        let keeping = match keeping {
+            Keeping::Kept if !self.has_room(value.nbytes(), 0) => Keeping::Given,
+            keeping => keeping,
+        };
         if let Some(entry) = self.entries.get_mut(&future.0) {
-            if lasting {
+            if keeping == Keeping::Kept {
                 self.own_bytes += value.nbytes();
             }
-            entry.value = if lasting { Kept::Own(value) } else { Kept::Lent(value) };
+            entry.value = Kept::Own(value, keeping);
         }
-        lasting
+        keeping
     }
 
     /// Is it a value of the client's own that is kept for as long as there is a future of it?
     pub fn is_kept(&self, future: FutureId) -> bool {
-        self.entries.get(&future.0).is_some_and(|entry| matches!(entry.value, Kept::Own(_)))
+        self.entries.get(&future.0).is_some_and(|entry| matches!(entry.value, Kept::Own(_, Keeping::Kept)))
     }
 
     /// The value, if it is here.
     pub fn value(&self, future: FutureId) -> Option<Packed> {
         match &self.entries.get(&future.0)?.value {
             Kept::None => None,
-            Kept::Own(value) | Kept::Lent(value) | Kept::Came(value) => Some(value.clone()),
+            Kept::Own(value, _) | Kept::Came(value) => Some(value.clone()),
         }
     }
 
-    /// A value of the client's own, for workers.
-    pub fn own_value(&self, future: FutureId) -> Option<Packed> {
+    /// A value of the client's own, for workers, and whether it is lent to them.
+    pub fn own_value(&self, future: FutureId) -> Option<(Packed, bool)> {
         match &self.entries.get(&future.0)?.value {
-            Kept::Own(value) | Kept::Lent(value) => Some(value.clone()),
+            Kept::Own(value, keeping) => Some((value.clone(), *keeping == Keeping::Lent)),
             Kept::None | Kept::Came(_) => None,
         }
     }
@@ -330,7 +331,7 @@ impl Table {
         }
         let finished = matches!(state, FutureState::Finished { .. });
         match &entry.value {
-            Kept::Lent(_) if finished => entry.value = Kept::None,
+            Kept::Own(_, Keeping::Given) if finished => entry.value = Kept::None,
             Kept::Came(value) if !finished => {
                 self.come_bytes -= value.head.len();
                 entry.value = Kept::None;
@@ -419,16 +420,20 @@ mod tests {
         let mut table = Table::new(1000);
         let take = |table: &mut Table, key: &str| table.take(&Key::from(key)).future;
         let (a, b, c) = (take(&mut table, "a"), take(&mut table, "b"), take(&mut table, "c"));
-        assert!(table.keep_value(a, value(600), true));
-        // There is no room for it, and there was none to be had.
-        assert!(!table.keep_value(b, value(600), true) && !table.keep_value(c, value(10), false));
+        let d = take(&mut table, "d");
+        assert_eq!(table.keep_value(a, value(600), Keeping::Kept), Keeping::Kept);
+        // There is no room for it, and there was none to be had; what is lent takes none.
+        assert_eq!(table.keep_value(b, value(600), Keeping::Kept), Keeping::Given);
+        assert_eq!(table.keep_value(c, value(10), Keeping::Given), Keeping::Given);
+        assert_eq!(table.keep_value(d, value(5000), Keeping::Lent), Keeping::Lent);
         assert!(table.has_room(400, 0) && !table.has_room(400, 1));
-        for future in [a, b, c] {
+        for future in [a, b, c, d] {
             assert!(table.own_value(future).is_some(), "it has not been sent");
             table.hear(ToClient::Finished { future, bytes: 1, value: None });
         }
-        assert_eq!([a, b, c].map(|future| table.own_value(future).is_some()), [true, false, false]);
-        assert!(table.release(a) && table.release(b));
+        let lent = [a, b, c, d].map(|future| table.own_value(future).map(|(_, lent)| lent));
+        assert_eq!(lent, [Some(false), None, None, Some(true)]);
+        assert!(table.release(a) && table.release(b) && table.release(d));
         assert!(table.has_room(1000, 0) && !table.has_room(1001, 0));
     }
 

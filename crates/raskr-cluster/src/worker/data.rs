@@ -5,9 +5,11 @@
 //! socket in the file system, which is found by the port.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use raskr_sched::{Peer, RequestId, TaskId};
 use tokio::sync::oneshot;
@@ -21,6 +23,7 @@ use crate::endpoint::Endpoint;
 use crate::error::CommError;
 use crate::handshake::Role;
 use crate::listener::Listener;
+use crate::loan::{Borrower, Loan};
 use crate::near;
 use crate::packed::{Buffer, Packed};
 use crate::runner::{Runner, Stored};
@@ -59,11 +62,18 @@ impl Server {
         // Clients may write to what they get; within a process that would be our own memory.
         let copies = matches!(peer.address, Address::Inproc(_)) && peer.role == Role::Client;
         let (sender, mut receiver) = connection.split::<DataHears, DataSays>();
+        let mut borrower = Borrower::default();
         while let Some(message) = receiver.recv().await? {
             match message.header {
                 DataSays::Get { request, tasks } => self.answer(&sender, request, tasks, copies).await?,
-                DataSays::Put { request, values } => {
-                    let mut buffers = message.buffers.into_iter();
+                DataSays::Put { request, values, loans } => {
+                    let mut buffers = message.buffers;
+                    if let Err(error) = borrow(&mut borrower, &mut buffers, &loans) {
+                        tracing::debug!("{}: memory that it lends: {error}", peer.address);
+                        sender.send(&DataHears::Taken { request, tasks: Vec::new() }, Vec::new()).await?;
+                        continue;
+                    }
+                    let mut buffers = buffers.into_iter();
                     let (mut puts, mut replies) = (Vec::new(), Vec::new());
                     for (task, sent) in values {
                         let value = Packed::receive(sent, &mut buffers).ok_or_else(|| CommError::Malformed {
@@ -146,6 +156,15 @@ impl Server {
             Err(_) => None,
         }
     }
+}
+
+/// Puts what was lent where the buffers of a message are empty for it.
+fn borrow(borrower: &mut Borrower, buffers: &mut [Bytes], loans: &[(u32, Loan)]) -> io::Result<()> {
+    for (place, loan) in loans {
+        let buffer = buffers.get_mut(*place as usize).filter(|buffer| buffer.is_empty());
+        *buffer.ok_or(io::ErrorKind::InvalidData)? = borrower.take(loan)?;
+    }
+    Ok(())
 }
 
 type Line = (Sender<DataSays>, Receiver<DataHears>);

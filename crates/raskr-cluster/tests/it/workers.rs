@@ -487,7 +487,7 @@ async fn a_scheduler_that_dies_is_missed_for_so_long_and_values_are_kept_meanwhi
     let (request, task) = (RequestId(5), TaskId { slot: 1, generation: 0 });
     let mut buffers = vec![];
     let sent = Packed { head: vec![7; 100_000].into(), buffers: vec![] }.send(&mut buffers);
-    ask.send(&DataSays::Put { request, values: vec![(task, sent)] }, buffers).await.expect("sent");
+    ask.send(&DataSays::Put { request, values: vec![(task, sent)], loans: Vec::new() }, buffers).await.expect("sent");
     let taken = answers.recv().await.expect("heard").expect("open").header;
     assert_eq!(taken, DataHears::Taken { request, tasks: vec![task] });
     drop((sender, receiver, listener));

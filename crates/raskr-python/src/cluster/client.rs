@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyOSError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use raskr_cluster::{Client, FutureState, Gathered, Missing, Scattered, Until};
-use raskr_sched::{FutureId, Key};
+use raskr_sched::{FutureId, Keeping, Key};
 
 use super::failure;
 use super::future::{ClusterFuture, Handle, Pickling, status_of};
@@ -173,13 +173,14 @@ impl ClusterClient {
     }
 
     /// The tasks that items need; see the type stub.
-    #[pyo3(signature = (items, options=None))]
+    #[pyo3(signature = (items, options=None, waited_for=false))]
     fn submit_items<'py>(
         slf: &Bound<'py, Self>,
         items: Vec<Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
+        waited_for: bool,
     ) -> PyResult<Vec<Py<PyAny>>> {
-        graph::submit(slf, &items, annotations(options)?)
+        graph::submit(slf, &items, annotations(options)?, waited_for)
     }
 
     /// Futures of keys that are known to the scheduler.
@@ -224,7 +225,8 @@ impl ClusterClient {
                 Some(key) => (text_of(key)?, other_than_text(key)),
                 None => (submit::content_key(&packed, &object.get_type().name()?.to_string()), None),
             };
-            values.push(Scattered { key: text, value: packed, lasting });
+            let keeping = if lasting { Keeping::Kept } else { Keeping::Given };
+            values.push(Scattered { key: text, value: packed, keeping });
             own.push(key);
         }
         let texts: Vec<Key> = values.iter().map(|one| Arc::clone(&one.key)).collect();

@@ -1,6 +1,6 @@
 //! Graphs that clients submit: lazy values, nodes and raw graphs, walked as the engine walks them, each call a task.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -33,11 +33,13 @@ enum Place {
     Known(Key, Arc<Handle>),
 }
 
-/// Submits what items need, in order: the future of each value, a list of those of its blocks for an array.
+/// Submits what items need, in order: the future of each value, a list of those of its blocks for an array. Who calls may
+/// wait for all of them before anything else, and let them go when they have come: `waited_for`.
 pub fn submit<'py>(
     owner: &Bound<'py, ClusterClient>,
     items: &[Bound<'py, PyAny>],
     annotations: Option<Annotations>,
+    waited_for: bool,
 ) -> PyResult<Vec<Py<PyAny>>> {
     let py = owner.py();
     let (mut arrays, mut values) = (Vec::new(), Vec::new());
@@ -54,7 +56,9 @@ pub fn submit<'py>(
     calls.quiet();
     let mut bodies = Bodies::default();
     let mut places: Vec<Place> = Vec::with_capacity(native.plan().len());
+    let outputs: HashSet<u32> = native.plan().outputs().iter().copied().collect();
     for (id, key) in (0..native.plan().len() as u32).zip(keys) {
+        calls.lend(waited_for && !outputs.contains(&id));
         places.push(add(py, &mut calls, &native, &mut bodies, id, key, &places)?);
     }
     // Futures of what is no task here are there already.

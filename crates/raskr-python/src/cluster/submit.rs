@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use raskr_cluster::{Client, Draft, Packed, Scattered};
 use raskr_graph::{Input, Token};
-use raskr_sched::{Annotations, Blob, BodySpec, Input as TaskInput, Key, TaskSpec};
+use raskr_sched::{Annotations, Blob, BodySpec, Input as TaskInput, Keeping, Key, TaskSpec};
 use smallvec::SmallVec;
 
 use super::client::{ClusterClient, other_than_text, text_of, wait_for};
@@ -47,6 +47,9 @@ pub struct Calls<'py> {
     alive: Vec<Bound<'py, PyAny>>,
     /// Data that tasks take, held until it has been taken, and beyond with their futures.
     holds: Vec<Arc<Handle>>,
+    /// Data that workers have only while tasks take it, held with their futures.
+    lent: Vec<Arc<Handle>>,
+    lending: bool,
     /// Futures under lazy values in the tasks' code and arguments are held with the tasks' futures.
     pickling: Pickling,
     /// For each want: the key, unless it is its text.
@@ -126,6 +129,8 @@ impl<'py> Calls<'py> {
             data: HashMap::new(),
             alive: Vec::new(),
             holds: Vec::new(),
+            lent: Vec::new(),
+            lending: false,
             pickling: Pickling::new(),
             keys: Vec::new(),
         }
@@ -138,6 +143,11 @@ impl<'py> Calls<'py> {
     /// The keys say what the tasks yield, however they are made.
     pub fn quiet(&mut self) {
         self.draft.quiet = true;
+    }
+
+    /// Whether data that is sent from now on is lent: somebody waits for the tasks that take it, and its memory stays as it is.
+    pub fn lend(&mut self, lending: bool) {
+        self.lending = lending;
     }
 
     /// The annotations that all tasks have which have none of their own.
@@ -326,24 +336,25 @@ impl<'py> Calls<'py> {
     /// The same, of a value whose key says what it holds.
     pub fn data_of_block(&mut self, value: &raskr_base::Value, key: String) -> PyResult<(Key, Arc<Handle>)> {
         let packed = pack_value(value).map_err(|error| to_python(self.py(), error))?;
-        let key: Key = key.into();
-        let handle = self.data_at(packed, &key);
-        Ok((key, handle))
+        Ok(self.data_at(packed, key.into()))
     }
 
     fn data(&mut self, packed: Packed, kind: &str) -> (Key, Arc<Handle>) {
         let key = self.py().detach(|| content_key(&packed, kind));
-        let handle = self.data_at(packed, &key);
-        (key, handle)
+        self.data_at(packed, key)
     }
 
-    fn data_at(&mut self, packed: Packed, key: &Key) -> Arc<Handle> {
-        let values = vec![Scattered { key: Arc::clone(key), value: packed, lasting: true }];
+    fn data_at(&mut self, packed: Packed, key: Key) -> (Key, Arc<Handle>) {
+        // Who wants data to stay finds none under this key that does not.
+        let key = if self.lending { Key::from(format!("lent-{key}")) } else { key };
+        let keeping = if self.lending { Keeping::Lent } else { Keeping::Kept };
+        let values = vec![Scattered { key: Arc::clone(&key), value: packed, keeping }];
         let client = &self.client;
         let futures = self.py().detach(|| client.scatter(values, 1));
         let handle = Handle::new(Arc::clone(&self.client), futures.first().copied().unwrap_or_default());
-        self.holds.push(Arc::clone(&handle));
-        handle
+        let held = if self.lending { &mut self.lent } else { &mut self.holds };
+        held.push(Arc::clone(&handle));
+        (key, handle)
     }
 
     /// A large object as an input of calls.
@@ -357,7 +368,7 @@ impl<'py> Calls<'py> {
     /// Submits the tasks; the futures of those that are wanted.
     pub fn submit(self) -> PyResult<Vec<Py<ClusterFuture>>> {
         let py = self.py();
-        let Calls { owner, client, draft, mut holds, pickling, keys, .. } = self;
+        let Calls { owner, client, draft, mut holds, lent, pickling, keys, .. } = self;
         let texts: Vec<Key> = draft.wants.iter().map(|task| Arc::clone(&draft.tasks[*task as usize].key)).collect();
         wait_for(py, None, |within| client.wait_for_room(within).then_some(()))?;
         let futures = py.detach(|| client.submit(draft));
@@ -365,7 +376,7 @@ impl<'py> Calls<'py> {
             client.keep_until_done(hold.future());
         }
         let lasting: Vec<_> = holds.iter().filter(|hold| client.is_kept(hold.future())).cloned().collect();
-        holds.extend(pickling.taken());
+        holds.extend(pickling.taken().into_iter().chain(lent));
         let shared = |list: Vec<Arc<Handle>>| (!list.is_empty()).then(|| Arc::new(list));
         let (holds, lasting) = (shared(holds), shared(lasting));
         let made = futures.into_iter().zip(texts).zip(keys);
