@@ -559,6 +559,28 @@ class FrameExpr:
         """The value, or the second one where it is missing."""
 
 @final
+class MadeUpSource:
+    """Random values for the rows of a column, the same for the same seed and label."""
+
+    @staticmethod
+    def numbers(
+        seed: Sequence[int], label: str, distribution: str, params: Sequence[float], whole: bool
+    ) -> MadeUpSource:
+        """Numbers of the distribution that NumPy's method of this name has; truncated if `whole`.
+
+        `seed` are digits of 32 bits. Integers take the lowest one and how many there are. ValueError for parameters that the
+        distribution does not have.
+        """
+    @staticmethod
+    def texts(seed: Sequence[int], label: str, texts: Sequence[str | None]) -> MadeUpSource:
+        """Some of these texts, of which None is a missing one."""
+    @staticmethod
+    def letters(seed: Sequence[int], label: str, length: int) -> MadeUpSource:
+        """Texts of so many random letters and digits."""
+    def values(self, first: int, rows: int) -> np.ndarray[Any, Any] | list[str]:
+        """The values of rows from number `first` on: numbers, which of the texts, or texts of letters."""
+
+@final
 class FramePlan:
     """A table in partitions, before it is computed; a wrong name raises KeyError, what is not native NotImplementedError."""
 
@@ -597,6 +619,16 @@ class FramePlan:
 
         `columns` are names, names in the files and NumPy's names of types; `row_numbers` is a further column, which counts
         the rows of a partition. What is not as it should be is read by `again(number, columns)`, as in `read_python`.
+        """
+    @staticmethod
+    def made_up(
+        name: str,
+        columns: Sequence[tuple[str, str, MadeUpSource | None]],
+        parts: Sequence[tuple[int, int, int, int]],
+    ) -> FramePlan:
+        """Made-up rows: names, NumPy's names of types and sources of columns, of which None grows by steps.
+
+        `parts` are, of each partition, the number of its first row, its rows, and where and by how much steps go on.
         """
     @property
     def columns(self) -> list[tuple[str, str]]:

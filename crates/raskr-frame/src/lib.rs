@@ -4,7 +4,7 @@
 //! sides of joins that go everywhere); what lies between is one stage, whose task runs one physical plan over one
 //! partition. Exchanges are calls of raskr's own graph, so that the engine spills what waits in them.
 //!
-//! Knows Arrow, DataFusion and the graph. Does not know threads, files or Python. Tested by `tests/it.rs`.
+//! Knows Arrow, DataFusion, the graph and random numbers. Does not know threads, files or Python. Tested by `tests/it.rs`.
 
 mod choice;
 mod columns;
@@ -16,6 +16,7 @@ mod expr;
 mod gather;
 mod groups;
 mod lower;
+mod made_up;
 mod narrow;
 mod operators;
 mod order;
@@ -40,6 +41,7 @@ pub use error::FrameError;
 pub use evaluate::without_nan;
 pub use expr::{Binary, Expr};
 pub use lower::{Options, explain_stages, lower};
+pub use made_up::{Drawn, MadeUp, MadeUpColumn, MadeUpPart, MadeUpValues};
 pub use ordered::table_of;
 pub use plan::{JoinKind, Measure, Operation, Plan, SortKey, Statistic, Way};
 pub use reader::{Batches, PartitionReader, Tables};

@@ -199,6 +199,8 @@ class FrameBase(DaskMethodsMixin):
         return new_collection(TreeReduction(*steps, [RowCounts(self._expr)], 0, "rows"))
 
     def _lengths(self) -> tuple:
+        if self._expr.row_counts is not None:
+            return tuple(self._expr.row_counts)
         counts, schedule = RowCounts(self._expr), get_scheduler(collections=[self])
         if (elsewhere := is_of_client(schedule)) or runs_natively(schedule):
             [nodes] = nodes_of_expressions([counts], elsewhere=elsewhere)

@@ -70,6 +70,9 @@ class Expression:
         """A source with only these of its columns, in the source's own order; itself where it can't leave any out."""
         return self
 
+    #: The rows of each partition, where they are known without making any.
+    row_counts: list[int] | None = None
+
     # --- which calls become one (see `optimizing.chained`) -----------------------------------------------------------
     #: Is every partition one call by `_call`?
     one_call_each = False
@@ -290,12 +293,12 @@ class RowCounts(Expression):
     @property
     def takers(self) -> int:
         """A call for each partition."""
-        return self.npartitions
+        return self.npartitions if self.children else 0
 
     @property
     def children(self) -> list[Expression]:
-        """The expression whose rows are counted."""
-        return [self.source]
+        """The expression whose rows are counted; none where that is known already."""
+        return [self.source] if self.source.row_counts is None else []
 
     def with_children(self, children: Sequence[Expression]) -> Expression:
         """The rows of another expression."""
@@ -303,9 +306,11 @@ class RowCounts(Expression):
 
     def required(self, columns: list | None) -> list[list | None]:
         """None of the columns."""
-        return [[] if getattr(self.source.meta, "ndim", 0) == 2 else None]
+        return [[] if getattr(self.source.meta, "ndim", 0) == 2 else None for _ in self.children]
 
     def _lower(self) -> list:
+        if self.source.row_counts is not None:
+            return [self._call(number, int, rows) for number, rows in enumerate(self.source.row_counts)]
         return [self._call(number, len, node) for number, node in enumerate(self.source.nodes)]
 
 

@@ -3,6 +3,7 @@
 
 mod groups;
 mod joins;
+mod made_up;
 mod run;
 
 use std::sync::Arc;

@@ -564,7 +564,7 @@ fn kind_of(distribution: &str) -> PyResult<DistributionKind> {
 }
 
 /// A distribution with parameters that are the same for all elements.
-fn distribution_of(name: &str, params: &[Bound<'_, PyAny>], dtype: DType) -> PyResult<Distribution> {
+pub fn distribution_of(name: &str, params: &[Bound<'_, PyAny>], dtype: DType) -> PyResult<Distribution> {
     let single = dtype == DType::F32;
     Ok(match (name, params) {
         ("random" | "random_sample", []) => Distribution::StandardUniform { single },

@@ -1,6 +1,6 @@
 //! Lazy arrays: the `Expr` class, its constructors, and NumPy arrays in and out.
 
-mod build;
+pub mod build;
 pub mod convert;
 pub mod encoded;
 pub mod expr;

@@ -1,6 +1,7 @@
-//! Frames for Python: plans and their expressions, tables by the Arrow C interface, readers that are Python functions.
+//! Frames for Python: plans and their expressions, tables by the Arrow C interface, readers that are Python functions, made-up rows.
 
 mod expr;
+mod made_up;
 mod plan;
 mod reader;
 mod table;
@@ -13,5 +14,6 @@ pub use table::{FrameTable, table_object};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FrameTable>()?;
     expr::register(module)?;
+    made_up::register(module)?;
     plan::register(module)
 }

@@ -37,7 +37,7 @@ type ParquetFiles = (Vec<(OsString, Option<Vec<usize>>)>, u64);
 #[pyclass(frozen, module = "raskr._core")]
 #[derive(Clone)]
 pub struct FramePlan {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
 }
 
 fn checked(py: Python<'_>, plan: Result<Arc<Plan>, FrameError>) -> PyResult<FramePlan> {

@@ -7,10 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use raskr_base::{Foreign, TaskContext, TaskError};
 use raskr_frame::arrow::datatypes::SchemaRef;
-use raskr_frame::{Batches, Condition, FrameError, Operation, PartitionReader, Table};
+use raskr_frame::{Batches, Condition, FrameError, MadeUp, Operation, PartitionReader, Table};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::made_up::MadeUpReader;
 use super::plan::FramePlan;
 use super::table::table_of;
 use crate::error::from_python;
@@ -18,16 +19,18 @@ use crate::object::{dumps, loads};
 
 /// A reader on its way to other processes.
 #[derive(Serialize, Deserialize)]
-enum ReaderBytes {
+pub enum ReaderBytes {
     /// A table without rows of the schema, the pickled function and what it is known by.
     Python { name: String, schema: ByteBuf, function: ByteBuf, estimates: Vec<u64> },
     /// The method of `FramePlan` that makes it, its pickled arguments but the last one, which is the pickled function that
     /// reads again, and what was asked for since.
     Native { method: String, arguments: ByteBuf, again: ByteBuf, conditions: Vec<Condition> },
+    /// Rows that nobody reads, for which Python is not needed.
+    MadeUp(ByteBuf),
 }
 
 impl ReaderBytes {
-    fn encoded(&self) -> Result<Vec<u8>, FrameError> {
+    pub fn encoded(&self) -> Result<Vec<u8>, FrameError> {
         postcard::to_stdvec(self).map_err(|error| failed(format!("a reader can't be encoded: {error}")))
     }
 }
@@ -44,31 +47,31 @@ fn pickled(object: &Bound<'_, PyAny>) -> Result<ByteBuf, FrameError> {
 /// The reader that [`PartitionReader::encoded`] encoded.
 pub fn reader_of(bytes: &[u8]) -> Result<Arc<dyn PartitionReader>, FrameError> {
     let reader = postcard::from_bytes(bytes).map_err(|error| failed(format!("a reader can't be decoded: {error}")))?;
-    Python::attach(|py| {
-        let of_python = |error| FrameError::Task(from_python(py, error));
-        match reader {
-            ReaderBytes::Python { name, schema, function, estimates } => {
-                let schema = Arc::clone(Table::decode(&schema)?.schema());
-                let function = loads(py, &function).map_err(of_python)?.unbind();
+    match reader {
+        ReaderBytes::MadeUp(bytes) => Ok(MadeUpReader::new(MadeUp::decode(&bytes)?)),
+        ReaderBytes::Python { name, schema, function, estimates } => {
+            let schema = Arc::clone(Table::decode(&schema)?.schema());
+            Python::attach(|py| {
+                let function = loads(py, &function).map_err(|error| FrameError::Task(from_python(py, error)))?.unbind();
                 Ok(PythonReader::new(py, name, schema, function, estimates) as Arc<dyn PartitionReader>)
-            }
-            ReaderBytes::Native { method, arguments, again, conditions } => {
-                let made = || -> PyResult<FramePlan> {
-                    let arguments = loads(py, &arguments)?.cast_into::<PyTuple>()?.to_list();
-                    arguments.append(LateFunction { pickled: again.into_vec(), function: OnceLock::new() })?;
-                    let arguments = arguments.to_tuple();
-                    let made = py.get_type::<FramePlan>().call_method1(&*method, arguments)?;
-                    Ok(made.cast::<FramePlan>()?.get().clone())
-                };
-                let made = made().map_err(of_python)?;
-                let Operation::Read { reader, .. } = made.plan().operation() else {
-                    return Err(failed(format!("{method} makes no reader")));
-                };
-                let asked = if conditions.is_empty() { None } else { reader.with_conditions(&conditions) };
-                Ok(asked.unwrap_or_else(|| Arc::clone(reader)))
-            }
+            })
         }
-    })
+        ReaderBytes::Native { method, arguments, again, conditions } => Python::attach(|py| {
+            let made = || -> PyResult<FramePlan> {
+                let arguments = loads(py, &arguments)?.cast_into::<PyTuple>()?.to_list();
+                arguments.append(LateFunction { pickled: again.into_vec(), function: OnceLock::new() })?;
+                let arguments = arguments.to_tuple();
+                let made = py.get_type::<FramePlan>().call_method1(&*method, arguments)?;
+                Ok(made.cast::<FramePlan>()?.get().clone())
+            };
+            let made = made().map_err(|error| FrameError::Task(from_python(py, error)))?;
+            let Operation::Read { reader, .. } = made.plan().operation() else {
+                return Err(failed(format!("{method} makes no reader")));
+            };
+            let asked = if conditions.is_empty() { None } else { reader.with_conditions(&conditions) };
+            Ok(asked.unwrap_or_else(|| Arc::clone(reader)))
+        }),
+    }
 }
 
 /// A function that is unpickled when it is called: pandas, which it needs, takes a second to import.

@@ -1,8 +1,6 @@
 """Made-up frames: time series and tables by specification, the same for the same seed, whichever columns are read."""
 
-import string
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,17 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raskr.dataframe.expressions import Expression
+from raskr.dataframe.io.made_up import MadeUp
 from raskr.dataframe.mapping import new_collection
 from raskr.dataframe.texts import as_configured
 
 __all__ = ["ColumnSpec", "DatasetSpec", "DatetimeIndexSpec", "RangeIndexSpec", "make_timeseries", "with_spec"]
-
-_NAMES = (
-    "Alice Bob Charlie Dan Edith Frank George Hannah Ingrid Jerry Kevin Laura Michael Norbert Oliver Patricia Quinn Ray "
-    "Sarah Tim Ursula Victor Wendy Xavier Yvonne Zelda"
-).split()
-_LETTERS = np.array(list(string.ascii_letters + string.digits))
 
 
 @dataclass
@@ -92,126 +84,6 @@ class DatasetSpec:
     nrecords: int = 1000
     index_spec: Any = field(default_factory=RangeIndexSpec)
     column_specs: list = field(default_factory=list)
-
-
-class MadeUp(Expression):
-    """Partitions of made-up columns on given indexes.
-
-    Parameters
-    ----------
-    indexes : sequence of pandas.Index or (first, step, rows)
-        The index of each partition, in short.
-    columns : dict
-        For each name the kind of column and its options.
-    """
-
-    #: The rows can be made without any column, to count them.
-    rows_without_columns = True
-    one_call_each = True
-
-    def __init__(self, indexes: Sequence, columns: dict, divisions: Sequence, seed: int, index_name: Any) -> None:
-        self.indexes, self.columns, self.seed, self.index_name = list(indexes), dict(columns), seed, index_name
-        meta = _part(0, ("like", *indexes[0]), self.columns, seed, index_name).iloc[:0]
-        label = "make-timeseries" if isinstance(meta.index, pd.DatetimeIndex) else "make-random"
-        super().__init__(meta, divisions, label, self.indexes, list(self.columns.items()), seed, index_name)
-
-    def narrowed(self, columns: list) -> Expression:
-        """Only these columns, with the values that they have among others."""
-        chosen = {name: self.columns[name] for name in self.columns if name in columns}
-        return MadeUp(self.indexes, chosen, self.divisions, self.seed, self.index_name)
-
-    def _lower(self) -> list:
-        return [
-            self._call(number, _part, number, index, self.columns, self.seed, self.index_name)
-            for number, index in enumerate(self.indexes)
-        ]
-
-
-def _index(index: tuple, name: Any) -> Any:
-    kind, *rest = index
-    if kind == "like":
-        return _index(tuple(rest), name)[:0]
-    if kind == "dates":
-        start, stop, freq = rest
-        dates = pd.date_range(start, stop, freq=freq, name=name)
-        return dates[:-1] if len(dates) and dates[-1] == pd.Timestamp(stop) else dates
-    if kind == "periods":
-        start, count, freq = rest
-        return pd.date_range(start, periods=count, freq=freq, name=name)
-    start, stop, step, dtype = rest
-    return pd.Index(np.arange(start, stop, step), dtype=dtype, name=name)
-
-
-def _part(number: int, index: tuple, columns: dict, seed: int, index_name: Any) -> Any:
-    rows = _index(index, index_name)
-    made = {}
-    for name, (kind, options) in columns.items():
-        # Columns have generators of their own, so that values don't depend on which others are made.
-        generator = np.random.default_rng([seed, number, zlib.crc32(str(name).encode())])
-        made[name] = _column(len(rows), generator, kind, dict(options))
-    return pd.DataFrame(made, index=rows, copy=False)
-
-
-def _column(count: int, generator: Any, kind: Any, options: dict) -> Any:
-    """The values of one column."""
-    if kind == "category":
-        return _categories(count, generator, options)
-    dtype = pd.api.types.pandas_dtype(kind)
-    if kind is str or kind == "str" or kind is object or isinstance(dtype, pd.StringDtype):
-        return _texts(count, generator, "str" if kind is object else dtype, options)
-    if pd.api.types.is_bool_dtype(dtype):
-        values = generator.random(count) < 0.5
-    elif pd.api.types.is_float_dtype(dtype):
-        low, high = options.get("low"), options.get("high")
-        low, high = -1.0 if low is None else low, 1.0 if high is None else high
-        values = generator.random(count)
-        values *= high - low
-        values += low
-    elif pd.api.types.is_integer_dtype(dtype):
-        values = _integers(count, generator, options)
-    else:
-        raise KeyError(f"columns of int, float, str, object, bool and category can be made up, got {kind!r}")
-    return pd.array(values, dtype=dtype, copy=False)
-
-
-def _integers(count: int, generator: Any, options: dict) -> Any:
-    method, args, rest = options.pop("method", None), options.pop("args", ()), options.pop("kwargs", {})
-    if options.pop("random", False) or method is None and ("low" in options or "high" in options):
-        low = options.get("low", 0)
-        return generator.integers(low, options.get("high", low + 1000), size=count, endpoint=False)
-    for name in ("nunique", "length", "choices"):
-        options.pop(name, None)
-    options.update(rest)
-    if method in (None, "poisson"):
-        return generator.poisson(*(args or (options.pop("lam", 1000),)), size=count, **options)
-    if method == "normal":
-        return generator.normal(*(args or (0, 1000)), size=count, **options).astype("int64")
-    if method == "uniform":
-        return generator.uniform(*(args or (0, 1000)), size=count, **options).astype("int64")
-    if method == "binomial":
-        return generator.binomial(*(args or (1000, 0.5)), size=count, **options)
-    if method == "choice":
-        return generator.choice(*(args or (10,)), size=count, **options)
-    return getattr(generator, method)(*args, size=count, **options)
-
-
-def _texts(count: int, generator: Any, dtype: Any, options: dict) -> Any:
-    if options.get("random"):
-        length = options.get("length") or 25
-        letters = _LETTERS[generator.integers(0, len(_LETTERS), (count, length))]
-        joined = np.ascontiguousarray(letters).view(f"<U{length}").reshape(-1) if count else np.array([], dtype=str)
-        return pd.array(joined.astype(object), dtype=dtype)
-    words = pd.array(options.get("choices") or _NAMES, dtype=dtype)
-    return words.take(generator.integers(0, len(words), count))
-
-
-def _categories(count: int, generator: Any, options: dict) -> Any:
-    choices = options.get("choices") or None
-    if choices is None and options.get("nunique"):
-        width = len(str(options["nunique"]))
-        choices = [str(number + 1).zfill(width) for number in range(options["nunique"])]
-    choices = choices or _NAMES
-    return pd.Categorical.from_codes(generator.integers(0, len(choices), count), choices)
 
 
 def _options_by_column(names: Sequence, options: dict) -> dict:
@@ -321,7 +193,12 @@ def _name_of(dtype: Any) -> str:
 
 def _given(spec: ColumnSpec) -> dict:
     names = ("nunique", "choices", "low", "high", "length", "random", "method", "args", "kwargs")
-    return {name: getattr(spec, name) for name in names if getattr(spec, name) not in (None, False, (), [], {})}
+    given = {name: getattr(spec, name) for name in names}
+    return {
+        name: value
+        for name, value in given.items()
+        if value is not None and value is not False and value not in ((), [], {})
+    }
 
 
 def _indexes(spec: DatasetSpec) -> tuple:

@@ -99,4 +99,4 @@ def _rows_of(expression: Expression, table: NativeTable) -> NativeResult:
     if not counted:
         pairs.append((INDEX, column(INDEX)))
     plan = table.plan.project(pairs).regroup(expression.npartitions)
-    return NativeResult(expression, plan, Rows(narrowed(expression.meta, table.columns), not counted))
+    return NativeResult(expression, plan, Rows(narrowed(expression.meta, table.columns), not counted, table.whole))

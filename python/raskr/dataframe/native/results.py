@@ -65,16 +65,19 @@ class Rows:
         An empty example.
     index : bool
         Does the last column hold the index? Otherwise rows are counted from 0.
+    whole : bool
+        Are they all rows of a source? Then the index has the frequency of the example where it has its steps.
     """
 
-    def __init__(self, meta: Any, index: bool) -> None:
+    def __init__(self, meta: Any, index: bool, whole: bool = False) -> None:
         self.meta, self.counts_rows = meta, not index
+        self.freq = getattr(meta.index, "freq", None) if whole and index else None
 
     def __call__(self, columns: list, tables: int = 1) -> Any:
         *columns, last = columns
         name = self.meta.index.name
         if not self.counts_rows:
-            index = index_of(last, self.meta.index.dtype, name)
+            index = _with_freq(index_of(last, self.meta.index.dtype, name), self.freq)
         elif tables == 1:
             index = pd.RangeIndex(len(last), name=name)
         else:
@@ -162,6 +165,14 @@ def index_of(column: Any, kind: Any, name: Any = None) -> Any:
     """A column as an index of pandas' element type."""
     given = object if pd.api.types.is_object_dtype(kind) else None
     return pd.Index(values_of(column, kind), dtype=given, name=name, copy=False)
+
+
+def _with_freq(index: Any, freq: Any) -> Any:
+    """An index of times with a frequency, if it has its steps; pandas looks at all of them."""
+    try:
+        return index if freq is None else type(index)(index, freq=freq, copy=False)
+    except ValueError:
+        return index
 
 
 def values_of(column: Any, dtype: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Sources of native plans: pandas objects in memory, Parquet and text files."""
+"""Sources of native plans: pandas objects in memory, Parquet and text files, made-up rows."""
 
 import json
 from typing import Any
@@ -10,6 +10,7 @@ from raskr._bridge import core
 from raskr.bytes.objects import ObjectFileSystem
 from raskr.dataframe.expressions import Expression, PandasSlices
 from raskr.dataframe.io.csv_blocks import BlockParser
+from raskr.dataframe.io.made_up import MadeUp, source_of_column, steps_of_index
 from raskr.dataframe.io.parquet import ParquetTables
 from raskr.dataframe.io.reader import Reader
 from raskr.dataframe.native.tables import (
@@ -35,6 +36,8 @@ def source_of(expression: Expression) -> NativeTable:
         return _parquet(expression)
     if isinstance(expression, Reader) and isinstance(expression.read, BlockParser):
         return csv_table(expression)
+    if isinstance(expression, MadeUp):
+        return _made_up(expression)
     raise NotNative(type(expression).__name__)
 
 
@@ -165,3 +168,18 @@ class _ParquetReader:
             else:
                 arrays.append(pyarrow.array(np.arange(whole.num_rows)))
         return table_of_arrays(arrays, columns, self.schema, whole.num_rows)
+
+
+def _made_up(expression: MadeUp) -> NativeTable:
+    meta = expression.meta
+    kinds = kinds_of(meta)
+    parts = [steps_of_index(index, meta.index.dtype) for index in expression.indexes]
+    sources: list = [
+        source_of_column(name, kind, options, expression.seed) for name, (kind, options) in expression.columns.items()
+    ]
+    if None in sources or None in parts:
+        raise NotNative("values that only NumPy has, or an index without a regular step")
+    columns = [(name, kind, source) for (name, kind), source in zip(kinds.items(), [*sources, None])]
+    steps = [(first, rows, start, step) for first, (start, step, rows) in zip(expression.firsts, parts)]
+    label = expression.name.rpartition("-")[0]
+    return whole_table(core.FramePlan.made_up(label, columns, steps), meta, worth=True)
