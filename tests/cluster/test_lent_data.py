@@ -54,6 +54,16 @@ def test_data_that_is_itself_asked_for(client):
     assert total == pytest.approx(x.sum())
 
 
+def test_names_are_those_of_what_arrays_hold_after_computes_too(client):
+    x = np.random.default_rng(9).random(3_000_000)
+    array = da.from_array(x, chunks=1_000_000)
+    assert (array * 2).sum().compute() == pytest.approx(x.sum() * 2)
+    assert (array + da.from_array(x, chunks=1_000_000)).sum().compute() == pytest.approx(x.sum() * 2)
+    same = da.from_array(x.copy(), chunks=1_000_000)
+    assert (array.name, (array * 2).name) == (same.name, (same * 2).name)
+    assert (array * 2).sum().compute() == pytest.approx(x.sum() * 2)
+
+
 def test_what_was_persisted_of_the_same_data_stays(client):
     x = np.random.default_rng(2).random(3_000_000)
     array = da.from_array(x, chunks=1_000_000)

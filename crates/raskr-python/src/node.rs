@@ -120,8 +120,8 @@ fn make_key(py: Python<'_>, call: &Call) -> PyResult<String> {
     Ok(format!("{name}-{token}"))
 }
 
-/// Text that no other call gets, in the shape of a UUID.
-pub fn unique() -> String {
+/// A number that no other call gets.
+pub fn unique_number() -> u128 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     static SEED: OnceLock<(u32, u128)> = OnceLock::new();
     // A forked child would count on from the same seed.
@@ -133,8 +133,12 @@ pub fn unique() -> String {
     let (process, seed) = *SEED.get_or_init(fresh);
     let count = u128::from(COUNT.fetch_add(1, Ordering::Relaxed)) ^ u128::from(std::process::id() ^ process) << 64;
     // A bijection of the counter, so that names differ in every place and never collide.
-    let mixed = seed.wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835));
-    let text = format!("{mixed:032x}");
+    seed.wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
+}
+
+/// Text that no other call gets, in the shape of a UUID.
+pub fn unique() -> String {
+    let text = format!("{:032x}", unique_number());
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }
 

@@ -63,8 +63,9 @@ pub struct Beside {
 pub enum Memory {
     /// Every array as it is.
     Whole,
-    /// Arrays of more bytes than this become blocks that are there already, so that each can be sent by itself.
-    AsBlocks { above: usize },
+    /// Arrays of more bytes than this become blocks that are there already, so that each can be sent by itself. For a run with
+    /// a number that no other one has, their tokens are made without looking at what they hold, and are of no use beyond it.
+    AsBlocks { above: usize, run: Option<u128> },
 }
 
 /// Memory of up to so many bytes is part of the bytes.

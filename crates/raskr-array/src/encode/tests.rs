@@ -167,7 +167,7 @@ fn trip(exprs: &[Arc<Expr>], memory: Memory) -> Vec<Arc<Expr>> {
 
 #[test]
 fn every_kind_gives_the_same_values_under_the_same_name() {
-    for memory in [Memory::Whole, Memory::AsBlocks { above: 64 }] {
+    for memory in [Memory::Whole, Memory::AsBlocks { above: 64, run: None }] {
         for (what, expr) in examples() {
             let back = trip(std::slice::from_ref(&expr), memory).remove(0);
             assert_eq!(back.name().expect("a name"), expr.name().expect("a name"), "{what}");
@@ -185,9 +185,9 @@ fn every_kind_gives_the_same_values_under_the_same_name() {
 fn what_is_encoded_twice_is_the_same_bytes_and_the_same_layers() {
     let exprs: Vec<Arc<Expr>> = examples().into_iter().map(|(_, expr)| expr).collect();
     let roots: Vec<Root> = exprs.iter().map(|expr| Root::Array(Arc::clone(expr))).collect();
-    let (bytes, beside) = encode(&roots, Memory::AsBlocks { above: 64 }).expect("can be encoded");
+    let (bytes, beside) = encode(&roots, Memory::AsBlocks { above: 64, run: None }).expect("can be encoded");
     let back = decode(&bytes, &beside).expect("can be decoded");
-    let (again, _) = encode(&back, Memory::AsBlocks { above: 64 }).expect("can be encoded");
+    let (again, _) = encode(&back, Memory::AsBlocks { above: 64, run: None }).expect("can be encoded");
     assert_eq!(bytes, again);
     let layers = |roots: &[Root]| -> Vec<(String, u32)> {
         let mut builder = Builder::new();
@@ -222,17 +222,45 @@ fn what_is_shared_stays_shared_and_a_long_chain_needs_no_stack() {
 fn large_memory_becomes_blocks_that_are_there_already() {
     let x = memory();
     let roots = [Root::Array(Arc::clone(&x))];
-    let (bytes, beside) = encode(&roots, Memory::AsBlocks { above: 64 }).expect("can be encoded");
+    let (bytes, beside) = encode(&roots, Memory::AsBlocks { above: 64, run: None }).expect("can be encoded");
     assert!(bytes.len() < 200, "{} bytes", bytes.len());
     let [Held::Blocks(blocks)] = beside.held.as_slice() else { panic!("one array in memory") };
     assert_eq!(blocks.len(), 4);
-    let (inside, beside) = encode(&roots, Memory::AsBlocks { above: 1000 }).expect("can be encoded");
+    let (inside, beside) = encode(&roots, Memory::AsBlocks { above: 1000, run: None }).expect("can be encoded");
     assert!(inside.len() > 280 && beside.held.is_empty());
     let repeated = Chunk::scalar(1.5f64).with_layout(&[1 << 40], &[0], 0).expect("one element");
     let x = Expr::memory(repeated, Grid::single(&[1 << 40]), "array").expect("fits");
-    let back = trip(&[x], Memory::AsBlocks { above: 64 }).remove(0);
+    let back = trip(&[x], Memory::AsBlocks { above: 64, run: None }).remove(0);
     let crate::expr::Kind::Memory { chunk } = back.kind() else { panic!("small memory stays memory") };
     assert_eq!((chunk.shape(), chunk.strides()), (&[1 << 40][..], &[0][..]));
+}
+
+#[test]
+fn large_memory_of_a_run_goes_by_its_number_and_keeps_its_own_token_for_others() {
+    let named = |expr: &Arc<Expr>| expr.name().expect("a name");
+    let of_run = |expr: &Arc<Expr>, number| {
+        let back = trip(std::slice::from_ref(expr), Memory::AsBlocks { above: 64, run: Some(number) });
+        named(&back[0])
+    };
+    for (what, expr) in examples() {
+        let (small, one, again, other) = (random(), of_run(&expr, 1), of_run(&expr, 1), of_run(&expr, 2));
+        assert_eq!(of_run(&small, 1), named(&small));
+        assert_eq!(one, again, "{what}");
+        // What stands on no memory is the same in all runs.
+        assert!(one != other || one == named(&expr), "{what}");
+    }
+    let x = memory();
+    let total = sum(&x, &[0, 1]);
+    assert_ne!(of_run(&total, 1), of_run(&total, 2));
+    assert_eq!(named(&total), named(&sum(&memory(), &[0, 1])));
+    // Once somebody has asked for the name, runs have it, too.
+    assert_eq!(of_run(&total, 1), named(&total));
+    // Values are the same, of memory with a token and of memory without.
+    let sums = || [sum(&memory(), &[0]), sum(&x, &[1])];
+    let back = trip(&sums(), Memory::AsBlocks { above: 64, run: Some(1) });
+    let (own, theirs) = (values(&sums()).concat(), values(&back).concat());
+    assert_eq!(own.len(), theirs.len());
+    assert!(own.iter().zip(&theirs).all(|(a, b)| alike(a, b, false)));
 }
 
 #[test]
@@ -240,7 +268,7 @@ fn bytes_of_another_kind_are_refused_with_a_reason() {
     let refused = |bytes: &[u8]| decode(bytes, &Beside::default()).err().expect("refused").to_string();
     assert!(refused(&[]).contains("encoded arrays can't be read"));
     let roots = [Root::Array(memory())];
-    let (mut bytes, beside) = encode(&roots, Memory::AsBlocks { above: 64 }).expect("can be encoded");
+    let (mut bytes, beside) = encode(&roots, Memory::AsBlocks { above: 64, run: None }).expect("can be encoded");
     assert!(refused(&bytes).contains("array 0 do not exist"), "{}", refused(&bytes));
     bytes.push(0);
     assert!(decode(&bytes, &beside).is_err());
@@ -254,7 +282,7 @@ proptest! {
         which in 0usize..30, places in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..4), kept in 0.3f64..1.3,
     ) {
         let (_, expr) = examples().swap_remove(which);
-        let (mut bytes, beside) = encode(&[Root::Array(expr)], Memory::AsBlocks { above: 64 }).expect("can be encoded");
+        let (mut bytes, beside) = encode(&[Root::Array(expr)], Memory::AsBlocks { above: 64, run: None }).expect("can be encoded");
         for (place, byte) in places {
             let place = (bytes.len() as f64 * place) as usize;
             bytes[place] = byte;

@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 
 use super::code::*;
 use super::{Beside, Held, INSIDE_BYTES_MAX, Memory, Root};
-use crate::expr::token::once;
+use crate::expr::token::{RunTokens, once};
 use crate::expr::{ElementType, Expr, Kind};
 use crate::function::BlockFunction;
 use crate::grid::{Axis, Grid};
@@ -21,8 +21,13 @@ use crate::ops::ordering::Ordering;
 /// The bytes of what the roots stand on, and what they refer to. Tokens are made for all arrays, so that they are the same
 /// where the bytes are read.
 pub fn encode(roots: &[Root], memory: Memory) -> Result<(Vec<u8>, Beside), TaskError> {
+    let run_tokens = match memory {
+        Memory::AsBlocks { above, run: Some(number) } => Some(RunTokens::new(number, above)),
+        Memory::AsBlocks { run: None, .. } | Memory::Whole => None,
+    };
     let mut writer = Writer {
         memory,
+        run_tokens,
         beside: Beside::default(),
         code: Code {
             version: VERSION,
@@ -128,6 +133,7 @@ fn needed(input: &Input) -> Result<Thing, TaskError> {
 
 struct Writer {
     memory: Memory,
+    run_tokens: Option<RunTokens>,
     beside: Beside,
     code: Code,
     /// Numbers of records, by address.
@@ -237,7 +243,10 @@ impl Writer {
             label: expr.label().into(),
             origin,
             name: expr.given_name().cloned(),
-            token: Some(expr.token()?),
+            token: Some(match &mut self.run_tokens {
+                Some(tokens) => tokens.of(expr)?,
+                None => expr.token()?,
+            }),
         })
     }
 
@@ -294,7 +303,7 @@ impl Writer {
 
     fn memory(&mut self, chunk: &Chunk, grid: &Grid) -> Result<KindCode, TaskError> {
         let (once, repeated) = once(chunk);
-        if let Memory::AsBlocks { above } = self.memory
+        if let Memory::AsBlocks { above, .. } = self.memory
             && once.nbytes() > above
         {
             let blocks = (0..grid.blocks()).map(|index| memory_block(chunk, grid, index)).collect::<Result<_, _>>()?;

@@ -1,5 +1,6 @@
 //! Content tokens of expressions: equal for arrays that hold the same by construction, in every process.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use raskr_base::{Chunk, TaskError, Value};
@@ -46,25 +47,43 @@ impl Expr {
         if let Some(token) = self.token.get() {
             return Ok(*token);
         }
-        let token = match &self.name {
-            Some(name) => Token::of("named", |hasher| {
-                hasher.str(name);
-            }),
-            None => {
-                let mut hasher = TokenHasher::new(&self.label);
-                self.describe_kind(&mut hasher)?;
-                hash_grid(&self.grid, &mut hasher);
-                hasher.str(&self.element.to_string());
-                for input in self.inputs() {
-                    hasher.token(Token(input.token.get().copied().unwrap_or_default()));
-                }
-                hasher.finish()
-            }
-        };
-        Ok(*self.token.get_or_init(|| token.0))
+        let token = self.described(None)?;
+        Ok(*self.token.get_or_init(|| token))
     }
 
-    fn describe_kind(&self, hasher: &mut TokenHasher) -> Result<(), TaskError> {
+    /// The token, of those of inputs which are there already: of a run, or their own.
+    fn described(&self, run: Option<&RunTokens>) -> Result<u128, TaskError> {
+        if let Some(name) = &self.name {
+            let token = Token::of("named", |hasher| {
+                hasher.str(name);
+            });
+            return Ok(token.0);
+        }
+        let mut hasher = TokenHasher::new(&self.label);
+        self.describe_kind(&mut hasher, run.map(|run| run.number))?;
+        hash_grid(&self.grid, &mut hasher);
+        hasher.str(&self.element.to_string());
+        for input in self.inputs() {
+            let own = || input.token.get().copied();
+            let known = run.and_then(|run| run.made.get(&Arc::as_ptr(input)).copied()).or_else(own);
+            hasher.token(Token(known.unwrap_or_default()));
+        }
+        Ok(hasher.finish().0)
+    }
+
+    /// Are there more bytes in memory than this?
+    fn holds_more_than(&self, bytes: usize) -> bool {
+        match &self.kind {
+            Kind::Memory { chunk } => once(chunk).0.nbytes() > bytes,
+            Kind::Stored { blocks } => {
+                let nbytes = |block: &Value| if let Value::Chunk(chunk) = block { chunk.nbytes() } else { 0 };
+                blocks.iter().map(nbytes).sum::<usize>() > bytes
+            }
+            _ => false,
+        }
+    }
+
+    fn describe_kind(&self, hasher: &mut TokenHasher, run: Option<u128>) -> Result<(), TaskError> {
         match &self.kind {
             Kind::Source { source, base, strides } => {
                 hasher.str("source").str(&format!("{source:?}")).i64(*base);
@@ -74,13 +93,13 @@ impl Expr {
             }
             Kind::Memory { chunk } => {
                 hasher.str("memory");
-                hash_chunk(chunk, hasher);
+                hash_chunk(chunk, run, hasher);
             }
             Kind::Stored { blocks } => {
                 hasher.str("stored").list(blocks.len());
                 for block in blocks.iter() {
                     match block {
-                        Value::Chunk(chunk) => hash_chunk(chunk, hasher),
+                        Value::Chunk(chunk) => hash_chunk(chunk, run, hasher),
                         Value::Foreign(object) => {
                             hasher.bytes(&object.encode()?);
                         }
@@ -235,12 +254,48 @@ fn hash_grid(grid: &Grid, hasher: &mut TokenHasher) {
     }
 }
 
-fn hash_chunk(chunk: &Chunk, hasher: &mut TokenHasher) {
+/// Tokens for one run, for whose sake large memory is not hashed: where nobody has asked for its token before, it goes by its
+/// address and the run's number, and so does what is made of it.
+pub(crate) struct RunTokens {
+    number: u128,
+    above: usize,
+    made: HashMap<*const Expr, u128>,
+}
+
+impl RunTokens {
+    /// For a run with a number that no other one has, and memory of more than so many bytes.
+    pub(crate) fn new(number: u128, above: usize) -> RunTokens {
+        RunTokens { number, above, made: HashMap::new() }
+    }
+
+    /// The token of an array after those of its inputs. Arrays whose tokens were made must live as long as these tokens.
+    pub(crate) fn of(&mut self, expr: &Arc<Expr>) -> Result<u128, TaskError> {
+        let through = |input: &&Arc<Expr>| self.made.contains_key(&Arc::as_ptr(input));
+        let hashed = expr.token.get().is_some() || expr.name.is_some();
+        if hashed || !(expr.holds_more_than(self.above) || expr.inputs().iter().any(through)) {
+            return expr.token();
+        }
+        let token = expr.described(Some(self))?;
+        self.made.insert(Arc::as_ptr(expr), token);
+        Ok(token)
+    }
+}
+
+/// What a chunk holds; for a run with a number, where.
+fn hash_chunk(chunk: &Chunk, run: Option<u128>, hasher: &mut TokenHasher) {
     hasher.str(&chunk.dtype().to_string()).list(chunk.ndim());
     for n in chunk.shape() {
         hasher.u64(*n as u64);
     }
     if chunk.is_empty() {
+        return;
+    }
+    if let Some(number) = run {
+        hasher.str("of a run").token(Token(number)).u64(chunk.buffer().as_bytes().as_ptr() as u64);
+        hasher.u64(chunk.offset() as u64);
+        chunk.strides().iter().for_each(|stride| {
+            hasher.i64(*stride as i64);
+        });
         return;
     }
     // What repeats along an axis is hashed once: it may be any number of times as large as it is in memory.

@@ -50,7 +50,7 @@ pub fn submit<'py>(
         }
     }
     name_all(py, &values)?;
-    let native = NativePlan::new(py, &arrays, &values)?;
+    let native = NativePlan::new(py, &arrays, &values, waited_for)?;
     let keys = different_keys(native.plan(), |id| native.key(id));
     let mut calls = Calls::new(owner, annotations);
     calls.quiet();

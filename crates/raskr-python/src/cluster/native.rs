@@ -32,6 +32,7 @@ use crate::call::Sourced;
 use crate::dictgraph::name_all;
 use crate::enter::{enter, guarded};
 use crate::error::from_python;
+use crate::node::unique_number;
 use crate::object::{dumps, loads};
 
 /// Larger arrays are sent block by block, to whoever needs a block.
@@ -190,7 +191,7 @@ struct Prepared {
     layers: Layers,
 }
 
-fn prepare(arrays: &[Arc<Expr>], values: &[Input]) -> Result<Prepared, TaskError> {
+fn prepare(arrays: &[Arc<Expr>], values: &[Input], waited_for: bool) -> Result<Prepared, TaskError> {
     let under: Vec<Arc<Expr>> = collections_under(values.iter())
         .into_iter()
         .filter_map(|collection| collection.as_any().downcast().ok())
@@ -220,7 +221,9 @@ fn prepare(arrays: &[Arc<Expr>], values: &[Input]) -> Result<Prepared, TaskError
         }
         extras.insert(address(call.op()), number);
     }
-    let (expressions, beside) = encode(&roots, Memory::AsBlocks { above: MEMORY_BYTES_MAX })?;
+    // Nobody looks for what is waited for by its name.
+    let run = waited_for.then(unique_number);
+    let (expressions, beside) = encode(&roots, Memory::AsBlocks { above: MEMORY_BYTES_MAX, run })?;
     let decoded = decode(&expressions, &beside)?;
     let exprs: Vec<Arc<Expr>> = decoded.iter().filter_map(array_of).collect();
     let (many, below) = (arrays.len(), under.len());
@@ -259,9 +262,10 @@ fn array_of(root: &Root) -> Option<Arc<Expr>> {
 }
 
 impl NativePlan {
-    /// The plan of arrays and of values that may stand on arrays, computed together.
-    pub fn new(py: Python<'_>, arrays: &[Arc<Expr>], values: &[Input]) -> PyResult<NativePlan> {
-        let prepared = enter(py, || prepare(arrays, values))?;
+    /// The plan of arrays and of values that may stand on arrays, computed together. Where they are waited for, and let go
+    /// then, large memory under them need not be hashed.
+    pub fn new(py: Python<'_>, arrays: &[Arc<Expr>], values: &[Input], waited_for: bool) -> PyResult<NativePlan> {
+        let prepared = enter(py, || prepare(arrays, values, waited_for))?;
         let Prepared { plan, expressions, beside, extras, extra_codes, under, starts, fingerprint, layers } = prepared;
         let native = layers.total() > 0 || !extra_codes.is_empty();
         let body = if native {

@@ -313,7 +313,7 @@ impl<'py> Calls<'py> {
         Ok(TaskInput::Known(Arc::clone(value.key())))
     }
 
-    /// Sends an object to the workers as data of its own, once; gives its key, which is that of equal content.
+    /// Sends an object to the workers as data of its own, once; gives its key.
     fn data_of(&mut self, object: &Bound<'py, PyAny>) -> PyResult<Key> {
         let address = object.as_ptr() as usize;
         if let Some((key, _)) = self.data.get(&address) {
@@ -340,7 +340,11 @@ impl<'py> Calls<'py> {
     }
 
     fn data(&mut self, packed: Packed, kind: &str) -> (Key, Arc<Handle>) {
-        let key = self.py().detach(|| content_key(&packed, kind));
+        // What is lent is gone when its tasks have run: nobody finds it by what it holds.
+        let key = match self.lending {
+            true => format!("{kind}-{}", unique()).into(),
+            false => self.py().detach(|| content_key(&packed, kind)),
+        };
         self.data_at(packed, key)
     }
 
